@@ -1,1 +1,3 @@
 //! Rollcall server.
+
+pub mod clock;
