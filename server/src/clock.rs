@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 /// Tells the time.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -11,7 +11,7 @@ pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// The machine's clock.
+/// The machine's clock, cut to the microsecond that Postgres keeps.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SystemClock;
 
@@ -21,7 +21,7 @@ impl Clock for SystemClock {
         reason = "the one place that asks the machine"
     )]
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        Utc::now().trunc_subsecs(6)
     }
 }
 
@@ -55,5 +55,28 @@ impl FakeClock {
 impl Clock for FakeClock {
     fn now(&self) -> DateTime<Utc> {
         *self.time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fake_clock_stands_still_until_it_is_moved() {
+        let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let clock = FakeClock::at(start);
+        let shared = clock.clone();
+        assert_eq!(clock.now(), start);
+        clock.advance(TimeDelta::days(21));
+        assert_eq!(shared.now(), start + TimeDelta::days(21));
+        clock.set(start);
+        assert_eq!(shared.now(), start);
+    }
+
+    #[test]
+    fn the_system_clock_gives_times_that_postgres_keeps_unchanged() {
+        let now = SystemClock.now();
+        assert_eq!(now.timestamp_subsec_nanos() % 1_000, 0);
     }
 }

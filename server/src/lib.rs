@@ -1,3 +1,6 @@
-//! Rollcall server.
+//! The server's half of Rollcall: the store, the connectors, the sync worker and the web server.
 
 pub mod clock;
+pub mod secrets;
+pub mod settings;
+pub mod store;
