@@ -1,3 +1,4 @@
 //! SQL by table group: plain async functions over a connection.
 
+pub mod cluster;
 pub mod credentials;
