@@ -1,0 +1,78 @@
+//! Accounts in an app, and what waits to happen to them.
+
+use super::{
+    ApiError,
+    terms::{AppHead, OperationKind, Paging, PersonRef, Time, Trigger},
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccountState {
+    Active,
+    Suspended,
+    /// It is no longer in the app; somebody has to decide.
+    Gone,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountsQuery {
+    pub q: Option<String>,
+    pub state: Option<AccountState>,
+    pub page: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountList {
+    pub head: AppHead,
+    pub rows: Vec<AccountRow>,
+    pub paging: Paging,
+    pub active: u32,
+    pub suspended: u32,
+    pub gone: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRow {
+    pub person: PersonRef,
+    pub account: String,
+    pub user_name: String,
+    pub state: AccountState,
+    /// When it was created or linked.
+    pub since: Time,
+    pub changed_at: Option<Time>,
+    pub next: Option<(OperationKind, Option<Time>)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    pub head: AppHead,
+    pub now: Time,
+    pub rows: Vec<QueueRow>,
+    pub paging: Paging,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueRow {
+    pub person: PersonRef,
+    pub trigger: Trigger,
+    /// When the trigger's clock started.
+    pub since: Time,
+    /// Suspend or delete.
+    pub step: OperationKind,
+    pub due: Time,
+    pub held: bool,
+}
+
+#[server(endpoint = "accounts")]
+pub async fn load_accounts(slug: String, query: AccountsQuery) -> Result<AccountList, ApiError> {
+    let (_, services) = super::signed_in()?;
+    super::answer(services.accounts.accounts(&slug, query).await)
+}
+
+#[server(endpoint = "queue")]
+pub async fn load_queue(slug: String, page: u32) -> Result<Queue, ApiError> {
+    let (_, services) = super::signed_in()?;
+    super::answer(services.accounts.queue(&slug, page).await)
+}

@@ -1,0 +1,93 @@
+//! The audit log.
+
+use super::{
+    ApiError,
+    terms::{Change, OperationKind, Outcome, Time},
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// As in the address bar: text that nobody could understand finds nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditQuery {
+    pub q: Option<String>,
+    /// `2026-11-22`, or a time in RFC 3339.
+    pub from: Option<String>,
+    /// Inclusive when it is a day.
+    pub to: Option<String>,
+    /// The event's kebab-case key.
+    pub event: Option<String>,
+    /// Slug.
+    pub app: Option<String>,
+    /// Directory id or address.
+    pub person: Option<String>,
+    /// Address, or `rollcall`.
+    pub actor: Option<String>,
+    pub outcome: Option<Outcome>,
+    /// The run's number (with `app`) or id.
+    pub run: Option<String>,
+    /// Event id: older ones than this.
+    pub before: Option<String>,
+    /// Event id: newer ones than this.
+    pub after: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditPage {
+    pub rows: Vec<EventRow>,
+    /// About how many match, when that is quick to know.
+    pub about: Option<u64>,
+    pub older: Option<String>,
+    pub newer: Option<String>,
+    /// Key and name of every kind of event.
+    pub events: Vec<(String, String)>,
+    /// Slug and name.
+    pub apps: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRow {
+    pub id: String,
+    pub time: Time,
+    pub key: String,
+    /// "Create User By Auto Provisioning", "Signed in".
+    pub name: String,
+    pub outcome: Outcome,
+    pub kind: Option<OperationKind>,
+    /// "Rollcall" for the worker.
+    pub actor: String,
+    /// Slug and name.
+    pub app: Option<(String, String)>,
+    /// Directory id and name or address.
+    pub person: Option<(String, String)>,
+    /// One line: what changed or why it failed.
+    pub summary: String,
+    pub run: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventDetail {
+    pub row: EventRow,
+    pub reason: Option<String>,
+    pub account: Option<String>,
+    pub changes: Vec<Change>,
+    /// Method, path, headers and body; secrets removed.
+    pub request: Option<String>,
+    pub response: Option<String>,
+    pub error: Option<String>,
+    pub address: Option<String>,
+    pub hash: Option<String>,
+    pub previous_hash: Option<String>,
+}
+
+#[server(endpoint = "events")]
+pub async fn load_events(query: AuditQuery) -> Result<AuditPage, ApiError> {
+    let (_, services) = super::signed_in()?;
+    super::answer(services.audit.events(query).await)
+}
+
+#[server(endpoint = "event")]
+pub async fn load_event(id: String) -> Result<EventDetail, ApiError> {
+    let (_, services) = super::signed_in()?;
+    super::answer(services.audit.event(&id).await)
+}

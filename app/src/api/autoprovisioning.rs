@@ -1,0 +1,114 @@
+//! Autoprovisioning of one app: how it is, what it does, turning it off, taking it away.
+
+use super::{
+    ApiError,
+    runs::Run,
+    terms::{AppHead, Time},
+    wizard::{MappingView, PolicyView, ScopeGroup, Step},
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutoprovisioningPage {
+    pub head: AppHead,
+    /// `None` while not configured.
+    pub configured: Option<Box<Configured>>,
+    /// Set-up that was begun.
+    pub draft_done: Vec<Step>,
+    pub directory_read: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configured {
+    pub stopped_since: Option<Time>,
+    pub last_run: Option<super::home::LastRun>,
+    pub next_run: Option<Time>,
+    pub interval_minutes: u32,
+    pub accounts: u32,
+    pub active: u32,
+    pub suspended: u32,
+    pub queue: u32,
+    pub due_in_24_hours: u32,
+    pub next_due: Option<Time>,
+    pub failures: u32,
+    /// While one is under way.
+    pub running: Option<Box<Run>>,
+
+    pub endpoint: String,
+    pub token_accepted_at: Option<Time>,
+    pub token_entered_by: Option<String>,
+    pub token_entered_at: Option<Time>,
+    pub requests_per_minute: u32,
+    pub concurrency: u32,
+
+    pub mapping: Vec<MappingView>,
+    /// Empty: everybody for whom the app is on.
+    pub groups: Vec<ScopeGroup>,
+    pub in_scope: u32,
+    pub everybody: u32,
+    pub policies: Vec<PolicyView>,
+}
+
+/// The last 30 days, by day, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub head: AppHead,
+    /// Midnight UTC of the first day.
+    pub from: Time,
+    pub lanes: Vec<UsageLane>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageLane {
+    pub figure: UsageFigure,
+    pub total: u32,
+    pub days: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UsageFigure {
+    Created,
+    Updated,
+    Suspended,
+    Unsuspended,
+    Deleted,
+    Failures,
+}
+
+#[server(endpoint = "autoprovisioning")]
+pub async fn load_autoprovisioning(slug: String) -> Result<AutoprovisioningPage, ApiError> {
+    let (_, services) = super::signed_in()?;
+    super::answer(services.autoprovisioning.overview(&slug).await)
+}
+
+#[server(endpoint = "turn_on")]
+pub async fn turn_on(slug: String) -> Result<(), ApiError> {
+    let (actor, services) = super::super_administrator()?;
+    super::answer(services.autoprovisioning.turn_on(&actor, &slug).await)?;
+    super::redirect_to(&format!("/apps/{slug}/autoprovisioning"));
+    Ok(())
+}
+
+#[server(endpoint = "turn_off")]
+pub async fn turn_off(slug: String) -> Result<(), ApiError> {
+    let (actor, services) = super::super_administrator()?;
+    super::answer(services.autoprovisioning.turn_off(&actor, &slug).await)?;
+    super::redirect_to(&format!("/apps/{slug}/autoprovisioning"));
+    Ok(())
+}
+
+#[server(endpoint = "delete_configuration")]
+pub async fn delete_configuration(slug: String) -> Result<(), ApiError> {
+    let (actor, services) = super::super_administrator()?;
+    super::answer(services.autoprovisioning.delete_configuration(&actor, &slug).await)?;
+    super::redirect_to(&format!("/apps/{slug}/autoprovisioning"));
+    Ok(())
+}
+
+#[server(endpoint = "usage")]
+pub async fn load_usage(slug: String) -> Result<Usage, ApiError> {
+    let (_, services) = super::signed_in()?;
+    super::answer(services.autoprovisioning.usage(&slug).await)
+}

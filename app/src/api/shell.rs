@@ -1,0 +1,35 @@
+//! What surrounds every page.
+
+use super::{
+    ApiError,
+    terms::{AppStatus, Role, Time},
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// The organization's name, or its primary domain; `None` until a directory is read.
+    pub organization: Option<String>,
+    pub people: u32,
+    pub groups: u32,
+    pub org_units: u32,
+    pub directory_read_at: Option<Time>,
+    pub apps: Vec<FrameApp>,
+    pub email: String,
+    pub role: Role,
+    pub demo: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameApp {
+    pub slug: String,
+    pub name: String,
+    pub status: AppStatus,
+}
+
+#[server(endpoint = "frame")]
+pub async fn load_frame() -> Result<Frame, ApiError> {
+    let (actor, services) = super::signed_in()?;
+    super::answer(services.shell.frame(&actor).await)
+}

@@ -1,0 +1,223 @@
+//! What the console needs from the server. The server implements these traits and provides
+//! [`Services`], [`RequestContext`] and `Option<Actor>` through Leptos's context.
+
+use crate::api::{
+    ApiError, accounts::*, administrators::*, apps::*, audit::*, autoprovisioning::*, demo::*,
+    directory::*, home::*, runs::*, setup::*, shell::*, terms::Role, wizard::*,
+};
+use async_trait::async_trait;
+use std::{net::IpAddr, sync::Arc};
+use uuid::Uuid;
+
+pub type Answer<T> = Result<T, ApiError>;
+
+/// Who is signed in. Every method that changes something takes one, for the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    pub id: Uuid,
+    pub email: String,
+    pub role: Role,
+}
+
+/// Something typed that must not be seen again.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// The request's session, behind whatever the server keeps sessions in.
+#[async_trait]
+pub trait SessionAccess: Send + Sync {
+    /// A fresh session id for the actor, so that an id known before is worthless.
+    async fn start(&self, actor: &Actor) -> Answer<()>;
+    async fn end(&self) -> Answer<()>;
+}
+
+#[derive(Clone)]
+pub struct RequestContext {
+    pub session: Arc<dyn SessionAccess>,
+    /// Where the request comes from, for the delay on failed sign-ins and the audit log.
+    pub address: Option<IpAddr>,
+}
+
+#[derive(Clone)]
+pub struct Services {
+    pub setup: Arc<dyn Setup>,
+    pub sign_in: Arc<dyn SignIn>,
+    pub shell: Arc<dyn Shell>,
+    pub home: Arc<dyn HomePage>,
+    pub directory: Arc<dyn Directory>,
+    pub apps: Arc<dyn Apps>,
+    pub wizard: Arc<dyn Wizard>,
+    pub autoprovisioning: Arc<dyn Autoprovisioning>,
+    pub runs: Arc<dyn Runs>,
+    pub accounts: Arc<dyn Accounts>,
+    pub audit: Arc<dyn Audit>,
+    pub administrators: Arc<dyn Administrators>,
+    /// Only in demo mode.
+    pub demo: Option<Arc<dyn Demo>>,
+}
+
+#[async_trait]
+pub trait Setup: Send + Sync {
+    /// Looks at a one-time link without using it up.
+    async fn link(&self, token: &Secret) -> Answer<OneTimeLink>;
+    /// Uses up the link: creates the first administrator, sets a new password, or (demo) signs
+    /// in. Starts the session.
+    async fn redeem(&self, request: &RequestContext, token: Secret, form: RedeemForm) -> Answer<Actor>;
+}
+
+#[async_trait]
+pub trait SignIn: Send + Sync {
+    /// Checks and starts the session. Wrong: `WrongCredentials` or `TooManyAttempts(seconds)`.
+    async fn sign_in(&self, request: &RequestContext, email: String, password: Secret) -> Answer<Actor>;
+    async fn sign_out(&self, request: &RequestContext, actor: &Actor) -> Answer<()>;
+}
+
+#[async_trait]
+pub trait Shell: Send + Sync {
+    async fn frame(&self, actor: &Actor) -> Answer<Frame>;
+}
+
+#[async_trait]
+pub trait HomePage: Send + Sync {
+    async fn home(&self, actor: &Actor) -> Answer<Home>;
+}
+
+#[async_trait]
+pub trait Directory: Send + Sync {
+    async fn connection(&self) -> Answer<Connection>;
+    /// Saves, then tests every scope. A refused scope is a fact on the page, not an error; what
+    /// can't be saved (not a key, no administrator) is an error with fields `key`, `admin_email`,
+    /// `endpoint`. `key: None` keeps the stored one unless the origin changed.
+    async fn save_connection(&self, actor: &Actor, form: ConnectionForm) -> Answer<()>;
+    async fn test_connection(&self, actor: &Actor) -> Answer<()>;
+    /// Another customer id or primary domain was seen: the administrator confirms it.
+    async fn confirm_directory(&self, actor: &Actor) -> Answer<()>;
+    /// Starts an import; `ImportRunning` when one is under way.
+    async fn read_now(&self, actor: &Actor) -> Answer<()>;
+    async fn people(&self, query: PeopleQuery) -> Answer<People>;
+    async fn person(&self, id: &str) -> Answer<Person>;
+    async fn groups(&self, query: GroupsQuery) -> Answer<Groups>;
+    async fn group(&self, id: &str, page: u32) -> Answer<GroupPage>;
+    async fn org_units(&self) -> Answer<OrgUnits>;
+    /// For comboboxes: at most 20, best matches first. `app` tells which are already chosen and
+    /// which would provision nobody.
+    async fn find_groups(&self, letters: &str) -> Answer<Vec<GroupOption>>;
+    async fn find_people(&self, letters: &str) -> Answer<Vec<crate::api::terms::PersonRef>>;
+}
+
+#[async_trait]
+pub trait Apps: Send + Sync {
+    async fn catalog(&self) -> Answer<Vec<CatalogItem>>;
+    /// Returns the new app's slug.
+    async fn add(&self, actor: &Actor, form: AddAppForm) -> Answer<String>;
+    async fn head(&self, slug: &str) -> Answer<crate::api::terms::AppHead>;
+    async fn overview(&self, slug: &str) -> Answer<AppOverview>;
+    async fn sign_in(&self, slug: &str) -> Answer<AppSignIn>;
+    /// Field `metadata`.
+    async fn save_sign_in(&self, actor: &Actor, slug: &str, form: SignInForm) -> Answer<()>;
+    /// The tree as saved, or as in the draft when there is one.
+    async fn access(&self, slug: &str) -> Answer<Access>;
+    /// Keeps the change as a draft, so that it can be reviewed before it is saved.
+    async fn draft_access(&self, actor: &Actor, slug: &str, form: AccessForm) -> Answer<()>;
+    async fn access_effect(&self, slug: &str) -> Answer<AccessEffect>;
+    async fn save_access(&self, actor: &Actor, slug: &str) -> Answer<()>;
+    async fn discard_access(&self, actor: &Actor, slug: &str) -> Answer<()>;
+}
+
+/// Each section is kept in a draft while the wizard is walked. The same sections are edited on
+/// their own later: then `Mode::Live` validates and saves at once.
+#[async_trait]
+pub trait Wizard: Send + Sync {
+    async fn progress(&self, slug: &str) -> Answer<Progress>;
+    async fn authorize(&self, slug: &str) -> Answer<AuthorizeStep>;
+    /// Checks the token against the app at once (fields `endpoint`, `token`) and keeps it
+    /// encrypted. `token: None` keeps the stored one unless the origin changed. `Mode::Live`
+    /// is "Reauthorize": a stopped app resumes.
+    async fn save_authorize(&self, actor: &Actor, slug: &str, form: AuthorizeForm, mode: Mode) -> Answer<()>;
+    async fn attributes(&self, slug: &str, preview: Option<String>) -> Answer<AttributesStep>;
+    /// Fields `rows[N][source]`, `rows[N][constant]`, `rows[N][expression]`, `rows[N][default]`.
+    /// A draft is kept even when it can't be finished yet.
+    async fn save_attributes(&self, actor: &Actor, slug: &str, rows: Vec<MappingInput>, mode: Mode) -> Answer<()>;
+    async fn scope(&self, slug: &str) -> Answer<ScopeStep>;
+    async fn scope_effect(&self, slug: &str) -> Answer<ScopeEffect>;
+    /// Fields `add`, `everyone`, `groups[N]`. `Mode::Keep` keeps an edit without finishing it.
+    async fn save_scope(&self, actor: &Actor, slug: &str, form: ScopeForm, mode: Mode) -> Answer<()>;
+    async fn deprovisioning(&self, slug: &str) -> Answer<DeprovisioningStep>;
+    /// Fields `app_turned_off`, `suspended`, `deleted`. In the wizard this also starts planning
+    /// the first run.
+    async fn save_deprovisioning(&self, actor: &Actor, slug: &str, form: DeprovisioningForm, mode: Mode) -> Answer<()>;
+    async fn review(&self, slug: &str) -> Answer<ReviewStep>;
+    async fn plan_again(&self, actor: &Actor, slug: &str) -> Answer<()>;
+    /// Runs exactly the reviewed plan; returns the run's number.
+    async fn turn_on(&self, actor: &Actor, slug: &str, plan: i64) -> Answer<i64>;
+    async fn discard(&self, actor: &Actor, slug: &str) -> Answer<()>;
+}
+
+#[async_trait]
+pub trait Autoprovisioning: Send + Sync {
+    async fn overview(&self, slug: &str) -> Answer<AutoprovisioningPage>;
+    /// On again after it was off; the first turning on goes through the wizard's plan.
+    async fn turn_on(&self, actor: &Actor, slug: &str) -> Answer<()>;
+    async fn turn_off(&self, actor: &Actor, slug: &str) -> Answer<()>;
+    async fn delete_configuration(&self, actor: &Actor, slug: &str) -> Answer<()>;
+    async fn usage(&self, slug: &str) -> Answer<Usage>;
+}
+
+#[async_trait]
+pub trait Runs: Send + Sync {
+    async fn list(&self, slug: &str, page: u32) -> Answer<RunList>;
+    async fn run(&self, slug: &str, number: i64) -> Answer<Run>;
+    async fn operations(&self, slug: &str, number: i64, query: OperationsQuery) -> Answer<Operations>;
+    /// Returns the run's number; `RunActive` when one is under way.
+    async fn start(&self, actor: &Actor, slug: &str) -> Answer<i64>;
+    async fn preview(&self, actor: &Actor, slug: &str) -> Answer<i64>;
+    /// Runs exactly the previewed plan.
+    async fn approve(&self, actor: &Actor, slug: &str, number: i64) -> Answer<i64>;
+    async fn stop(&self, actor: &Actor, slug: &str, number: i64) -> Answer<()>;
+    async fn retry(&self, actor: &Actor, slug: &str, operation: &str) -> Answer<()>;
+}
+
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    async fn accounts(&self, slug: &str, query: AccountsQuery) -> Answer<AccountList>;
+    async fn queue(&self, slug: &str, page: u32) -> Answer<Queue>;
+}
+
+#[async_trait]
+pub trait Audit: Send + Sync {
+    async fn events(&self, query: AuditQuery) -> Answer<AuditPage>;
+    async fn event(&self, id: &str) -> Answer<EventDetail>;
+}
+
+#[async_trait]
+pub trait Administrators: Send + Sync {
+    async fn list(&self, actor: &Actor) -> Answer<Vec<Administrator>>;
+    async fn settings(&self) -> Answer<Settings>;
+    async fn about(&self) -> Answer<About>;
+}
+
+#[async_trait]
+pub trait Demo: Send + Sync {
+    /// Key, token and addresses of the emulators, to fill in forms with.
+    async fn credentials(&self) -> Answer<DemoCredentials>;
+    async fn directory(&self, query: DemoQuery) -> Answer<DemoPage>;
+    async fn change(&self, actor: &Actor, change: DemoChange) -> Answer<()>;
+}
