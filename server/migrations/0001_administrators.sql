@@ -24,19 +24,24 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_administrator_id ON sessions (administrator_id);
 CREATE INDEX sessions_expires_at ON sessions (expires_at);
 
--- One-time links for the first administrator and for recovery.
-CREATE TABLE setup_links (
-    token_hash bytea PRIMARY KEY
-               CONSTRAINT setup_links_token_hash_length CHECK (octet_length(token_hash) = 32),
-    created_at timestamptz NOT NULL,
-    expires_at timestamptz NOT NULL,
-    used_at    timestamptz
+-- One-time links: for the first administrator, for a lost password, for the demo's door.
+CREATE TABLE one_time_links (
+    token_hash       bytea PRIMARY KEY
+                     CONSTRAINT one_time_links_token_hash_length CHECK (octet_length(token_hash) = 32),
+    purpose          text NOT NULL CONSTRAINT one_time_links_purpose_known
+                     CHECK (purpose IN ('first_administrator', 'reset_password', 'demo_sign_in')),
+    administrator_id uuid CONSTRAINT one_time_links_administrator REFERENCES administrators ON DELETE CASCADE,
+    created_at       timestamptz NOT NULL,
+    expires_at       timestamptz NOT NULL,
+    used_at          timestamptz,
+    CONSTRAINT one_time_links_for_somebody
+    CHECK ((purpose = 'first_administrator') = (administrator_id IS NULL))
 );
 
--- Failed sign-ins by account and by address; the key is a keyed hash of either.
-CREATE TABLE sign_in_attempts (
-    subject      bytea PRIMARY KEY,
-    failures     integer NOT NULL CONSTRAINT sign_in_attempts_failures CHECK (failures > 0),
+-- Failed sign-ins in a row, by account and by address.
+CREATE TABLE sign_in_failures (
+    subject      text PRIMARY KEY,
+    failures     integer NOT NULL,
     last_failure timestamptz NOT NULL,
     next_allowed timestamptz NOT NULL
 );

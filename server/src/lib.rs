@@ -1,7 +1,12 @@
 //! The server's half of Rollcall: the store, the connectors, the sync worker and the web server.
 
+pub mod cli;
 pub mod clock;
+pub mod installation;
 pub mod postgres;
 pub mod secrets;
+pub mod services;
 pub mod settings;
+pub mod shutdown;
 pub mod store;
+pub mod telemetry;

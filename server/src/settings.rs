@@ -1,6 +1,7 @@
 //! What the environment says: read once at start, checked, and passed on as values.
 
 use std::env::VarError;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -93,6 +94,28 @@ impl Settings {
             site_dir: var(SITE_DIR)?.map(PathBuf::from),
         })
     }
+}
+
+impl Settings {
+    /// The origin at which browsers reach a console that listens at `address`.
+    pub fn origin(&self, address: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.origin().ascii_serialization(),
+            None => origin_of(address),
+        }
+    }
+}
+
+/// Where the console listens unless told otherwise.
+pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
+
+/// The origin that a browser on this machine uses.
+pub fn origin_of(address: SocketAddr) -> String {
+    let mut shown = address;
+    if address.ip().is_unspecified() {
+        shown.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{shown}")
 }
 
 fn invalid(name: &'static str, reason: impl Into<String>) -> SettingsError {

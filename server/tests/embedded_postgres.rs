@@ -1,10 +1,14 @@
 //! The embedded cluster, with the PostgreSQL of this machine, as whoever runs the tests (root too).
+#![allow(clippy::unwrap_used, reason = "a test that can not go on stops")]
 
 use std::fs;
+use std::io::BufRead as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::str::FromStr as _;
 
 use server::postgres::{Cluster, Durability};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
@@ -30,7 +34,7 @@ async fn works(cluster: &Cluster) -> bool {
         .is_ok()
 }
 
-async fn answers(options: &sqlx::postgres::PgConnectOptions) -> bool {
+async fn answers(options: &PgConnectOptions) -> bool {
     PgConnection::connect_with(options).await.is_ok()
 }
 
@@ -132,4 +136,38 @@ async fn the_password_and_the_log_are_for_their_owner_alone() {
         assert_eq!(mode & 0o077, 0, "{} is readable for others", path.display());
     }
     cluster.leave().await;
+}
+
+#[tokio::test]
+async fn a_killed_owner_leaves_the_cluster_running_for_the_next_to_join() {
+    let dir = open_dir();
+    let mut owner = std::process::Command::new(env!("CARGO_BIN_EXE_rollcall"))
+        .args([
+            "database",
+            "--",
+            "sh",
+            "-c",
+            "echo $DATABASE_URL; read line",
+        ])
+        .env("ROLLCALL_DATA_DIR", dir.path())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(owner.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let url = PgConnectOptions::from_str(line.trim()).unwrap();
+    assert!(answers(&url).await, "it went down with its owner");
+    let joined = join(dir.path()).await;
+    assert_eq!(
+        joined.options().get_port(),
+        url.get_port(),
+        "a second cluster was started"
+    );
+    joined.leave().await;
+    assert!(!answers(&url).await, "the last to leave did not stop it");
 }

@@ -1,0 +1,126 @@
+//! The commands of the operator.
+
+mod admin;
+mod database;
+mod failure;
+mod migrate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+
+use crate::settings::Settings;
+use crate::telemetry;
+
+type Outcome = Result<ExitCode, Failure>;
+
+/// Keeps the accounts of your people in step with your Google Workspace directory.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rollcall",
+    version,
+    propagate_version = true,
+    after_help = "Settings come from the environment:\n  \
+        DATABASE_URL                      the Postgres to use; unset, an embedded one is started or joined\n  \
+        ROLLCALL_DATA_DIR                 where the embedded Postgres and its keys are kept (./data)\n  \
+        ROLLCALL_SECRET_KEY[_FILE]        the key that encrypts secrets: base64 of 32 bytes\n  \
+        ROLLCALL_PUBLIC_URL               how browsers reach the console, such as https://rollcall.example.com\n  \
+        ROLLCALL_ALLOW_LOOPBACK_TARGETS   1 lets apps and directory be on loopback, http included\n  \
+        ROLLCALL_ALLOW_PRIVATE_TARGETS    1 lets them be on private addresses\n  \
+        ROLLCALL_MIGRATE_URL              the Postgres role that owns the tables, when it is another one\n  \
+        ROLLCALL_POSTGRES_BIN             the folder of initdb and postgres, when they are not found\n  \
+        ROLLCALL_SITE_DIR                 the folder of the browser's files, when it is not found\n  \
+        ROLLCALL_LOG                      what is logged, such as info,server=debug"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring the database up to date
+    Migrate,
+    /// Create administrators and let them in again
+    Admin(admin::Arguments),
+    /// Run a command with DATABASE_URL set, or keep the database running until it is stopped
+    Database(database::Arguments),
+}
+
+impl Command {
+    /// Whether people read its output, so that routine lines of the log would be in the way.
+    fn is_quiet(&self) -> bool {
+        matches!(self, Self::Migrate | Self::Admin(_) | Self::Database(_))
+    }
+}
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    run(cli.command).unwrap_or_else(|failure| failure.report())
+}
+
+/// Help and version are printed as they are; a mistake is one line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr()
+        || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    {
+        // Nothing is left to tell when even this can't be written.
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+    }
+    let text = error.render().to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    Failure::usage(format!(
+        "{} (try --help)",
+        line.trim_start_matches("error: ")
+    ))
+    .report()
+}
+
+fn run(command: Command) -> Outcome {
+    telemetry::start_logging(command.is_quiet())?;
+    // Failing means that the process has a provider already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let settings = Settings::from_env()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(Failure::failed)?;
+    runtime.block_on(async {
+        match command {
+            Command::Migrate => migrate::run(settings).await,
+            Command::Admin(arguments) => admin::run(settings, arguments).await,
+            Command::Database(arguments) => database::run(settings, arguments).await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent_and_every_command_says_what_it_does() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        let mut open = vec![&command];
+        while let Some(next) = open.pop() {
+            assert!(
+                next.get_about().is_some(),
+                "{} has no help",
+                next.get_name()
+            );
+            open.extend(next.get_subcommands());
+        }
+    }
+}

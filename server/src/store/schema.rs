@@ -1,0 +1,35 @@
+//! The schema and its migrations, which are part of the binary.
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{PgConnection, PgPool};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Applies what is missing, under the migrator's own advisory lock; returns how many that were.
+pub async fn migrate(pool: &PgPool) -> Result<usize, MigrateError> {
+    let mut db = pool.acquire().await?;
+    let before = applied(&mut db).await;
+    MIGRATIONS.run(&mut *db).await?;
+    Ok(MIGRATIONS.iter().count().saturating_sub(before))
+}
+
+/// Nothing is applied where there is no table to say so.
+async fn applied(db: &mut PgConnection) -> usize {
+    // The table is the migrator's own, so the query can't be checked against our schema.
+    let count: Result<i64, _> =
+        sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations WHERE success")
+            .fetch_one(db)
+            .await;
+    count
+        .ok()
+        .and_then(|count| usize::try_from(count).ok())
+        .unwrap_or(0)
+}
+
+/// Whether the database answers.
+pub async fn answers(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query_scalar!("SELECT 1 AS \"one!\"")
+        .fetch_one(pool)
+        .await
+        .map(|_| ())
+}
