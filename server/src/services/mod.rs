@@ -3,3 +3,4 @@
 pub mod email;
 pub mod one_time_links;
 pub mod passwords;
+pub mod saml;
