@@ -1,0 +1,391 @@
+//! Forms that work before, with and without WebAssembly.
+//!
+//! A form is a plain `<form method="post">` to a server function's address. When the page is
+//! alive the same bytes are sent in the background, so that an error keeps what was typed.
+
+use super::{page::Refresh, parts};
+use crate::{
+    api::ApiError,
+    browser,
+    words::{self, Sentence},
+};
+use leptos::{ev::SubmitEvent, prelude::*, server_fn::error::ServerFnUrlError};
+use leptos_router::{NavigateOptions, hooks::{use_navigate, use_query_map}};
+
+/// What a form's parts share: the last error, and the labels of its controls.
+#[derive(Clone, Copy)]
+pub struct Form {
+    pub error: RwSignal<Option<ApiError>>,
+    busy: RwSignal<bool>,
+    labels: StoredValue<Vec<(String, String)>>,
+}
+
+impl Form {
+    /// The error of a form that was posted without WebAssembly stands in the address.
+    fn new(action: &str) -> Self {
+        let error = use_query_map().with_untracked(|query| {
+            let posted = query.get_str("__path")?;
+            (posted == action).then(|| query.get_str("__err"))?.map(ServerFnUrlError::<ApiError>::decode_err)
+        });
+        Self {
+            error: RwSignal::new(error),
+            busy: RwSignal::new(false),
+            labels: StoredValue::new(Vec::new()),
+        }
+    }
+}
+
+/// The id of the control with this name.
+fn id_of(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
+}
+
+#[component]
+pub fn PostForm(
+    /// The server function's address.
+    action: &'static str,
+    #[prop(optional)] class: &'static str,
+    #[prop(optional)] id: &'static str,
+    /// Another element shows the error.
+    #[prop(optional)]
+    quiet: bool,
+    children: Children,
+) -> impl IntoView {
+    let form = Form::new(action);
+    provide_context(form);
+    let refresh = use_context::<Refresh>();
+    let navigate = use_navigate();
+    let on_submit = move |event: SubmitEvent| {
+        if event.default_prevented() {
+            return;
+        }
+        event.prevent_default();
+        let Some(posted) = browser::posted(&event) else { return };
+        if form.busy.get_untracked() {
+            return;
+        }
+        form.busy.set(true);
+        let navigate = navigate.clone();
+        leptos::task::spawn_local(async move {
+            let answer = browser::post(posted).await;
+            // Leaving the page takes the form with it: what follows may find it gone.
+            form.busy.try_set(false);
+            match answer {
+                Ok(location) => {
+                    form.error.try_set(None);
+                    if let Some(refresh) = refresh {
+                        refresh.0.try_update(|n| *n += 1);
+                    }
+                    if let Some(location) = location {
+                        navigate(&location, NavigateOptions::default());
+                    }
+                }
+                Err(error) => {
+                    form.error.try_set(Some(error));
+                    request_animation_frame(|| browser::focus("form-error"));
+                }
+            }
+        });
+    };
+    let children = children();
+    let note = (!quiet).then(|| form_error(form));
+    let id = (!id.is_empty()).then_some(id);
+    view! {
+        <form
+            action=action
+            method="post"
+            class=class
+            id=id
+            aria-busy=move || form.busy.get().then_some("true")
+            on:submit=on_submit
+        >
+            {note}
+            {children}
+        </form>
+    }
+}
+
+/// The note on top of a form: what is wrong, with a link to each field.
+#[must_use]
+pub fn form_error(form: Form) -> AnyView {
+    (move || {
+        form.error.get().map(|error| {
+            let Sentence { title, text } = words::error(&error);
+            let links = error
+                .fields
+                .iter()
+                .map(|wrong| {
+                    let label = form.labels.with_value(|labels| {
+                        labels.iter().find(|(name, _)| *name == wrong.field).map(|(_, label)| label.clone())
+                    });
+                    let text = match label {
+                        Some(label) => format!("{label}: {}", words::field(wrong)),
+                        None => words::field(wrong),
+                    };
+                    let href = format!("#{}", id_of(&wrong.field));
+                    view! { <li><a href=href rel="external">{text}</a></li> }.into_any()
+                })
+                .collect::<Vec<_>>();
+            let text = (links.is_empty() && !text.is_empty()).then(|| view! { <p>{text}</p> });
+            let list = (!links.is_empty()).then(|| view! { <ul>{links}</ul> });
+            view! {
+                <div class="note tone-failed" role="alert" tabindex="-1" id="form-error">
+                    {parts::icon("op-failed")}
+                    <div><h2>{title}</h2>{text}{list}</div>
+                </div>
+            }
+        })
+    })
+    .into_any()
+}
+
+/// The error of one control, if it has one, and whether it has.
+pub fn field_error(name: &str) -> (Signal<bool>, AnyView) {
+    let Some(form) = use_context::<Form>() else {
+        return (Signal::stored(false), ().into_any());
+    };
+    let name = name.to_owned();
+    let sentence = Memo::new(move |_| {
+        form.error.with(|error| {
+            error.as_ref()?.fields.iter().find(|wrong| wrong.field == name).map(words::field).map(|text| (id_of(&name), text))
+        })
+    });
+    let view = move || {
+        sentence.get().map(|(id, text)| {
+            view! { <p class="error" id=format!("{id}-error")>{parts::icon("op-failed")}<span>{text}</span></p> }
+        })
+    };
+    (Signal::derive(move || sentence.with(Option::is_some)), view.into_any())
+}
+
+/// A label, a hint, a control and its error, in this order.
+pub struct Field {
+    name: String,
+    label: String,
+    hint: Option<String>,
+    kind: &'static str,
+    value: String,
+    required: bool,
+    autocomplete: &'static str,
+    placeholder: String,
+    hidden_label: bool,
+}
+
+impl Field {
+    #[must_use]
+    pub fn new(name: impl Into<String>, label: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            label: label.into(),
+            hint: None,
+            kind: "text",
+            value: String::new(),
+            required: false,
+            autocomplete: "off",
+            placeholder: String::new(),
+            hidden_label: false,
+        }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn kind(mut self, kind: &'static str) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    #[must_use]
+    pub fn value(mut self, value: impl Into<String>) -> Self {
+        self.value = value.into();
+        self
+    }
+
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    #[must_use]
+    pub fn autocomplete(mut self, autocomplete: &'static str) -> Self {
+        self.autocomplete = autocomplete;
+        self
+    }
+
+    #[must_use]
+    pub fn placeholder(mut self, placeholder: impl Into<String>) -> Self {
+        self.placeholder = placeholder.into();
+        self
+    }
+
+    /// The label is only spoken.
+    #[must_use]
+    pub fn hidden_label(mut self) -> Self {
+        self.hidden_label = true;
+        self
+    }
+
+    fn frame(self, control: impl FnOnce(Described) -> AnyView) -> AnyView {
+        let id = id_of(&self.name);
+        if let Some(form) = use_context::<Form>() {
+            let (name, label) = (self.name.clone(), self.label.clone());
+            form.labels.update_value(|labels| labels.push((name, label)));
+        }
+        let (wrong, error) = field_error(&self.name);
+        let hint = self.hint.map(|hint| view! { <p class="hint" id=format!("{id}-hint")>{hint}</p> });
+        let described = Described { id: id.clone(), hint: hint.is_some(), wrong };
+        let label_class = if self.hidden_label { "visually-hidden" } else { "" };
+        view! {
+            <div class="field">
+                <label for=id class=label_class>{self.label}{self.required.then(parts::must)}</label>
+                {hint}
+                {control(described)}
+                {error}
+            </div>
+        }
+        .into_any()
+    }
+
+    #[must_use]
+    pub fn input(self) -> AnyView {
+        let (name, kind, value, required) = (self.name.clone(), self.kind, self.value.clone(), self.required);
+        let (autocomplete, placeholder) = (self.autocomplete, self.placeholder.clone());
+        self.frame(move |d| {
+            let (id, by, wrong) = d.attributes();
+            let value = (!value.is_empty()).then_some(value);
+            let placeholder = (!placeholder.is_empty()).then_some(placeholder);
+            view! {
+                <input
+                    class="input"
+                    id=id
+                    name=name
+                    type=kind
+                    value=value
+                    placeholder=placeholder
+                    required=required
+                    autocomplete=autocomplete
+                    aria-describedby=by
+                    aria-invalid=wrong
+                />
+            }
+            .into_any()
+        })
+    }
+
+    #[must_use]
+    pub fn area(self) -> AnyView {
+        let (name, value, required) = (self.name.clone(), self.value.clone(), self.required);
+        self.frame(move |d| {
+            let (id, by, wrong) = d.attributes();
+            view! {
+                <textarea
+                    class="input"
+                    id=id
+                    name=name
+                    required=required
+                    autocomplete="off"
+                    spellcheck="false"
+                    aria-describedby=by
+                    aria-invalid=wrong
+                >
+                    {value}
+                </textarea>
+            }
+            .into_any()
+        })
+    }
+
+    /// `options`: value and text. The field's value is the chosen one.
+    #[must_use]
+    pub fn select(self, options: Vec<(String, String)>) -> AnyView {
+        let (name, value, required) = (self.name.clone(), self.value.clone(), self.required);
+        self.frame(move |d| {
+            let (id, by, wrong) = d.attributes();
+            let options = options
+                .into_iter()
+                .map(|(option, text)| {
+                    let chosen = option == value;
+                    view! { <option value=option selected=chosen>{text}</option> }.into_any()
+                })
+                .collect::<Vec<_>>();
+            view! {
+                <select class="select" id=id name=name required=required aria-describedby=by aria-invalid=wrong>
+                    {options}
+                </select>
+            }
+            .into_any()
+        })
+    }
+}
+
+/// Ids that tie a control to its hint and its error.
+struct Described {
+    id: String,
+    hint: bool,
+    wrong: Signal<bool>,
+}
+
+impl Described {
+    #[allow(clippy::type_complexity, reason = "three attributes")]
+    fn attributes(
+        self,
+    ) -> (String, impl Fn() -> Option<String> + Clone + Send + 'static, impl Fn() -> Option<&'static str> + Clone + Send + 'static)
+    {
+        let (id, hint, wrong) = (self.id.clone(), self.hint, self.wrong);
+        let by = move || match (hint, wrong.get()) {
+            (true, true) => Some(format!("{id}-hint {id}-error")),
+            (true, false) => Some(format!("{id}-hint")),
+            (false, true) => Some(format!("{id}-error")),
+            (false, false) => None,
+        };
+        (self.id, by, move || wrong.get().then_some("true"))
+    }
+}
+
+#[must_use]
+pub fn hidden(name: &'static str, value: impl Into<String>) -> AnyView {
+    view! { <input type="hidden" name=name value=value.into()/> }.into_any()
+}
+
+/// A form of one button.
+#[must_use]
+pub fn plain_button(
+    action: &'static str,
+    slug: &str,
+    class: &'static str,
+    shape: Option<&'static str>,
+    text: impl Into<String>,
+) -> AnyView {
+    let text: String = text.into();
+    let slug = (!slug.is_empty()).then(|| hidden("slug", slug));
+    view! {
+        <PostForm action=action class="inline">
+            {slug}
+            <button class=format!("button {class}") type="submit">{shape.map(parts::icon)}{text}</button>
+        </PostForm>
+    }
+    .into_any()
+}
+
+/// A search: its state is the address.
+#[component]
+pub fn GetForm(
+    #[prop(into)] action: String,
+    #[prop(optional)] class: &'static str,
+    #[prop(optional)] role: Option<&'static str>,
+    children: Children,
+) -> impl IntoView {
+    let navigate = use_navigate();
+    let on_submit = move |event: SubmitEvent| {
+        if let Some(address) = browser::searched(&event) {
+            event.prevent_default();
+            navigate(&address, NavigateOptions { scroll: false, ..NavigateOptions::default() });
+        }
+    };
+    view! { <form action=action method="get" class=class role=role on:submit=on_submit>{children()}</form> }
+}

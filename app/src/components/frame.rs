@@ -1,0 +1,192 @@
+//! What surrounds the pages of somebody who is signed in: the rail, the way in, arrivals.
+
+use super::{
+    form::{GetForm, plain_button},
+    page::{Refresh, load},
+    parts::icon,
+    picture::tally,
+    time::{Alive, moment},
+};
+use crate::{
+    api::{
+        ErrorCode,
+        shell::{Frame, load_frame},
+        terms::AppStatus,
+    },
+    browser, format, words,
+};
+use leptos::prelude::*;
+use leptos_router::{
+    components::{Outlet, Redirect},
+    hooks::use_location,
+};
+
+/// Sends to the sign-in page, and back here afterwards.
+#[component]
+pub fn SignInFirst() -> impl IntoView {
+    let location = use_location();
+    let path = location.pathname.get_untracked();
+    let search = location.search.get_untracked();
+    let here = if search.is_empty() { path } else { format!("{path}?{search}") };
+    view! {
+        <Redirect path=format!("/sign-in?next={}", format::query_value(&here))/>
+        <p><a href="/sign-in">"Sign in"</a></p>
+    }
+}
+
+/// Moves focus to the title after a change of page; the router does not.
+#[component]
+fn Arrivals() -> impl IntoView {
+    let location = use_location();
+    let alive = expect_context::<Alive>();
+    Effect::new(move |before: Option<String>| {
+        let path = location.pathname.get();
+        if before.is_some_and(|before| before != path) {
+            // The page may still be loading: look again after a moment.
+            set_timeout(browser::arrive, std::time::Duration::from_millis(80));
+        }
+        path
+    });
+    Effect::new(move |_| {
+        if !alive.0.get_untracked() {
+            alive.0.set(true);
+            browser::mark_hydrated();
+        }
+    });
+}
+
+#[component]
+pub fn SignedIn() -> impl IntoView {
+    let location = use_location();
+    let frame = load(move || location.pathname.get(), |_| load_frame());
+    view! {
+        <a class="skip" href="#main" rel="external">"Skip to content"</a>
+        <Arrivals/>
+        <div class="shell">
+            <header class="rail">
+                <div class="rail__in">
+                    <a class="brand" href="/">{tally(None)}"Rollcall"</a>
+                    <button class="button button--s rail-toggle" type="button" popovertarget="menu">
+                        {icon("menu")}
+                        "Menu"
+                    </button>
+                    <div class="rail-menu" id="menu" popover="auto">
+                        <button
+                            class="button button--s rail-close"
+                            type="button"
+                            popovertarget="menu"
+                            popovertargetaction="hide"
+                        >
+                            {icon("close")}
+                            "Close"
+                        </button>
+                        <Transition>
+                            {move || Suspend::new(async move {
+                                match frame.await {
+                                    Ok(frame) => rail(frame),
+                                    Err(error) if error.code == ErrorCode::Unauthenticated => {
+                                        view! { <SignInFirst/> }.into_any()
+                                    }
+                                    Err(error) => {
+                                        view! { <p class="hint">{words::error(&error).title}</p> }.into_any()
+                                    }
+                                }
+                            })}
+                        </Transition>
+                    </div>
+                </div>
+            </header>
+            <main class="main" id="main" tabindex="-1">
+                <Outlet/>
+            </main>
+        </div>
+    }
+}
+
+fn place(href: String, shape: &'static str, text: String, count: Option<u32>, status: Option<&AppStatus>) -> AnyView {
+    let path = use_location().pathname;
+    let own = href.clone();
+    // The place of a page below it too: /apps/asana/runs is in /apps/asana.
+    let current = move || {
+        path.with(|path| {
+            let below = own != "/" && path.strip_prefix(&own).is_some_and(|rest| rest.starts_with('/'));
+            if *path == own {
+                Some("page")
+            } else if below {
+                Some("true")
+            } else {
+                None
+            }
+        })
+    };
+    let count = count.map(|count| view! { <span class="count">{format::number(count)}</span> });
+    let status = status.map(|status| {
+        let (word, shape, tone) = words::status(status);
+        view! { <span class=format!("st tone-{tone}")>{icon(shape)}<span class="visually-hidden">{word}</span></span> }
+    });
+    view! { <li><a href=href aria-current=current>{icon(shape)}<span>{text}</span>{count}{status}</a></li> }.into_any()
+}
+
+fn rail(frame: Frame) -> AnyView {
+    let has_directory = frame.directory_read_at.is_some();
+    let counted = |n: u32| has_directory.then_some(n);
+    let apps = frame
+        .apps
+        .iter()
+        .map(|app| place(format!("/apps/{}", app.slug), "apps", app.name.clone(), None, Some(&app.status)))
+        .collect::<Vec<_>>();
+    let demo = frame.demo.then(|| place("/demo".to_owned(), "flask", "Demo directory".to_owned(), None, None));
+    let organization = frame.organization.clone().map(|name| view! { <strong>{name}</strong> });
+    let read = match frame.directory_read_at {
+        Some(at) => view! { "Directory read " {moment(at)} ", " {format::people(frame.people)} }.into_any(),
+        None => "No directory yet".into_any(),
+    };
+    let person = format!("{}, {}", frame.email, words::role(frame.role));
+    view! {
+        <GetForm action="/directory/people" class="find" role="search">
+            {icon("search")}
+            <label class="visually-hidden" for="find">"Find a person"</label>
+            <input class="input" id="find" name="q" type="search" placeholder="Find a person" autocomplete="off"/>
+        </GetForm>
+        <nav class="places" aria-label="Main">
+            <ul>
+                {place("/".to_owned(), "home", "Home".to_owned(), None, None)}
+                {place("/audit".to_owned(), "log", "Audit log".to_owned(), None, None)}
+                {demo}
+            </ul>
+            <div>
+                <h2>"Directory"</h2>
+                <ul>
+                    {place("/directory/people".to_owned(), "people", "People".to_owned(), counted(frame.people), None)}
+                    {place("/directory/groups".to_owned(), "groups", "Groups".to_owned(), counted(frame.groups), None)}
+                    {place("/directory/org-units".to_owned(), "units", "Org units".to_owned(), counted(frame.org_units), None)}
+                    {place("/directory/connection".to_owned(), "plug", "Connection".to_owned(), None, None)}
+                </ul>
+            </div>
+            <div>
+                <h2>"Apps"</h2>
+                <ul>{apps}{place("/apps/add".to_owned(), "plus", "Add an app".to_owned(), None, None)}</ul>
+            </div>
+            <div>
+                <h2>"Console"</h2>
+                <ul>
+                    {place("/administrators".to_owned(), "shield", "Administrators".to_owned(), None, None)}
+                    {place("/settings".to_owned(), "gear", "Settings".to_owned(), None, None)}
+                    {place("/about".to_owned(), "info", "About".to_owned(), None, None)}
+                </ul>
+            </div>
+        </nav>
+        <div class="rail-foot">
+            <p>{organization}{read}</p>
+            <p>{person}</p>
+            {plain_button("/api/sign_out", "", "button--s button--quiet", Some("out"), "Sign out")}
+        </div>
+    }
+    .into_any()
+}
+
+/// Provides what every page expects.
+pub fn provide() {
+    provide_context(Refresh(RwSignal::new(0)));
+    provide_context(Alive(RwSignal::new(false)));
+}

@@ -1,0 +1,76 @@
+//! Times: UTC from the server, the reader's own zone once the page is alive.
+
+use crate::{browser, format};
+use chrono::{DateTime, Utc};
+use leptos::prelude::*;
+
+/// Turns true once the browser has taken the page over.
+#[derive(Clone, Copy)]
+pub struct Alive(pub RwSignal<bool>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// The day with its hour; today only the hour.
+    Moment,
+    Day,
+    /// With seconds, for logs.
+    Seconds,
+}
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+fn local_text(at: browser::Local, show: Show) -> String {
+    let month = MONTHS[at.month as usize % 12];
+    let day = if at.this_year && show != Show::Day {
+        format!("{} {month}", at.day)
+    } else {
+        format!("{} {month} {}", at.day, at.year)
+    };
+    match show {
+        Show::Day => day,
+        Show::Moment if at.today => format!("{:02}:{:02}", at.hour, at.minute),
+        Show::Moment => format!("{day}, {:02}:{:02}", at.hour, at.minute),
+        Show::Seconds => format!("{day} {:02}:{:02}:{:02}", at.hour, at.minute, at.second),
+    }
+}
+
+#[must_use]
+pub fn time(at: DateTime<Utc>, show: Show) -> AnyView {
+    let alive = use_context::<Alive>();
+    let text = move || {
+        let local = alive.filter(|alive| alive.0.get()).and_then(|_| browser::local(at));
+        match (local, show) {
+            (Some(local), _) => local_text(local, show),
+            (None, Show::Day) => format::day(at),
+            (None, Show::Moment) => format::moment(at),
+            (None, Show::Seconds) => format::seconds(at),
+        }
+    };
+    view! { <time datetime=format::machine(at)>{text}</time> }.into_any()
+}
+
+#[must_use]
+pub fn moment(at: DateTime<Utc>) -> AnyView {
+    time(at, Show::Moment)
+}
+
+#[must_use]
+pub fn time_day(at: DateTime<Utc>) -> AnyView {
+    time(at, Show::Day)
+}
+
+/// "in 17 h 18 min", or that it is due.
+#[must_use]
+pub fn until(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
+    let seconds = (at - now).num_seconds();
+    if seconds <= 0 { "due now".to_owned() } else { format!("in {}", format::duration(seconds.max(60))) }
+}
+
+/// "3 min ago".
+#[must_use]
+pub fn ago(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
+    let seconds = (now - at).num_seconds();
+    if seconds < 60 { "just now".to_owned() } else { format!("{} ago", format::duration(seconds)) }
+}
