@@ -1,0 +1,180 @@
+//! Attributes that an app tells itself (RFC 7643, 7).
+
+use serde_json::Value;
+
+use super::{AttributeKind, CatalogAttribute};
+use crate::mapping::{ENTERPRISE_SCHEMA, USER_SCHEMA};
+
+/// Multi-valued complex attributes whose entries are told apart by `type`, and by which one the
+/// usual entry is meant.
+const TYPED: [(&str, &str); 3] = [
+    ("emails", "type eq \"work\""),
+    ("phoneNumbers", "type eq \"work\""),
+    ("addresses", "type eq \"work\""),
+];
+const OURS: [&str; 7] = [
+    "id",
+    "externalId",
+    "meta",
+    "schemas",
+    "groups",
+    "active",
+    "password",
+];
+
+/// Reads a `/Schemas` answer (a ListResponse, a list, or one schema) into attributes that can be
+/// mapped. Read-only ones, and those that Rollcall sets itself, are left out; what is odd is
+/// passed over.
+pub fn attributes_from_schemas(answer: &Value) -> Vec<CatalogAttribute> {
+    let schemas = match answer {
+        Value::Array(schemas) => schemas.as_slice(),
+        other => match other.get("Resources") {
+            Some(Value::Array(schemas)) => schemas.as_slice(),
+            _ => std::slice::from_ref(other),
+        },
+    };
+    let mut found = Vec::new();
+    for schema in schemas {
+        let Some(id) = schema.get("id").and_then(Value::as_str) else {
+            continue;
+        };
+        let prefix = match id {
+            USER_SCHEMA => String::new(),
+            ENTERPRISE_SCHEMA => format!("{id}:"),
+            _ => continue,
+        };
+        for attribute in list(schema, "attributes") {
+            read(attribute, &prefix, &mut found);
+        }
+    }
+    found
+}
+
+fn read(attribute: &Value, prefix: &str, found: &mut Vec<CatalogAttribute>) {
+    let Some(name) = attribute.get("name").and_then(Value::as_str) else {
+        return;
+    };
+    if !is_writable(attribute) || (prefix.is_empty() && OURS.contains(&name)) {
+        return;
+    }
+    let subs = list(attribute, "subAttributes");
+    if subs.is_empty() {
+        found.extend(mapped(attribute, format!("{prefix}{name}"), name, false));
+        return;
+    }
+    if name == "manager" && !prefix.is_empty() {
+        found.push(CatalogAttribute {
+            path: format!("{prefix}manager"),
+            label: "Manager".to_owned(),
+            mandatory: false,
+            kind: AttributeKind::Reference,
+            max_length: None,
+            hint: None,
+        });
+        return;
+    }
+    let multi = attribute
+        .get("multiValued")
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
+    let filter = match (multi, TYPED.iter().find(|(known, _)| *known == name)) {
+        (false, _) => String::new(),
+        (true, Some((_, filter))) => format!("[{filter}]"),
+        (true, None) => return,
+    };
+    let mandatory = is_required(attribute);
+    for sub in subs {
+        let Some(sub_name) = sub.get("name").and_then(Value::as_str) else {
+            continue;
+        };
+        let is_mark = multi && matches!(sub_name, "type" | "primary" | "display" | "$ref");
+        if is_writable(sub) && !is_mark {
+            let label = format!("{name}, {sub_name}");
+            let path = format!("{prefix}{name}{filter}.{sub_name}");
+            found.extend(mapped(sub, path, &label, mandatory && sub_name == "value"));
+        }
+    }
+}
+
+fn mapped(
+    attribute: &Value,
+    path: String,
+    label: &str,
+    required: bool,
+) -> Option<CatalogAttribute> {
+    let kind = match attribute
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or("string")
+    {
+        "boolean" => AttributeKind::Boolean,
+        "integer" => AttributeKind::Integer,
+        "decimal" => AttributeKind::Decimal,
+        "complex" | "binary" => return None,
+        _ => AttributeKind::String,
+    };
+    Some(CatalogAttribute {
+        path,
+        label: label.to_owned(),
+        mandatory: required || is_required(attribute),
+        kind,
+        max_length: None,
+        hint: (attribute.get("description").and_then(Value::as_str))
+            .map(|text| text.chars().take(200).collect()),
+    })
+}
+
+fn is_writable(attribute: &Value) -> bool {
+    attribute.get("mutability").and_then(Value::as_str) != Some("readOnly")
+}
+
+fn is_required(attribute: &Value) -> bool {
+    attribute
+        .get("required")
+        .and_then(Value::as_bool)
+        .unwrap_or(false)
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn attributes_are_read_from_the_schemas_of_an_app() {
+        let answer = json!({"Resources": [
+            {"id": USER_SCHEMA, "attributes": [
+                {"name": "userName", "type": "string", "required": true, "mutability": "readWrite"},
+                {"name": "id", "type": "string"},
+                {"name": "groups", "multiValued": true, "mutability": "readOnly"},
+                {"name": "emails", "type": "complex", "multiValued": true, "subAttributes": [
+                    {"name": "value", "type": "string"}, {"name": "primary", "type": "boolean"}]},
+                {"name": "name", "type": "complex", "subAttributes": [{"name": "formatted"}]},
+                "odd"]},
+            {"id": ENTERPRISE_SCHEMA, "attributes": [
+                {"name": "manager", "type": "complex", "subAttributes": [{"name": "value"}]},
+                {"name": "department"}]},
+            {"id": "urn:ietf:params:scim:schemas:core:2.0:Group", "attributes": [{"name": "displayName"}]}]});
+        let found = attributes_from_schemas(&answer);
+        let paths: Vec<&str> = found.iter().map(|a| a.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            [
+                "userName",
+                "emails[type eq \"work\"].value",
+                "name.formatted",
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager",
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+            ]
+        );
+        assert!(found[0].mandatory && !found[1].mandatory);
+        assert_eq!(attributes_from_schemas(&json!("<html>")), vec![]);
+    }
+}

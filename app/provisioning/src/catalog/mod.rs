@@ -1,0 +1,242 @@
+//! The app catalogue: what is known of each app, as data (S2.1). A new app is a new file.
+//!
+//! Code for the browser takes entries from the server instead of calling [`catalog`], so that the
+//! files and their parser stay out of the WASM.
+
+mod discovery;
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{MappingRow, Window};
+use crate::mapping::ScimPath;
+
+pub use discovery::attributes_from_schemas;
+
+/// One kind of app.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogEntry {
+    /// `asana`, `scim`; what `catalog = ` in the configuration file names.
+    pub key: String,
+    pub name: String,
+    /// SCIM base address; `None`: the administrator enters it.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// In the order in which they are shown.
+    pub attributes: Vec<CatalogAttribute>,
+    /// Whether attributes that are not listed may be mapped too.
+    #[serde(default)]
+    pub open_attributes: bool,
+    pub default_mapping: Vec<MappingRow>,
+    /// Offered time frames, shortest first.
+    pub windows: Vec<Window>,
+    pub limits: Limits,
+    pub quirks: Quirks,
+    /// How to get the access token, one step per line.
+    pub token_help: Vec<String>,
+    /// What suspending really does there.
+    pub suspend_does: String,
+    /// What deleting really does there.
+    pub delete_does: String,
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogAttribute {
+    /// SCIM path, the key of the mapping.
+    pub path: String,
+    pub label: String,
+    #[serde(default)]
+    pub mandatory: bool,
+    #[serde(default)]
+    pub kind: AttributeKind,
+    /// In characters.
+    #[serde(default)]
+    pub max_length: Option<usize>,
+    /// One line below the field.
+    #[serde(default)]
+    pub hint: Option<String>,
+}
+
+/// The JSON type of an attribute (RFC 7643, 2.3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttributeKind {
+    #[default]
+    String,
+    /// A string that must be an e-mail address.
+    Email,
+    Boolean,
+    Integer,
+    Decimal,
+    /// The id of another account of the same app (the manager).
+    Reference,
+}
+
+/// What the app allows; settings may only go below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub requests_per_minute: u32,
+    pub read_concurrency: u32,
+    pub write_concurrency: u32,
+}
+
+/// How the app differs from RFC 7644.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quirks {
+    #[serde(default)]
+    pub supports_external_id: bool,
+    /// How an account is changed.
+    #[serde(default)]
+    pub update: UpdateStyle,
+    /// Whether a value can only be cleared by PUT, because PATCH adds and replaces only.
+    #[serde(default)]
+    pub clear_needs_put: bool,
+    /// How the list of accounts is paged.
+    #[serde(default)]
+    pub paging: Paging,
+    /// Largest `count` worth asking for.
+    #[serde(default = "Quirks::default_page_size")]
+    pub page_size: u32,
+    /// Whether `userName` must be an e-mail address.
+    #[serde(default)]
+    pub user_name_is_email: bool,
+    /// Whether setting `active` to true is known to bring an account back.
+    #[serde(default = "Quirks::yes")]
+    pub reactivates: bool,
+    /// Whether DELETE may leave an inactive account behind that still holds its userName.
+    #[serde(default)]
+    pub delete_may_deactivate: bool,
+}
+
+impl Quirks {
+    fn default_page_size() -> u32 {
+        100
+    }
+
+    fn yes() -> bool {
+        true
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateStyle {
+    /// PATCH with one operation and path per attribute (RFC 7644, 3.5.2).
+    Patch,
+    /// PATCH with one `replace` without a path and an object as value.
+    PatchValue,
+    /// PUT of the account as read, with the mapped values replaced (RFC 7644, 3.5.1).
+    Put,
+    /// PATCH first; what the app shows is remembered per app.
+    #[default]
+    Learn,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Paging {
+    /// `startIndex` and `count` (RFC 7644, 3.4.2.4).
+    #[default]
+    Index,
+    /// May answer everything at once, whatever was asked; judge by `totalResults`.
+    Undocumented,
+}
+
+impl CatalogEntry {
+    /// Reads one catalogue file.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// The attribute with this path, compared without case.
+    pub fn attribute(&self, path: &ScimPath) -> Option<&CatalogAttribute> {
+        let wanted = path.key();
+        let without_value = wanted.strip_suffix(".value").filter(|_| path.is_manager());
+        self.attributes
+            .iter()
+            .find(|attribute| match ScimPath::parse(&attribute.path) {
+                Ok(known) => {
+                    let known = known.key();
+                    known == wanted || Some(known.as_str()) == without_value
+                }
+                Err(_) => false,
+            })
+    }
+
+    /// Those without which no account can be made; marked with an asterisk.
+    pub fn mandatory(&self) -> impl Iterator<Item = &CatalogAttribute> {
+        self.attributes
+            .iter()
+            .filter(|attribute| attribute.mandatory)
+    }
+
+    /// This entry with attributes that the app told itself (`/Schemas`) added to those it has.
+    pub fn with_discovered(mut self, discovered: Vec<CatalogAttribute>) -> Self {
+        for attribute in discovered {
+            let known =
+                ScimPath::parse(&attribute.path).is_ok_and(|path| self.attribute(&path).is_some());
+            if !known {
+                self.attributes.push(attribute);
+            }
+        }
+        self
+    }
+}
+
+static ENTRIES: LazyLock<Vec<CatalogEntry>> = LazyLock::new(|| {
+    // A test holds that every file parses, so nothing is left out here.
+    FILES
+        .iter()
+        .filter_map(|text| CatalogEntry::parse(text).ok())
+        .collect()
+});
+
+const FILES: [&str; 2] = [include_str!("asana.toml"), include_str!("scim.toml")];
+
+/// All entries, in the order in which they are offered.
+pub fn catalog() -> &'static [CatalogEntry] {
+    &ENTRIES
+}
+
+/// The entry with this key.
+pub fn entry(key: &str) -> Option<&'static CatalogEntry> {
+    catalog().iter().find(|entry| entry.key == key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::validate_mapping;
+
+    #[test]
+    fn every_catalogue_file_parses_and_its_default_mapping_is_valid() {
+        for text in FILES {
+            let entry = CatalogEntry::parse(text).unwrap();
+            assert_eq!(
+                validate_mapping(&entry.default_mapping, &entry),
+                vec![],
+                "{}",
+                entry.key
+            );
+            assert!(entry.windows.is_sorted());
+            assert!(entry.mandatory().count() > 0);
+            for attribute in &entry.attributes {
+                let path = ScimPath::parse(&attribute.path).unwrap();
+                assert_eq!(path.to_string(), attribute.path);
+                assert_eq!(entry.attribute(&path), Some(attribute));
+            }
+        }
+        assert_eq!(catalog().len(), FILES.len());
+        assert_eq!(
+            entry("asana").map(|e| e.limits.requests_per_minute),
+            Some(1500)
+        );
+    }
+}

@@ -1,0 +1,5 @@
+use super::ConfigFile;
+
+pub(super) fn render(_file: &ConfigFile) -> String {
+    String::new()
+}

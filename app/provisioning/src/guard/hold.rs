@@ -1,0 +1,204 @@
+use std::collections::BTreeSet;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Safety;
+use crate::identity::PersonId;
+use crate::plan::OperationKind;
+
+/// A planned suspend or delete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    pub person: PersonId,
+    pub kind: OperationKind,
+    pub due_at: DateTime<Utc>,
+    /// Allowed by an administrator, or asked for now: not counted, not held.
+    pub allowed: bool,
+}
+
+/// A run's removals and what they are weighed against.
+#[derive(Debug, Clone)]
+pub struct GuardInput<'a> {
+    pub now: DateTime<Utc>,
+    pub safety: &'a Safety,
+    /// Accounts with a live link when the run began.
+    pub linked_accounts: u64,
+    pub removals: &'a [Removal],
+    /// Removals carried out in the 24 hours before the run, without those that were allowed.
+    pub removed_last_24_hours: u64,
+    /// People whose removal an earlier run held and nobody decided yet.
+    pub already_held: &'a BTreeSet<PersonId>,
+    /// When the app was turned on or resumed after more than 24 hours, for the first run since.
+    pub resumed_at: Option<DateTime<Utc>>,
+    /// What the clock said in the last run.
+    pub last_run_at: Option<DateTime<Utc>>,
+    /// Creates of this run.
+    pub creates: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardOutcome {
+    /// Whose removal is held for review, in the order of the plan.
+    pub held: Vec<PersonId>,
+    /// Why; empty when nothing is held.
+    pub why: Vec<HoldReason>,
+    /// All creates of the run are held.
+    pub creates_held: bool,
+    /// The clock is behind the last run's: no removal is carried out, and none is held.
+    pub clock_behind: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "code")]
+pub enum HoldReason {
+    /// More than `hold_count` and more than `hold_percent`.
+    CountAndPercent {
+        removals: u64,
+        linked: u64,
+        count: u32,
+        percent: u32,
+    },
+    /// More than `hold_max`.
+    Maximum {
+        removals: u64,
+        maximum: u32,
+    },
+    /// Every linked account of an app that has at least five.
+    Everyone {
+        linked: u64,
+    },
+    /// Held by an earlier run and not decided.
+    Undecided {
+        people: u64,
+    },
+    /// Overdue when the app was resumed after more than 24 hours.
+    OverdueAfterPause {
+        people: u64,
+    },
+    /// More creates than `hold_creates`.
+    Creates {
+        creates: u64,
+        ceiling: u32,
+    },
+    ClockBehind,
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CountAndPercent {
+                removals,
+                linked,
+                count,
+                percent,
+            } => write!(
+                f,
+                "{removals} removals of {linked} accounts in 24 hours; {count} accounts and {percent} % are allowed"
+            ),
+            Self::Maximum { removals, maximum } => {
+                write!(f, "{removals} removals in 24 hours; {maximum} are allowed")
+            }
+            Self::Everyone { linked } => {
+                write!(f, "Every account would be removed, {linked} of {linked}")
+            }
+            Self::Undecided { people } => {
+                write!(f, "{people} removals of earlier runs wait for a decision")
+            }
+            Self::OverdueAfterPause { people } => {
+                write!(f, "{people} removals fell due while the app was off")
+            }
+            Self::Creates { creates, ceiling } => {
+                write!(
+                    f,
+                    "{creates} accounts would be created; {ceiling} are allowed in one run"
+                )
+            }
+            Self::ClockBehind => f.write_str(
+                "The clock is behind the last run's; no account is removed until it has caught up",
+            ),
+        }
+    }
+}
+
+/// The smallest app of which "everyone" is said.
+const SMALLEST_APP: u64 = 5;
+
+/// Which removals wait for review (S9.1, S6.8) and whether creates do (S9.6). Leave removals of
+/// protected people out: they are never planned.
+pub fn check(input: &GuardInput<'_>) -> GuardOutcome {
+    let mut outcome = GuardOutcome::default();
+    if let Some(ceiling) = input.safety.hold_creates
+        && input.creates > u64::from(ceiling)
+    {
+        outcome.creates_held = true;
+        outcome.why.push(HoldReason::Creates {
+            creates: input.creates,
+            ceiling,
+        });
+    }
+    if input.last_run_at.is_some_and(|last| last > input.now) {
+        outcome.clock_behind = true;
+        outcome.why.push(HoldReason::ClockBehind);
+        return outcome;
+    }
+    let counted: Vec<&Removal> = input
+        .removals
+        .iter()
+        .filter(|removal| !removal.allowed)
+        .collect();
+    let (removals, linked) = (
+        counted.len() as u64 + input.removed_last_24_hours,
+        input.linked_accounts,
+    );
+    let Safety {
+        hold_count,
+        hold_percent,
+        hold_max,
+        ..
+    } = *input.safety;
+    let mut whole = Vec::new();
+    if !counted.is_empty() {
+        let over_count = removals > u64::from(hold_count);
+        // Multiplied out: no rounding.
+        let over_percent =
+            u128::from(removals) * 100 > u128::from(hold_percent) * u128::from(linked);
+        if over_count && over_percent {
+            let (count, percent) = (hold_count, hold_percent);
+            whole.push(HoldReason::CountAndPercent {
+                removals,
+                linked,
+                count,
+                percent,
+            });
+        }
+        if removals > u64::from(hold_max) {
+            whole.push(HoldReason::Maximum {
+                removals,
+                maximum: hold_max,
+            });
+        }
+        if linked >= SMALLEST_APP && removals >= linked {
+            whole.push(HoldReason::Everyone { linked });
+        }
+    }
+    let undecided = |removal: &Removal| input.already_held.contains(&removal.person);
+    let overdue = |removal: &Removal| input.resumed_at.is_some_and(|at| removal.due_at < at);
+    let everything = !whole.is_empty();
+    outcome.why.append(&mut whole);
+    let people = counted.iter().filter(|removal| undecided(removal)).count() as u64;
+    if people > 0 && !everything {
+        outcome.why.push(HoldReason::Undecided { people });
+    }
+    let people = counted.iter().filter(|removal| overdue(removal)).count() as u64;
+    if people > 0 {
+        outcome.why.push(HoldReason::OverdueAfterPause { people });
+    }
+    outcome.held = counted
+        .into_iter()
+        .filter(|removal| everything || undecided(removal) || overdue(removal))
+        .map(|removal| removal.person.clone())
+        .collect();
+    outcome
+}

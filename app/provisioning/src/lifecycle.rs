@@ -1,0 +1,380 @@
+//! Triggers, their clocks, and the steps that fall due (S6).
+//!
+//! Only clocks are stored; when a step is due always follows from the clocks and the policies as
+//! they are now, so a changed policy re-dates everything that is pending.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{DeprovisioningPolicies, Policy};
+pub use crate::config::{Step, Trigger};
+use crate::identity::{Person, Standing};
+use crate::scope::ScopeDecision;
+
+/// What is remembered of one person in one app. Default: nothing holds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lifecycle {
+    /// One clock per trigger that holds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clocks: BTreeMap<Trigger, Clock>,
+    /// Our own suspension, once the app confirmed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspension: Option<Suspension>,
+    /// Since when the person is archived: all clocks stand still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen_since: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Clock {
+    /// When an import first saw the cause.
+    pub since: DateTime<Utc>,
+    /// For how long the clock stood still while the person was archived, in seconds.
+    #[serde(default)]
+    pub paused_seconds: i64,
+    /// Cancelled steps: they do not happen until the cause has ended.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub waived: BTreeSet<Step>,
+    /// Steps that wait until they are released.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub held: BTreeSet<Step>,
+    /// Steps to do at once, whatever their time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub now: BTreeMap<Step, Permission>,
+    /// Steps that an administrator allowed after they were held by the guard.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub allowed: BTreeMap<Step, Permission>,
+}
+
+/// A decision for one step. It lapses when the policy is no longer the one it was given under.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Permission {
+    pub at: DateTime<Utc>,
+    pub policy: Policy,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suspension {
+    pub at: DateTime<Utc>,
+    #[serde(default)]
+    pub paused_seconds: i64,
+}
+
+/// Which causes hold according to one complete import.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Causes {
+    pub app_turned_off: bool,
+    pub suspended: bool,
+    pub deleted: bool,
+    /// Clocks stand still.
+    pub archived: bool,
+    /// Nothing can be said: everything stays as it was.
+    pub unknown: bool,
+}
+
+impl Causes {
+    pub fn of(person: &Person, decision: &ScopeDecision) -> Self {
+        Self {
+            app_turned_off: !decision.app_on,
+            suspended: person.standing == Standing::Suspended,
+            deleted: person.standing == Standing::Deleted,
+            archived: person.standing == Standing::Archived,
+            unknown: person.standing == Standing::Unknown,
+        }
+    }
+
+    pub fn holds(&self, trigger: Trigger) -> bool {
+        match trigger {
+            Trigger::AppTurnedOff => self.app_turned_off,
+            Trigger::Suspended => self.suspended,
+            Trigger::Deleted => self.deleted,
+        }
+    }
+
+    pub fn none_holds(&self) -> bool {
+        !(self.app_turned_off || self.suspended || self.deleted || self.archived || self.unknown)
+    }
+}
+
+/// A pending step, with when and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DueStep {
+    pub trigger: Trigger,
+    pub step: Step,
+    /// When the trigger was first seen.
+    pub since: DateTime<Utc>,
+    pub due_at: DateTime<Utc>,
+    /// By an administrator, until released.
+    pub held: bool,
+    /// Cancelled until the cause ends.
+    pub waived: bool,
+    /// An administrator allowed it, or asked for it now: it is not counted by the guard.
+    pub allowed: bool,
+    /// A deletion whose suspension has not been confirmed yet; `due_at` is an estimate then.
+    pub waits_for_suspension: bool,
+    /// The person is archived; `due_at` moves on as long as they are.
+    pub frozen: bool,
+}
+
+impl DueStep {
+    /// Whether it may be carried out at `now`.
+    pub fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.is_live()
+            && !self.held
+            && !self.waits_for_suspension
+            && !self.frozen
+            && self.due_at <= now
+    }
+
+    /// Whether it will happen at all.
+    pub fn is_live(&self) -> bool {
+        !self.waived
+    }
+}
+
+/// Takes an import's view of the causes: clocks start, stand still, go on, and end.
+pub fn observe(lifecycle: &Lifecycle, causes: Causes, now: DateTime<Utc>) -> Lifecycle {
+    let mut next = lifecycle.clone();
+    if causes.unknown {
+        return next;
+    }
+    if causes.archived {
+        next.frozen_since = next.frozen_since.or(Some(now));
+        return next;
+    }
+    if let Some(since) = next.frozen_since.take() {
+        let paused = (now - since).num_seconds().max(0);
+        for clock in next.clocks.values_mut() {
+            clock.paused_seconds += paused;
+        }
+        if let Some(suspension) = &mut next.suspension {
+            suspension.paused_seconds += paused;
+        }
+    }
+    for trigger in Trigger::ALL {
+        if causes.holds(trigger) {
+            next.clocks
+                .entry(trigger)
+                .or_insert_with(|| Clock::started(now));
+        } else {
+            next.clocks.remove(&trigger);
+        }
+    }
+    next
+}
+
+/// Every pending step, earliest first; held, waived and waiting ones are among them, marked.
+///
+/// For a deleted person only the trigger *deleted* counts. A step that was carried out (we hold a
+/// confirmed suspension) is not pending.
+pub fn due_steps(
+    lifecycle: &Lifecycle,
+    policies: &DeprovisioningPolicies,
+    now: DateTime<Utc>,
+) -> Vec<DueStep> {
+    let deleted = lifecycle.clocks.contains_key(&Trigger::Deleted);
+    let mut steps = Vec::new();
+    for (trigger, clock) in &lifecycle.clocks {
+        if !deleted || *trigger == Trigger::Deleted {
+            lifecycle.steps_of(*trigger, clock, policies.of(*trigger), now, &mut steps);
+        }
+    }
+    steps.sort_by_key(|step| (step.due_at, step.step, step.trigger));
+    steps
+}
+
+/// The step that is carried out in a run at `now`: the earliest one that is due.
+pub fn step_due_now(
+    lifecycle: &Lifecycle,
+    policies: &DeprovisioningPolicies,
+    now: DateTime<Utc>,
+) -> Option<DueStep> {
+    due_steps(lifecycle, policies, now)
+        .into_iter()
+        .find(|step| step.is_due(now))
+}
+
+impl Clock {
+    pub fn started(since: DateTime<Utc>) -> Self {
+        Self {
+            since,
+            paused_seconds: 0,
+            waived: BTreeSet::new(),
+            held: BTreeSet::new(),
+            now: BTreeMap::new(),
+            allowed: BTreeMap::new(),
+        }
+    }
+
+    fn permitted(
+        given: &BTreeMap<Step, Permission>,
+        step: Step,
+        policy: Policy,
+    ) -> Option<DateTime<Utc>> {
+        given
+            .get(&step)
+            .filter(|permission| permission.policy == policy)
+            .map(|given| given.at)
+    }
+}
+
+impl Lifecycle {
+    /// Whether any trigger holds.
+    pub fn has_trigger(&self) -> bool {
+        !self.clocks.is_empty()
+    }
+
+    fn steps_of(
+        &self,
+        trigger: Trigger,
+        clock: &Clock,
+        policy: Policy,
+        now: DateTime<Utc>,
+        steps: &mut Vec<DueStep>,
+    ) {
+        // While archived, the time that is left stays the same.
+        let frozen = self.frozen_since.map_or(TimeDelta::zero(), |since| {
+            (now - since).max(TimeDelta::zero())
+        });
+        let start = clock.since + TimeDelta::seconds(clock.paused_seconds) + frozen;
+        let make = |step: Step, due_at: DateTime<Utc>, waits: bool| {
+            let asked = Clock::permitted(&clock.now, step, policy);
+            DueStep {
+                trigger,
+                step,
+                since: clock.since,
+                due_at: asked.map_or(due_at, |asked| asked.min(due_at)),
+                held: clock.held.contains(&step),
+                waived: clock.waived.contains(&step),
+                allowed: asked.is_some()
+                    || Clock::permitted(&clock.allowed, step, policy).is_some(),
+                waits_for_suspension: waits && asked.is_none(),
+                frozen: self.frozen_since.is_some(),
+            }
+        };
+        let suspend_at = policy.suspend().map(|window| start + window.delay());
+        if let (Some(suspend_at), None) = (suspend_at, &self.suspension) {
+            steps.push(make(Step::Suspend, suspend_at, false));
+        }
+        let Some(delete) = policy.delete() else {
+            return;
+        };
+        let from_trigger = start + delete.delay();
+        let (due_at, waits) = match (policy.suspend(), &self.suspension) {
+            (None, _) => (from_trigger, false),
+            (Some(suspend), Some(done)) => {
+                let done_at = done.at + TimeDelta::seconds(done.paused_seconds) + frozen;
+                (
+                    from_trigger.max(done_at + (delete.delay() - suspend.delay())),
+                    false,
+                )
+            }
+            // Cancelled: there will be no suspension to wait for.
+            (Some(_), None) if clock.waived.contains(&Step::Suspend) => (from_trigger, false),
+            (Some(suspend), None) => {
+                let earliest =
+                    suspend_at.unwrap_or(start).max(now) + (delete.delay() - suspend.delay());
+                (from_trigger.max(earliest), true)
+            }
+        };
+        steps.push(make(Step::Delete, due_at, waits));
+    }
+
+    /// Cancels a step until its cause ends. False when the trigger does not hold.
+    pub fn waive(&mut self, trigger: Trigger, step: Step) -> bool {
+        self.on_clock(trigger, |clock| {
+            clock.waived.insert(step);
+            clock.held.remove(&step);
+            clock.now.remove(&step);
+            clock.allowed.remove(&step);
+        })
+    }
+
+    /// Holds a step until it is released.
+    pub fn hold(&mut self, trigger: Trigger, step: Step) -> bool {
+        self.on_clock(trigger, |clock| {
+            clock.held.insert(step);
+            clock.now.remove(&step);
+        })
+    }
+
+    /// Takes a hold or a cancellation back.
+    pub fn release(&mut self, trigger: Trigger, step: Step) -> bool {
+        self.on_clock(trigger, |clock| {
+            clock.held.remove(&step);
+            clock.waived.remove(&step);
+        })
+    }
+
+    /// Makes a step due at once, under the policy as it is now.
+    pub fn do_now(
+        &mut self,
+        trigger: Trigger,
+        step: Step,
+        policy: Policy,
+        now: DateTime<Utc>,
+    ) -> bool {
+        self.on_clock(trigger, |clock| {
+            clock.held.remove(&step);
+            clock.waived.remove(&step);
+            clock.now.insert(step, Permission { at: now, policy });
+        })
+    }
+
+    /// Allows a removal that the guard held, under the policy as it is now.
+    pub fn allow(
+        &mut self,
+        trigger: Trigger,
+        step: Step,
+        policy: Policy,
+        now: DateTime<Utc>,
+    ) -> bool {
+        self.on_clock(trigger, |clock| {
+            clock.allowed.insert(step, Permission { at: now, policy });
+        })
+    }
+
+    fn on_clock(&mut self, trigger: Trigger, change: impl FnOnce(&mut Clock)) -> bool {
+        self.clocks.get_mut(&trigger).map(change).is_some()
+    }
+
+    /// The app confirmed our suspension.
+    pub fn suspended(&mut self, at: DateTime<Utc>) {
+        self.suspension = Some(Suspension {
+            at,
+            paused_seconds: 0,
+        });
+    }
+
+    /// The app confirmed that the account is active again, or the account is gone.
+    pub fn suspension_ended(&mut self) {
+        self.suspension = None;
+    }
+}
+
+/// Whether what was read afresh still gives the cause for a removal (S9.2). The decision is made
+/// from the freshly read person and the freshly listed groups. `Err` says what is different.
+pub fn confirm_cause(
+    trigger: Trigger,
+    fresh: &Person,
+    decision: &ScopeDecision,
+) -> Result<(), String> {
+    match (fresh.standing, trigger) {
+        (Standing::Unknown, _) => {
+            Err("Google did not say whether this person is suspended or archived".into())
+        }
+        (Standing::Archived, _) => Err("the person is archived in Google and not managed".into()),
+        (Standing::Deleted, Trigger::Deleted) => Ok(()),
+        (Standing::Deleted, _) => {
+            Err("the person was deleted from Google, which has its own time frame".into())
+        }
+        (_, Trigger::Deleted) => Err("the person is not deleted from Google any more".into()),
+        (Standing::Suspended, Trigger::Suspended) => Ok(()),
+        (_, Trigger::Suspended) => Err("the person is not suspended in Google any more".into()),
+        (_, Trigger::AppTurnedOff) if !decision.app_on => Ok(()),
+        (_, Trigger::AppTurnedOff) => Err("the app is on for the person again".into()),
+    }
+}
