@@ -1,6 +1,27 @@
 //! What the console asks of the server.
 
+pub mod administrators;
+pub mod answers;
 pub mod email;
 pub mod one_time_links;
 pub mod passwords;
 pub mod saml;
+pub mod setup;
+pub mod sign_in;
+
+use app::api::terms::Role;
+use app::services::Actor;
+
+use crate::store::administrators as store;
+
+/// An administrator as the one who does something.
+pub fn actor(administrator: &store::Administrator) -> Actor {
+    Actor {
+        id: administrator.id,
+        email: administrator.email.clone(),
+        role: match administrator.role {
+            store::Role::SuperAdministrator => Role::SuperAdministrator,
+            store::Role::Auditor => Role::Auditor,
+        },
+    }
+}

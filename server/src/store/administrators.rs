@@ -102,17 +102,27 @@ pub async fn by_id(db: &mut PgConnection, id: Uuid) -> Result<Option<Administrat
 }
 
 /// Who has this e-mail (in lower case), and the hash of their password.
-pub async fn password_of(
+pub async fn with_password(
     db: &mut PgConnection,
     email: &str,
-) -> Result<Option<(Uuid, String)>, sqlx::Error> {
+) -> Result<Option<(Administrator, String)>, sqlx::Error> {
     let row = sqlx::query!(
-        "SELECT id, password_hash FROM administrators WHERE email = $1",
+        "SELECT id, email, password_hash, role, created_at, last_sign_in FROM administrators
+         WHERE email = $1",
         email
     )
     .fetch_optional(db)
     .await?;
-    Ok(row.map(|row| (row.id, row.password_hash)))
+    Ok(row.map(|row| {
+        let administrator = Administrator {
+            id: row.id,
+            email: row.email,
+            role: Role::of(&row.role),
+            created_at: row.created_at,
+            last_sign_in: row.last_sign_in,
+        };
+        (administrator, row.password_hash)
+    }))
 }
 
 /// Whoever was signed in as them is signed out.

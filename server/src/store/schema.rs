@@ -33,3 +33,27 @@ pub async fn answers(pool: &PgPool) -> Result<(), sqlx::Error> {
         .await
         .map(|_| ())
 }
+
+/// What the database is.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub server_version: String,
+    /// The number of the last migration.
+    pub schema_version: i64,
+}
+
+pub async fn facts(db: &mut PgConnection) -> Result<Facts, sqlx::Error> {
+    let server_version =
+        sqlx::query_scalar!("SELECT current_setting('server_version') AS \"version!\"")
+            .fetch_one(db)
+            .await?;
+    let schema_version = MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0);
+    Ok(Facts {
+        server_version,
+        schema_version,
+    })
+}

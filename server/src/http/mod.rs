@@ -1,0 +1,114 @@
+//! The web server: routes, sessions, who may see what, and the headers of every answer.
+
+mod authentication;
+mod headers;
+mod health;
+mod pages;
+mod serve;
+mod sessions;
+mod site;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::services::Services;
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::IntoResponse as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::csrf::{ConfigError, CsrfLayer};
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::request_id::{
+    MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer,
+};
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use url::Url;
+
+pub use serve::{bind, serve};
+pub use sessions::{ABSOLUTE_LIFETIME, IDLE_LIFETIME};
+pub use site::{Site, SiteError};
+
+use crate::clock::Clock;
+
+/// The largest request body: a pasted key file or SSO metadata stays far below it.
+const BODY_LIMIT: usize = 1024 * 1024;
+/// Looking up a directory's scopes is the longest that a page waits for.
+const TIME_LIMIT: Duration = Duration::from_secs(90);
+
+/// What the web server works with.
+#[derive(Clone)]
+pub struct Web {
+    pub pool: PgPool,
+    pub clock: Arc<dyn Clock>,
+    pub services: Services,
+    pub site: Site,
+    pub metrics: PrometheusHandle,
+    /// Set when browsers reach the console through a proxy.
+    pub public_url: Option<Url>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    #[error("ROLLCALL_PUBLIC_URL can't be used: {0}")]
+    PublicUrl(#[from] ConfigError),
+}
+
+/// The whole console.
+pub fn router(web: &Web) -> Result<Router, RouterError> {
+    let mut csrf = CsrfLayer::new();
+    if let Some(url) = &web.public_url {
+        csrf = csrf.add_trusted_origin(url.origin().ascii_serialization())?;
+    }
+    let gate = authentication::Gate::new(web.pool.clone());
+    let console = pages::routes(web)
+        .layer(from_fn_with_state(gate, authentication::admit))
+        .layer(sessions::layer(web));
+    let guarded = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(from_fn_with_state(headers::Policy::new(web), headers::add))
+        .layer(CatchPanicLayer::new())
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TIME_LIMIT,
+        ))
+        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+        .layer(csrf.with_rejection_response(|_| {
+            (
+                StatusCode::FORBIDDEN,
+                "This form was sent from another site. Open Rollcall and try again.\n",
+            )
+                .into_response()
+        }));
+    Ok(Router::new()
+        .merge(
+            console
+                .layer(CompressionLayer::new())
+                .layer(from_fn(headers::never_store)),
+        )
+        .merge(web.site.routes().layer(from_fn(headers::revalidate)))
+        .merge(health::routes(web.pool.clone(), web.metrics.clone()))
+        .layer(guarded))
+}
+
+/// A request's fields in the log: never the query (one-time links have their token there), and
+/// the route instead of the path, which may name a person.
+fn span(request: &Request) -> tracing::Span {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("-", MatchedPath::as_str);
+    let id = request.extensions().get::<RequestId>();
+    let id = id
+        .and_then(|id| id.header_value().to_str().ok())
+        .unwrap_or("-");
+    tracing::info_span!("request", method = %request.method(), route, id)
+}

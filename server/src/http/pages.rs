@@ -1,0 +1,50 @@
+//! The console's pages and server functions, with what they find in their context.
+
+use app::services::Actor;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::routing::any;
+use leptos::prelude::{LeptosOptions, provide_context, use_context};
+use leptos_axum::handle_server_fns_with_context;
+
+use super::Web;
+use super::authentication::Visit;
+use super::headers::Nonce;
+
+pub(super) fn routes(web: &Web) -> Router {
+    let folder = web.site.folder().to_string_lossy().into_owned();
+    let options = LeptosOptions::builder()
+        .output_name("rollcall")
+        .site_root(folder)
+        .build();
+    let provide = {
+        let services = web.services.clone();
+        move || {
+            provide_context(services.clone());
+            provide_request();
+        }
+    };
+    let functions = {
+        let provide = provide.clone();
+        any(move |request: Request| handle_server_fns_with_context(provide.clone(), request))
+    };
+    Router::new()
+        .route("/api/{*function}", functions)
+        .with_state(options)
+}
+
+/// The request's own part of the context. Route generation runs without a request.
+fn provide_request() {
+    let Some(parts) = use_context::<Parts>() else {
+        return;
+    };
+    if let Some(Nonce(nonce)) = parts.extensions.get::<Nonce>() {
+        provide_context(leptos::nonce::Nonce::from_value(nonce.clone()));
+    }
+    let visit = parts.extensions.get::<Visit>();
+    provide_context::<Option<Actor>>(visit.and_then(|visit| visit.actor.clone()));
+    if let Some(visit) = visit {
+        provide_context(visit.context.clone());
+    }
+}

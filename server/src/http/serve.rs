@@ -1,0 +1,52 @@
+//! Listening and ending.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests under way may take once the process was asked to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(6);
+
+#[derive(Debug, thiserror::Error)]
+#[error("can't listen on {address}: {source}; choose another address with --addr")]
+pub struct BindError {
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| BindError { address, source })
+}
+
+/// Answers requests until `stop`, then lets those under way end.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps its delay");
+        }
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let stopping = stop.clone();
+    let serving = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { stopping.cancelled().await });
+    tokio::select! {
+        ended = serving => ended,
+        () = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_REQUESTS).await;
+        } => {
+            tracing::warn!("requests were still under way when the server ended");
+            Ok(())
+        }
+    }
+}
