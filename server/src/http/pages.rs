@@ -1,12 +1,13 @@
 //! The console's pages and server functions, with what they find in their context.
 
+use app::App;
 use app::services::Actor;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::routing::any;
 use leptos::prelude::{LeptosOptions, provide_context, use_context};
-use leptos_axum::handle_server_fns_with_context;
+use leptos_axum::{LeptosRoutes as _, generate_route_list, handle_server_fns_with_context};
 
 use super::Web;
 use super::authentication::Visit;
@@ -29,8 +30,18 @@ pub(super) fn routes(web: &Web) -> Router {
         let provide = provide.clone();
         any(move |request: Request| handle_server_fns_with_context(provide.clone(), request))
     };
+    let shell = {
+        let options = options.clone();
+        move || app::shell(options.clone())
+    };
+    let missing = leptos_axum::file_and_error_handler_with_context::<LeptosOptions, _>(
+        provide.clone(),
+        app::shell,
+    );
     Router::new()
         .route("/api/{*function}", functions)
+        .leptos_routes_with_context(&options, generate_route_list(App), provide, shell)
+        .fallback(missing)
         .with_state(options)
 }
 
