@@ -5,6 +5,7 @@ pub mod clock;
 pub mod http;
 pub mod installation;
 pub mod postgres;
+pub mod sandbox;
 pub mod secrets;
 pub mod services;
 pub mod settings;
