@@ -158,7 +158,7 @@ pub trait Wizard: Send + Sync {
     async fn save_attributes(&self, actor: &Actor, slug: &str, rows: Vec<MappingInput>, mode: Mode) -> Answer<()>;
     async fn scope(&self, slug: &str) -> Answer<ScopeStep>;
     async fn scope_effect(&self, slug: &str) -> Answer<ScopeEffect>;
-    /// Fields `add`, `everyone`, `groups[N]`. `Mode::Keep` keeps an edit without finishing it.
+    /// Fields `find`, `everyone`, `groups[N]`. `Mode::Keep` keeps an edit without finishing it.
     async fn save_scope(&self, actor: &Actor, slug: &str, form: ScopeForm, mode: Mode) -> Answer<()>;
     async fn deprovisioning(&self, slug: &str) -> Answer<DeprovisioningStep>;
     /// Fields `app_turned_off`, `suspended`, `deleted`. In the wizard this also starts planning

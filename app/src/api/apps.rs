@@ -124,7 +124,7 @@ pub struct AccessForm {
     pub units: Vec<AccessInput>,
     /// Ids of groups.
     pub groups: Vec<String>,
-    /// Letters, an address or an id.
+    /// Id of a group.
     pub add: Option<String>,
     pub remove: Option<String>,
 }
@@ -217,21 +217,30 @@ pub async fn load_access(slug: String) -> Result<Access, ApiError> {
     super::answer(services.apps.access(&slug).await)
 }
 
-/// `go` is the button: `review` or `add`; `remove` names a group.
+/// `go` is the button: `review` or `find`; `add` and `remove` name a group by its id, `find`
+/// holds letters of its name.
 #[server(endpoint = "draft_access")]
+#[allow(clippy::too_many_arguments, reason = "one for each control of the form")]
 pub async fn draft_access(
     slug: String,
     #[server(default)] units: Vec<AccessInput>,
     #[server(default)] groups: Vec<String>,
     #[server(default)] add: Option<String>,
     #[server(default)] remove: Option<String>,
+    #[server(default)] find: Option<String>,
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
     let form = AccessForm { units, groups, add: super::filled(add), remove: super::filled(remove) };
-    let review = form.remove.is_none() && go.as_deref() == Some("review");
+    let stays = form.add.is_some() || form.remove.is_some();
     super::answer(services.apps.draft_access(&actor, &slug, form).await)?;
-    super::redirect_to(&format!("/apps/{slug}/access{}", if review { "/review" } else { "" }));
+    let letters = super::filled(find).filter(|_| !stays && go.as_deref() == Some("find"));
+    let end = match letters {
+        Some(letters) => format!("?find={}", crate::format::query_value(&letters)),
+        None if !stays && go.as_deref() == Some("review") => "/review".to_owned(),
+        None => String::new(),
+    };
+    super::redirect_to(&format!("/apps/{slug}/access{end}"));
     Ok(())
 }
 

@@ -190,9 +190,8 @@ pub struct ScopeEffect {
 pub struct ScopeForm {
     pub groups: Vec<ScopeGroupInput>,
     pub everyone: bool,
-    /// Letters, an address or an id.
-    pub add: Option<String>,
     /// Id of a group.
+    pub add: Option<String>,
     pub remove: Option<String>,
 }
 
@@ -377,23 +376,31 @@ pub async fn load_scope_effect(slug: String) -> Result<ScopeEffect, ApiError> {
     super::answer(services.wizard.scope_effect(&slug).await)
 }
 
-/// `go` is the button: `continue`, `save`, `leave`, `add` or `show`; `remove` names a group.
+/// `go` is the button: `continue`, `save`, `leave`, `find` or `show`; `add` and `remove` name a
+/// group by its id, `find` holds letters of its name.
 #[server(endpoint = "save_scope")]
+#[allow(clippy::too_many_arguments, reason = "one for each control of the form")]
 pub async fn save_scope(
     slug: String,
     #[server(default)] groups: Vec<ScopeGroupInput>,
     #[server(default)] everyone: bool,
     #[server(default)] add: Option<String>,
     #[server(default)] remove: Option<String>,
+    #[server(default)] find: Option<String>,
     #[server(default)] live: bool,
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
     let form = ScopeForm { groups, everyone, add: super::filled(add), remove: super::filled(remove) };
-    let go = if form.remove.is_some() { Some("remove".to_owned()) } else { go };
+    let go = if form.add.is_some() || form.remove.is_some() { Some("stay".to_owned()) } else { go };
     let mode = mode(live, go.as_deref());
     super::answer(services.wizard.save_scope(&actor, &slug, form, mode).await)?;
-    super::redirect_to(&after(&slug, live, Step::Scope, go.as_deref()));
+    let mut path = after(&slug, live, Step::Scope, go.as_deref());
+    if let (Some("find"), Some(letters)) = (go.as_deref(), super::filled(find)) {
+        path.push_str("?find=");
+        path.push_str(&crate::format::query_value(&letters));
+    }
+    super::redirect_to(&path);
     Ok(())
 }
 

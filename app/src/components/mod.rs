@@ -1,5 +1,6 @@
 //! Parts of pages. Most are plain functions: they take values and give a view.
 
+mod finder;
 mod form;
 mod frame;
 mod page;
@@ -7,10 +8,11 @@ mod parts;
 mod picture;
 mod time;
 
+pub use finder::{default_button, group_finder};
 pub use form::{Field, Form, GetForm, PostForm, field_error, form_error, hidden, plain_button};
 pub use frame::{SignedIn, provide};
 pub use page::{
-    Refresh, app_page, confirmation, crumbs, error_state, head, load, loaded, pager, param, query, title, waiting,
+    Refresh, app_page, confirmation, crumbs, error_state, head, keep_fresh, load, loaded, pager, param, query, title, waiting,
 };
 pub use parts::{
     button_link, change_list, chip, empty, fact, facts, figure, figures, icon, must, note, note_plain, op,

@@ -66,6 +66,32 @@ where
     .into_any()
 }
 
+/// Asks again every second while something is under way; when it is over, everything is loaded
+/// once more.
+pub fn keep_fresh<T>(data: Resource<Result<T, ApiError>>, live: fn(&T) -> bool)
+where
+    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    let refresh = expect_context::<Refresh>().0;
+    Effect::new(move |was_live: Option<bool>| {
+        let was_live = was_live.unwrap_or(false);
+        let is_live = data.with(|data| match data {
+            Some(Ok(value)) => live(value),
+            // The server may be starting anew.
+            Some(Err(error)) => was_live && error.code == ErrorCode::Unavailable,
+            None => was_live,
+        });
+        if is_live {
+            if let Ok(timer) = set_timeout_with_handle(move || data.refetch(), std::time::Duration::from_secs(1)) {
+                on_cleanup(move || timer.clear());
+            }
+        } else if was_live {
+            refresh.update(|n| *n += 1);
+        }
+        is_live
+    });
+}
+
 /// After a change everything is built anew, so that no control keeps what it held before.
 fn fresh(page: AnyView) -> AnyView {
     let version = expect_context::<Refresh>().0.get_untracked();

@@ -1,6 +1,9 @@
 //! Pages and their addresses.
 
+mod apps;
+mod directory;
 mod door;
+mod home;
 
 use crate::components::SignedIn;
 use leptos::prelude::*;
@@ -22,7 +25,18 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/sign-in") view=door::SignIn ssr=SsrMode::Async/>
                 <Route path=path!("/setup") view=door::Setup ssr=SsrMode::Async/>
                 <ParentRoute path=path!("") view=SignedIn ssr=SsrMode::Async>
-                    <Route path=path!("") view=|| view! { <h1>"Home"</h1> }/>
+                    <Route path=path!("") view=home::HomePage/>
+                    <Route path=path!("directory/connection") view=directory::ConnectionPage/>
+                    <Route path=path!("directory/people") view=directory::PeoplePage/>
+                    <Route path=path!("directory/people/:id") view=directory::PersonPage/>
+                    <Route path=path!("directory/groups") view=directory::GroupsPage/>
+                    <Route path=path!("directory/groups/:id") view=directory::GroupDetailPage/>
+                    <Route path=path!("directory/org-units") view=directory::OrgUnitsPage/>
+                    <Route path=path!("apps/add") view=apps::AddAppPage/>
+                    <Route path=path!("apps/:slug") view=apps::OverviewPage/>
+                    <Route path=path!("apps/:slug/sign-in") view=apps::AppSignInPage/>
+                    <Route path=path!("apps/:slug/access") view=apps::AccessPage/>
+                    <Route path=path!("apps/:slug/access/review") view=apps::AccessReviewPage/>
                 </ParentRoute>
             </Routes>
         </Router>

@@ -1,0 +1,144 @@
+//! Finding a group by letters of its name: a combobox, and without a script a list of buttons.
+
+use super::{form::field_error, page::query, parts::icon};
+use crate::{
+    api::directory::{GroupOption, find_groups},
+    browser, format,
+};
+use leptos::{ev::KeyboardEvent, prelude::*};
+
+/// The pressed button that stands for Enter in a text field, before any other of the form.
+#[must_use]
+pub fn default_button(value: &'static str) -> AnyView {
+    view! {
+        <button class="visually-hidden" type="submit" name="go" value=value tabindex="-1" aria-hidden="true">"Go on"</button>
+    }
+    .into_any()
+}
+
+/// Each line is a button that sends `add` with the group's id. `chosen` holds ids.
+#[must_use]
+pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
+    let letters = RwSignal::new(query("find")().unwrap_or_default());
+    let active = RwSignal::new(None::<usize>);
+    let options = Resource::new(
+        move || letters.get().trim().to_owned(),
+        |letters| async move {
+            if letters.is_empty() { Ok(Vec::new()) } else { find_groups(letters).await }
+        },
+    );
+    let chosen = StoredValue::new(chosen);
+    let count = move || options.with(|found| found.as_ref().and_then(|found| found.as_ref().ok()).map_or(0, Vec::len));
+    let on_key = move |event: KeyboardEvent| {
+        let n = count();
+        match event.key().as_str() {
+            "ArrowDown" if n > 0 => active.update(|at| *at = Some(at.map_or(0, |at| (at + 1) % n))),
+            "ArrowUp" if n > 0 => active.update(|at| *at = Some(at.map_or(n - 1, |at| (at + n - 1) % n))),
+            "Enter" => match active.get_untracked() {
+                Some(at) => browser::press(&format!("group-option-{at}")),
+                None => return,
+            },
+            "Escape" => {
+                letters.set(String::new());
+                active.set(None);
+            }
+            _ => return,
+        }
+        event.prevent_default();
+    };
+    let (wrong, error) = field_error("find");
+    let open = move || count() > 0;
+    view! {
+        <div class="field measure">
+            <label for="find-group">{label}</label>
+            <p class="hint" id="find-group-hint">"Type one or more letters of the name or address."</p>
+            <div class="find-row">
+                <div class="find">
+                    {icon("search")}
+                    <input
+                        class="input"
+                        id="find-group"
+                        name="find"
+                        role="combobox"
+                        autocomplete="off"
+                        aria-autocomplete="list"
+                        aria-controls="found-groups"
+                        aria-describedby="find-group-hint"
+                        aria-expanded=move || open().to_string()
+                        aria-invalid=move || wrong.get().then_some("true")
+                        aria-activedescendant=move || active.get().map(|at| format!("group-option-{at}"))
+                        value=letters.get_untracked()
+                        prop:value=letters
+                        on:input=move |event| {
+                            active.set(None);
+                            letters.set(event_target_value(&event));
+                        }
+                        on:keydown=on_key
+                    />
+                </div>
+                <button class="button only-plain" type="submit" name="go" value="find">"Find"</button>
+            </div>
+            {error}
+            <Transition>
+                {move || Suspend::new(async move {
+                    let found = options.await.unwrap_or_default();
+                    let asked = !letters.get_untracked().trim().is_empty();
+                    list(found, asked, chosen.get_value(), active)
+                })}
+            </Transition>
+        </div>
+    }
+    .into_any()
+}
+
+fn list(found: Vec<GroupOption>, asked: bool, chosen: Vec<String>, active: RwSignal<Option<usize>>) -> AnyView {
+    let status = match (asked, found.len()) {
+        (false, _) => String::new(),
+        (true, 0) => "No group matches.".to_owned(),
+        (true, n) => format!("{} found.", format::counted(u32::try_from(n).unwrap_or(20), "group", "groups")),
+    };
+    let lines = found
+        .into_iter()
+        .enumerate()
+        .map(|(at, group)| {
+            let here = chosen.contains(&group.id);
+            let refused = if here { Some("Chosen already".to_owned()) } else { group.refused.clone() };
+            let counts = match (group.direct, group.nested) {
+                (Some(direct), Some(nested)) if nested != direct => format!("{direct} direct, {nested} nested"),
+                (Some(direct), _) => format!("{direct} direct"),
+                _ => String::new(),
+            };
+            let below = match refused.clone() {
+                Some(why) => format!("{} · {why}", group.email),
+                None => group.email.clone(),
+            };
+            let disabled = refused.is_some();
+            view! {
+                <li role="none">
+                    <button
+                        type="submit"
+                        name="add"
+                        value=group.id
+                        role="option"
+                        id=format!("group-option-{at}")
+                        tabindex="-1"
+                        disabled=disabled
+                        aria-selected=move || (active.get() == Some(at)).to_string()
+                    >
+                        {icon(if disabled { "lock" } else { "groups" })}
+                        <bdi>{group.name}</bdi>
+                        <small>{below}</small>
+                        <span class="found__count">{counts}</span>
+                    </button>
+                </li>
+            }
+            .into_any()
+        })
+        .collect::<Vec<_>>();
+    let hidden = lines.is_empty();
+    view! {
+        <p class="hint" role="status">{status}</p>
+        <ul class="found" id="found-groups" role="listbox" aria-label="Groups" hidden=hidden>{lines}</ul>
+    }
+    .into_any()
+}

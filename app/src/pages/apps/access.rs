@@ -1,0 +1,203 @@
+//! For whom the app is on: along the tree of org units, with groups on top.
+
+use crate::{
+    api::apps::{Access, AccessEffect, AccessGroup, AccessSetting, AccessUnit, load_access, load_access_effect},
+    components::{
+        PostForm, app_page, button_link, default_button, group_finder, hidden, icon, load, loaded, note, param,
+        plain_button, sheet, title, words,
+    },
+    format,
+};
+use leptos::prelude::*;
+
+#[component]
+pub fn AccessPage() -> impl IntoView {
+    loaded(load(param("slug"), load_access), page)
+}
+
+fn page(access: Access) -> AnyView {
+    let slug = access.head.slug.clone();
+    let lede = view! {
+        <p class="lede">
+            {format!("{} is on for ", access.head.name)}
+            <b>{format::people(access.covered)}</b>
+            {format!(
+                " in {} of {}. {} of them can be provisioned; the others are suspended, guests or in a secondary domain.",
+                access.units_on,
+                format::counted(u32::try_from(access.units.len()).unwrap_or(0), "org unit", "org units"),
+                format::number(access.provisionable),
+            )}
+        </p>
+    };
+    if !access.directory_read {
+        return view! {
+            {app_page(&access.head, "access", None, None)}
+            {note(
+                "suspended",
+                "plug",
+                "The directory was not read yet",
+                view! { <p>"The org units come from it."</p><div class="actions">{button_link("/directory/connection", "button--primary", "Open the connection")}</div> },
+            )}
+        }
+        .into_any();
+    }
+    let draft = access.draft.then(|| {
+        note(
+            "accent",
+            "edit",
+            "There are changes that are not saved",
+            view! { <div class="actions">{plain_button("/api/discard_access", &slug, "button--s", Some("undo"), "Undo them")}</div> },
+        )
+    });
+    let rows = access.units.iter().enumerate().map(|(i, unit)| unit_row(i, unit)).collect::<Vec<_>>();
+    let groups = access.groups.iter().enumerate().map(|(i, group)| group_line(i, group)).collect::<Vec<_>>();
+    let chosen = access.groups.iter().map(|group| group.id.clone()).collect();
+    let picked = (!groups.is_empty()).then(|| view! { <ul class="picked">{groups}</ul> });
+    view! {
+        {app_page(&access.head, "access", None, Some(lede.into_any()))}
+        {draft}
+        <PostForm action="/api/draft_access">
+            {default_button("find")}
+            {hidden("slug", slug)}
+            <section aria-labelledby="units">
+                <h2 id="units" class="visually-hidden">"Org units"</h2>
+                <table role="table" class="table stacks middle">
+                    <thead role="rowgroup">
+                        <tr role="row">
+                            <th role="columnheader" scope="col">"Org unit"</th>
+                            <th role="columnheader" scope="col">"Setting"</th>
+                            <th role="columnheader" scope="col">"In effect"</th>
+                            <th role="columnheader" scope="col" class="num">"People"</th>
+                        </tr>
+                    </thead>
+                    <tbody role="rowgroup">{rows}</tbody>
+                </table>
+            </section>
+            <div class="section">
+                {sheet(
+                    "on-top",
+                    "Groups on top",
+                    "Turns the app on for members even where their org unit is off.",
+                    None,
+                    view! { {picked}{group_finder("Add a group", chosen)} },
+                )}
+            </div>
+            <div class="save-bar">
+                <p>"The next page says who is concerned, before anything is saved."</p>
+                <div class="actions">
+                    <button class="button button--primary" type="submit" name="go" value="review">"Review and save"</button>
+                </div>
+            </div>
+        </PostForm>
+    }
+    .into_any()
+}
+
+fn unit_row(index: usize, unit: &AccessUnit) -> AnyView {
+    let name = format!("units[{index}][setting]");
+    let root = unit.depth == 0;
+    let choices = [(AccessSetting::Inherit, "inherit", "Inherit"), (AccessSetting::On, "on", "On"), (AccessSetting::Off, "off", "Off")];
+    let radios = choices
+        .into_iter()
+        .filter(|(setting, ..)| !(root && *setting == AccessSetting::Inherit))
+        .map(|(setting, value, word)| {
+            let checked = unit.setting == setting || (root && setting == AccessSetting::Off && unit.setting == AccessSetting::Inherit);
+            view! { <label><input type="radio" name=name.clone() value=value checked=checked/>{word}</label> }.into_any()
+        })
+        .collect::<Vec<_>>();
+    let changed = unit.setting != unit.saved;
+    let from = match (&unit.from, changed) {
+        (_, true) => "changed, not saved yet".to_owned(),
+        (Some(path), _) if path == "/" => "inherited from the top".to_owned(),
+        (Some(path), _) => format!("inherited from {path}"),
+        (None, _) => "set here".to_owned(),
+    };
+    let on = if unit.on { words("created", "st-on", "On") } else { words("neutral", "st-off", "Off") };
+    view! {
+        <tr role="row" class=changed.then_some("is-changed")>
+            <th role="rowheader" scope="row">
+                <input type="hidden" name=format!("units[{index}][id]") value=unit.id.clone()/>
+                <span class=format!("tree d{}", unit.depth.min(5))>
+                    {icon(if root { "units" } else { "turn" })}
+                    <bdi>{unit.name.clone()}</bdi>
+                </span>
+            </th>
+            <td role="cell" data-label="Setting">
+                <span class="segmented" role="radiogroup" aria-label=unit.name.clone()>{radios}</span>
+            </td>
+            <td role="cell" data-label="In effect">{on} " " <span class="muted">{from}</span></td>
+            <td role="cell" class="num" data-label="People">{format::number(unit.people)}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+fn group_line(index: usize, group: &AccessGroup) -> AnyView {
+    let people = group.people.map_or("not read yet".to_owned(), format::people);
+    let gained = group.gained.filter(|n| *n > 0).map(|n| format!(", {} of them off otherwise", format::number(n))).unwrap_or_default();
+    let new = group.new.then_some(" · not saved yet").unwrap_or_default();
+    view! {
+        <li>
+            <span class="who">
+                <b><bdi>{group.name.clone()}</bdi></b>
+                <small>{format!("{} · {people}{gained}{new}", group.email)}</small>
+            </span>
+            <input type="hidden" name=format!("groups[{index}]") value=group.id.clone()/>
+            <button class="button button--s button--quiet" type="submit" name="remove" value=group.id.clone()>
+                {icon("close")}
+                "Remove"
+                <span class="visually-hidden">{format!(" {}", group.name)}</span>
+            </button>
+        </li>
+    }
+    .into_any()
+}
+
+#[component]
+pub fn AccessReviewPage() -> impl IntoView {
+    loaded(load(param("slug"), load_access_effect), review)
+}
+
+fn review(access: AccessEffect) -> AnyView {
+    let slug = access.head.slug.clone();
+    let changes = access.changes.iter().map(|line| view! { <li>{line.clone()}</li> }.into_any()).collect::<Vec<_>>();
+    let nothing = changes.is_empty();
+    let back = format!("/apps/{slug}/access");
+    let list = if nothing {
+        view! { <p class="soft">"Nothing is changed."</p> }.into_any()
+    } else {
+        view! { <ul class="bullets">{changes}</ul> }.into_any()
+    };
+    view! {
+        {title(format!("Review access, {}", access.head.name))}
+        <div class="page-head">
+            {crate::components::crumbs(
+                vec![(format!("/apps/{slug}"), access.head.name.clone()), (back.clone(), "User access".to_owned())],
+                "Review",
+            )}
+            <h1>"Who is concerned by this change?"</h1>
+            <p class="lede">
+                {format!("{} is on for ", access.head.name)}
+                <b>{format::people(access.covered_before)}</b>
+                " now, and for "
+                <b>{format::people(access.covered_after)}</b>
+                " when you save."
+            </p>
+        </div>
+        <div class="beside">
+            <section class="stack" aria-labelledby="changes"><h2 id="changes">"Changes"</h2>{list}</section>
+            <aside class="aside panel" aria-labelledby="effect-title">
+                <header><h2 id="effect-title">"What this changes"</h2><p class="hint">"Everybody of the directory, each counted once."</p></header>
+                {super::effect(&access.effect)}
+            </aside>
+            <div class="save-bar">
+                <p>{format!("{} enter, {} leave.", format::people(access.effect.enter), format::people(access.effect.leave))}</p>
+                <div class="actions">
+                    <a class="button" href=back>"Back"</a>
+                    {(!nothing).then(|| plain_button("/api/save_access", &slug, "button--primary", None, "Save"))}
+                </div>
+            </div>
+        </div>
+    }
+    .into_any()
+}

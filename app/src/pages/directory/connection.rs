@@ -1,0 +1,311 @@
+//! Connecting Google: the key, the administrator, a test of each scope, and reading.
+
+use crate::{
+    api::{
+        demo::{DemoCredentials, load_demo_credentials},
+        directory::{
+            Connection, ImportFacts, ImportProgress, SavedConnection, ScopeCheck, ScopeResult, load_connection,
+        },
+        shell::load_frame,
+        terms::Outcome,
+    },
+    browser,
+    components::{
+        Field, PostForm, fact, facts, head, icon, keep_fresh, load, loaded, moment, note, plain_button, query, sheet,
+        strip, strip_item, waiting, words,
+    },
+    format,
+};
+use leptos::prelude::*;
+
+#[component]
+pub fn ConnectionPage() -> impl IntoView {
+    let asked = query("demo");
+    let data = load(
+        move || asked().is_some(),
+        |fill| async move {
+            let connection = load_connection().await?;
+            let demo = load_frame().await?.demo;
+            let credentials = if fill && demo { Some(load_demo_credentials().await?) } else { None };
+            Ok(Loaded { connection, demo, credentials })
+        },
+    );
+    keep_fresh(data, |page| page.connection.running.is_some());
+    loaded(data, page)
+}
+
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Loaded {
+    connection: Connection,
+    demo: bool,
+    credentials: Option<DemoCredentials>,
+}
+
+fn page(page: Loaded) -> AnyView {
+    let Loaded { connection, demo, credentials } = page;
+    let saved = connection.saved.clone();
+    let granted = connection.scopes.iter().all(|scope| scope.result == ScopeResult::Granted);
+    let tested = connection.scopes.iter().any(|scope| scope.result != ScopeResult::Untested);
+    let lede = if saved.is_some() {
+        "Rollcall only reads. It cannot change anything in Google."
+    } else {
+        "Rollcall reads people, groups and org units through Google’s Admin SDK with a service account. It only reads; it cannot change anything in Google."
+    };
+    let ready = saved.is_some() && granted && tested;
+    let changed = connection.changed.clone().map(|change| {
+        note(
+            "failed",
+            "st-stopped",
+            "Another directory answered",
+            view! {
+                <p>
+                    {format!(
+                        "Recorded: {} ({}). Now: {} ({}). Every app is stopped until you say that this is right.",
+                        change.recorded_domain, change.recorded_customer, change.seen_domain, change.seen_customer,
+                    )}
+                </p>
+                <div class="actions">
+                    {plain_button("/api/confirm_directory", "", "button--danger", None, format!("Use {} from now on", change.seen_domain))}
+                </div>
+            },
+        )
+    });
+    let running = connection.running.as_ref().map(progress);
+    let last = connection.last_import.clone().map(|import| import_facts(&import, connection.last_complete.as_ref()));
+    let reading = saved.is_some().then(|| {
+        let never = connection.last_complete.is_none();
+        let text = if never { "Read the directory now" } else { "Read again now" };
+        let class = if ready && never { "button--primary" } else { "" };
+        let button = (connection.running.is_none() && ready)
+            .then(|| view! { <div class="actions">{plain_button("/api/read_directory", "", class, None, text)}</div> });
+        let blocked = (!ready).then(|| view! { <p class="hint">"Every scope must be granted before the directory can be read."</p> });
+        sheet(
+            "reading",
+            "Reading",
+            "An import is complete or it is nothing: when Google does not answer in full, the last complete one stays.",
+            None,
+            view! { {running}{last}{button}{blocked} },
+        )
+    });
+    let scopes = saved.as_ref().map(|saved| scopes_sheet(&connection, saved));
+    let open = saved.is_none() || credentials.is_some();
+    let primary = !ready || credentials.is_some();
+    let form = connection_form(&connection, saved.clone(), demo, credentials, open, primary);
+    view! {
+        {head("Directory connection", lede, None)}
+        {changed}
+        {reading}
+        {scopes}
+        {form}
+    }
+    .into_any()
+}
+
+fn progress(progress: &ImportProgress) -> AnyView {
+    view! {
+        {waiting(format!("Reading the directory: {}", progress.stage.to_lowercase()))}
+        {strip(vec![
+            strip_item("People", format::number(progress.people), "so far"),
+            strip_item("Groups", format::number(progress.groups), "so far"),
+            strip_item("Pages", format::number(progress.pages), "answered by Google"),
+            strip_item("Started", moment(progress.started_at), ()),
+        ])}
+    }
+    .into_any()
+}
+
+fn import_facts(import: &ImportFacts, complete: Option<&ImportFacts>) -> AnyView {
+    let failed = (import.outcome == Outcome::Failed).then(|| {
+        let problem = import.problem.clone().unwrap_or_else(|| "Google did not answer in full.".to_owned());
+        note(
+            "failed",
+            "op-failed",
+            "The last read failed",
+            view! { <p>{problem}</p><p>"At " {moment(import.started_at)} ". Nothing is planned from it."</p> },
+        )
+    });
+    let facts = complete.map(|import| {
+        let at = import.finished_at.unwrap_or(import.started_at);
+        let took = import.finished_at.map(|end| format::duration((end - import.started_at).num_seconds()));
+        strip(vec![
+            strip_item("Last complete read", moment(at), took.map(|took| format!("took {took}"))),
+            strip_item(
+                "People",
+                view! { <a href="/directory/people">{format::number(import.people)}</a> },
+                format!("{} deleted ones known", format::number(import.deleted)),
+            ),
+            strip_item("Groups", view! { <a href="/directory/groups">{format::number(import.groups)}</a> }, ()),
+            strip_item("Org units", view! { <a href="/directory/org-units">{format::number(import.org_units)}</a> }, ()),
+        ])
+    });
+    view! { {failed}{facts} }.into_any()
+}
+
+fn scope_line(check: &ScopeCheck) -> AnyView {
+    let (tone, shape, word) = match check.result {
+        ScopeResult::Untested => ("neutral", "st-none", "Not tested"),
+        ScopeResult::Granted => ("created", "st-on", "Granted"),
+        ScopeResult::Missing => ("failed", "op-failed", "Missing"),
+        ScopeResult::Failed => ("failed", "st-stopped", "Failed"),
+    };
+    view! {
+        <tr role="row">
+            <th role="rowheader" scope="row"><b>{check.purpose.clone()}</b><br/><code class="muted">{check.scope.clone()}</code></th>
+            <td role="cell" data-label="Result">{words(tone, shape, word)}</td>
+            <td role="cell" class="why" data-label="What helps">{check.sentence.clone()}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+fn scopes_sheet(connection: &Connection, saved: &SavedConnection) -> AnyView {
+    let rows = connection.scopes.iter().map(scope_line).collect::<Vec<_>>();
+    let at = connection.checked_at.map(|at| view! { <p class="hint">"Tested at " {moment(at)} "."</p> });
+    let delegation = saved.client_id.clone().map(|id| {
+        view! {
+            <p class="soft measure">
+                "Grant them in Google’s Admin console under Security, Access and data control, API controls, Domain-wide delegation, for the client id "
+                <code>{id}</code>
+                "."
+            </p>
+        }
+    });
+    sheet(
+        "scopes",
+        "Scopes",
+        "Each one is tested by itself, reading one entry.",
+        Some(plain_button("/api/test_connection", "", "button--s", None, "Test again")),
+        view! {
+            <table role="table" class="table stacks">
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col">"Scope"</th>
+                        <th role="columnheader" scope="col">"Result"</th>
+                        <th role="columnheader" scope="col">"What helps"</th>
+                    </tr>
+                </thead>
+                <tbody role="rowgroup">{rows}</tbody>
+            </table>
+            {delegation}
+            {at}
+        },
+    )
+}
+
+/// A text area with a file chooser that fills it.
+pub fn pasted(field: Field, id: &'static str, accept: &'static str, label: &'static str) -> AnyView {
+    let chooser = format!("{id}-file");
+    view! {
+        {field.area()}
+        <div class="field only-alive">
+            <label for=chooser.clone()>{label}</label>
+            <input
+                class="input"
+                id=chooser
+                type="file"
+                accept=accept
+                on:change=move |event| browser::read_file(&event, id)
+            />
+        </div>
+    }
+    .into_any()
+}
+
+fn connection_form(
+    connection: &Connection,
+    saved: Option<SavedConnection>,
+    demo: bool,
+    credentials: Option<DemoCredentials>,
+    open: bool,
+    primary: bool,
+) -> AnyView {
+    let hint = (demo && credentials.is_none()).then(|| {
+        note(
+            "accent",
+            "flask",
+            "This is a demo",
+            view! {
+                <p>"An emulated Google directory with 250 invented people is running beside Rollcall."</p>
+                <div class="actions"><a class="button button--s" href="/directory/connection?demo=1">"Fill in its key and addresses"</a></div>
+            },
+        )
+    });
+    let (key, email, endpoint) = match (&credentials, &saved) {
+        (Some(demo), _) => (demo.key.clone(), demo.admin_email.clone(), demo.directory_endpoint.clone()),
+        (None, Some(saved)) => (String::new(), saved.admin_email.clone(), saved.endpoint.clone()),
+        (None, None) => (String::new(), String::new(), connection.default_endpoint.clone()),
+    };
+    let advanced = endpoint != connection.default_endpoint;
+    let key_hint = if saved.is_some() {
+        "Leave empty to keep the stored key. A new one replaces it and is stored encrypted."
+    } else {
+        "The JSON file that Google Cloud gives you for the service account. Stored encrypted, never shown again."
+    };
+    let key_field = Field::new("key", "Service-account key").hint(key_hint).value(key);
+    let key_field = if saved.is_none() { key_field.required() } else { key_field };
+    let now = saved.as_ref().map(|saved| {
+        let by = saved.saved_by.clone().map(|by| format!(" by {by}"));
+        facts(vec![
+            fact("Service account", saved.client_email.clone()),
+            fact("Acts as", saved.admin_email.clone()),
+            fact("Customer", view! { <code>{saved.customer.clone()}</code>{saved.primary_domain.clone().map(|domain| format!(", {domain}"))} }),
+            fact("Address", view! { <code>{saved.endpoint.clone()}</code> }),
+            fact("Token from", view! { <code>{saved.token_uri.clone()}</code> }),
+            fact("Entered", view! { {moment(saved.saved_at)}{by} }),
+        ])
+    });
+    let button = if primary { "button button--primary" } else { "button" };
+    let form = view! {
+        <PostForm action="/api/save_connection" class="stack measure">
+            {pasted(key_field, "key", ".json,application/json", "Or choose the file")}
+            {Field::new("admin_email", "Administrator’s e-mail")
+                .kind("email")
+                .hint("Google answers in this person’s name. A role that may read people, groups and org units is enough.")
+                .value(email)
+                .required()
+                .input()}
+            <details class="fold" open=advanced>
+                <summary>"Advanced"</summary>
+                {Field::new("endpoint", "Address of the Admin SDK")
+                    .kind("url")
+                    .hint("Another address stands in for Google: a proxy or an emulator. Changing it asks for the key again.")
+                    .value(endpoint)
+                    .input()}
+            </details>
+            <div class="actions"><button class=button type="submit">"Save and test"</button></div>
+        </PostForm>
+    };
+    let body = if saved.is_some() {
+        view! {
+            {now}
+            <details class="fold" open=open><summary>"Change the connection"</summary><div class="stack">{hint}{form}</div></details>
+        }
+        .into_any()
+    } else {
+        view! { {hint}{form} }.into_any()
+    };
+    let steps = saved.is_none().then(|| {
+        view! {
+            <ol class="bullets numbered">
+                <li>"In Google Cloud, create a project, switch on the Admin SDK API and create a service account with a JSON key."</li>
+                <li>"In Google’s Admin console, allow its client id domain-wide delegation for the read-only scopes."</li>
+                <li>"Paste the key here and name an administrator. Each scope is tested at once."</li>
+            </ol>
+        }
+    });
+    sheet(
+        "connection",
+        "Connection",
+        "A service account with domain-wide delegation, and the administrator in whose name it reads.",
+        steps.map(IntoAny::into_any),
+        body,
+    )
+}
+
+/// How old what is on the page is.
+pub fn read_at(at: Option<crate::api::terms::Time>) -> AnyView {
+    match at {
+        Some(at) => view! { <p class="hint with-icon">{icon("clock")}<span>"As read at " {moment(at)} "."</span></p> }.into_any(),
+        None => view! { <p class="hint">"The directory was not read yet. "<a href="/directory/connection">"Open the connection"</a></p> }.into_any(),
+    }
+}

@@ -1,0 +1,13 @@
+//! The directory: its connection, and what it holds.
+
+mod connection;
+mod groups;
+mod people;
+mod person;
+mod units;
+
+pub use connection::{ConnectionPage, pasted};
+pub use groups::{GroupDetailPage, GroupsPage};
+pub use people::PeoplePage;
+pub use person::PersonPage;
+pub use units::OrgUnitsPage;
