@@ -265,6 +265,9 @@ pub fn validate_safety(safety: &Safety) -> Vec<Problem> {
         ));
     }
     for (index, person) in safety.protected.iter().enumerate() {
+        if person.id.is_some() && person.email.is_empty() {
+            continue;
+        }
         problems.extend(address_problem(
             &person.email,
             &format!("safety.protected[{index}]"),
