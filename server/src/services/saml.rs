@@ -36,21 +36,33 @@ pub struct IdentityProvider {
 pub enum MetadataProblem {
     #[error("it is empty; paste the whole XML file of the identity provider")]
     Empty,
-    #[error("it is larger than 256 KiB; use the metadata of one identity provider, not of a federation")]
+    #[error(
+        "it is larger than 256 KiB; use the metadata of one identity provider, not of a federation"
+    )]
     TooLarge,
-    #[error("it has a document type or its own entities, which metadata never needs; download the file again from the identity provider")]
+    #[error(
+        "it has a document type or its own entities, which metadata never needs; download the file again from the identity provider"
+    )]
     DocumentType,
     #[error("it is not well-formed XML; paste the whole file, unchanged")]
     NotXml,
-    #[error("it is XML, but not SAML 2.0 metadata (its root is not an EntityDescriptor); choose the file that the identity provider calls metadata")]
+    #[error(
+        "it is XML, but not SAML 2.0 metadata (its root is not an EntityDescriptor); choose the file that the identity provider calls metadata"
+    )]
     OtherRoot,
     #[error("it lists several providers; use the metadata of the one that the app signs in with")]
     Several,
-    #[error("it describes a service provider, which is the app's side; choose the metadata of the identity provider")]
+    #[error(
+        "it describes a service provider, which is the app's side; choose the metadata of the identity provider"
+    )]
     ServiceProvider,
-    #[error("its entity ID is missing or longer than 1024 characters; download the file again from the identity provider")]
+    #[error(
+        "its entity ID is missing or longer than 1024 characters; download the file again from the identity provider"
+    )]
     EntityId,
-    #[error("it names no sign-in address (SingleSignOnService with the binding HTTP-Redirect or HTTP-POST); download the file again from the identity provider")]
+    #[error(
+        "it names no sign-in address (SingleSignOnService with the binding HTTP-Redirect or HTTP-POST); download the file again from the identity provider"
+    )]
     NoSignInUrl,
     #[error("its sign-in address is not an https address; have the identity provider corrected")]
     SignInUrl,
@@ -91,7 +103,9 @@ pub fn parse(xml: &str) -> Result<IdentityProvider, MetadataProblem> {
     let mut path: Vec<Element> = Vec::new();
     let mut root_closed = false;
     loop {
-        let (namespace, event) = reader.read_resolved_event().map_err(|_| MetadataProblem::NotXml)?;
+        let (namespace, event) = reader
+            .read_resolved_event()
+            .map_err(|_| MetadataProblem::NotXml)?;
         match event {
             Event::DocType(_) => return Err(MetadataProblem::DocumentType),
             Event::Start(tag) => {
@@ -157,7 +171,9 @@ enum Element {
 
 impl Element {
     fn of(namespace: &ResolveResult<'_>, tag: &BytesStart<'_>) -> Self {
-        let ResolveResult::Bound(Namespace(namespace)) = namespace else { return Self::Other };
+        let ResolveResult::Bound(Namespace(namespace)) = namespace else {
+            return Self::Other;
+        };
         match (*namespace, tag.local_name().into_inner()) {
             (METADATA, "EntityDescriptor") => Self::Entity,
             (METADATA, "EntitiesDescriptor") => Self::Entities,
@@ -187,10 +203,18 @@ struct Found {
 }
 
 impl Found {
-    fn enter(&mut self, path: &[Element], element: Element, tag: &BytesStart<'_>) -> Result<(), MetadataProblem> {
+    fn enter(
+        &mut self,
+        path: &[Element],
+        element: Element,
+        tag: &BytesStart<'_>,
+    ) -> Result<(), MetadataProblem> {
         match (path, element) {
             ([], Element::Entity) => {
-                self.entity_id = attribute(tag, "entityID").unwrap_or_default().trim().to_owned();
+                self.entity_id = attribute(tag, "entityID")
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned();
             }
             ([], Element::Entities) => return Err(MetadataProblem::Several),
             ([], _) => return Err(MetadataProblem::OtherRoot),
@@ -205,7 +229,10 @@ impl Found {
 
     /// The first of each binding counts.
     fn sign_on(&mut self, tag: &BytesStart<'_>) {
-        let Some(location) = attribute(tag, "Location").map(|location| location.trim().to_owned()) else { return };
+        let Some(location) = attribute(tag, "Location").map(|location| location.trim().to_owned())
+        else {
+            return;
+        };
         match attribute(tag, "Binding").as_deref() {
             Some(REDIRECT) => drop(self.redirect.get_or_insert(location)),
             Some(POST) => drop(self.post.get_or_insert(location)),
@@ -222,9 +249,14 @@ impl Found {
     }
 
     fn certificate_ends(&mut self) -> Result<(), MetadataProblem> {
-        let Some(text) = self.certificate.take() else { return Ok(()) };
-        let der = BASE64_STANDARD.decode(text).map_err(|_| MetadataProblem::Certificate)?;
-        let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| MetadataProblem::Certificate)?;
+        let Some(text) = self.certificate.take() else {
+            return Ok(());
+        };
+        let der = BASE64_STANDARD
+            .decode(text)
+            .map_err(|_| MetadataProblem::Certificate)?;
+        let (_, certificate) =
+            X509Certificate::from_der(&der).map_err(|_| MetadataProblem::Certificate)?;
         let ends = DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)
             .ok_or(MetadataProblem::Certificate)?;
         self.expires = self.expires.max(Some(ends));
@@ -242,23 +274,41 @@ impl Found {
         if self.entity_id.is_empty() || self.entity_id.chars().count() > 1024 {
             return Err(MetadataProblem::EntityId);
         }
-        let sign_in_url = self.redirect.or(self.post).ok_or(MetadataProblem::NoSignInUrl)?;
+        let sign_in_url = self
+            .redirect
+            .or(self.post)
+            .ok_or(MetadataProblem::NoSignInUrl)?;
         let parsed = url::Url::parse(&sign_in_url).map_err(|_| MetadataProblem::SignInUrl)?;
         if parsed.scheme() != "https" || !parsed.has_host() || sign_in_url.len() > 2048 {
             return Err(MetadataProblem::SignInUrl);
         }
-        Ok(IdentityProvider { entity_id: self.entity_id, sign_in_url, certificate_expires: self.expires })
+        Ok(IdentityProvider {
+            entity_id: self.entity_id,
+            sign_in_url,
+            certificate_expires: self.expires,
+        })
     }
 }
 
 /// Whether a certificate at this place is one that the identity provider signs with.
 fn signs(path: &[Element]) -> bool {
-    matches!(path, [Element::Entity, Element::IdentityProvider, Element::KeyForSigning, ..])
+    matches!(
+        path,
+        [
+            Element::Entity,
+            Element::IdentityProvider,
+            Element::KeyForSigning,
+            ..
+        ]
+    )
 }
 
 /// An attribute without a namespace. Entities other than the predefined ones make it unreadable.
 fn attribute<'a>(tag: &'a BytesStart<'_>, name: &str) -> Option<Cow<'a, str>> {
-    let attribute = tag.attributes().filter_map(Result::ok).find(|found| found.key.into_inner() == name)?;
+    let attribute = tag
+        .attributes()
+        .filter_map(Result::ok)
+        .find(|found| found.key.into_inner() == name)?;
     attribute.normalized_value(XmlVersion::Implicit1_0).ok()
 }
 

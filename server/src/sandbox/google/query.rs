@@ -122,8 +122,8 @@ impl Query {
     pub(super) fn finds_group(&self, directory: &Directory, group: &Group) -> bool {
         self.0.iter().all(|clause| match clause.field.as_deref() {
             None => clause.starts(&group.name) || clause.starts(&group.email),
-            Some("email") => clause.holds(&group.email),
-            Some("name") => clause.holds(&group.name),
+            Some("email") => clause.holds_for_group(&group.email),
+            Some("name") => clause.holds_for_group(&group.name),
             Some("memberKey") => {
                 let wanted = directory.member_for(&clause.value);
                 group
@@ -158,6 +158,15 @@ impl Clause {
             (Operator::Matches, None) => {
                 text == value || text.split_whitespace().any(|word| word == value)
             }
+        }
+    }
+
+    /// Groups know prefixes of the whole name only, not of its words.
+    fn holds_for_group(&self, text: &str) -> bool {
+        if self.value.ends_with('*') {
+            self.starts(text)
+        } else {
+            self.holds(text)
         }
     }
 

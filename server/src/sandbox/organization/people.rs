@@ -49,7 +49,7 @@ pub(super) fn add(
                 } else {
                     person.suspended_at = Some(since);
                 }
-            } else if known.is_none() && !leads && !guest && maker.number % 50 == 37 {
+            } else if known.is_none() && !leads && !guest && maker.number % 40 == 14 {
                 person.suspended_at =
                     Some(now - TimeDelta::hours(30 + maker.chance.below(900) as i64));
             }

@@ -13,7 +13,9 @@ fn key(purpose: &str, certificate: &str) -> String {
 }
 
 fn sign_on(binding: &str, location: &str) -> String {
-    format!("<md:SingleSignOnService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:{binding}\" Location=\"{location}\"/>")
+    format!(
+        "<md:SingleSignOnService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:{binding}\" Location=\"{location}\"/>"
+    )
 }
 
 fn metadata(inner: &str) -> String {
@@ -26,7 +28,10 @@ fn metadata(inner: &str) -> String {
 }
 
 fn good() -> String {
-    let wrapped: Vec<&str> = (0..LATER.len()).step_by(64).map(|at| &LATER[at..LATER.len().min(at + 64)]).collect();
+    let wrapped: Vec<&str> = (0..LATER.len())
+        .step_by(64)
+        .map(|at| &LATER[at..LATER.len().min(at + 64)])
+        .collect();
     metadata(&format!(
         "{}{}{}{}{}",
         key("use=\"signing\"", &wrapped.join("\n    ")),
@@ -42,7 +47,10 @@ fn entity_id_redirect_address_and_the_last_signing_certificate_are_read() {
     let found = parse(&good()).unwrap();
     assert_eq!(found.entity_id, "https://idp.example.com/saml?a=1&b=2");
     assert_eq!(found.sign_in_url, "https://idp.example.com/redirect");
-    assert_eq!(found.certificate_expires.unwrap().to_rfc3339(), "2031-01-01T20:29:19+00:00");
+    assert_eq!(
+        found.certificate_expires.unwrap().to_rfc3339(),
+        "2031-01-01T20:29:19+00:00"
+    );
     assert_eq!(parse(&format!("\u{feff}  {}\n", good())), Ok(found));
 }
 
@@ -62,14 +70,18 @@ fn prefixes_do_not_matter_and_post_serves_where_there_is_no_redirect() {
 fn document_types_and_entities_are_refused_before_anything_is_expanded() {
     let bomb = format!(
         "<!DOCTYPE lolz [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;&a;\">]>{}",
-        good().replace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>", "").replace("https://idp.example.com/redirect", "&b;")
+        good()
+            .replace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>", "")
+            .replace("https://idp.example.com/redirect", "&b;")
     );
     assert_eq!(parse(&bomb), Err(MetadataProblem::DocumentType));
     let external = "<!DOCTYPE md [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><md/>";
     assert_eq!(parse(external), Err(MetadataProblem::DocumentType));
     let unknown = good().replace("<ds:X509Data>", "<ds:X509Data>&secret;");
     assert_eq!(parse(&unknown), Err(MetadataProblem::DocumentType));
-    let in_attribute = good().replace("https://idp.example.com/redirect", "&x;").replace("HTTP-POST", "PAOS");
+    let in_attribute = good()
+        .replace("https://idp.example.com/redirect", "&x;")
+        .replace("HTTP-POST", "PAOS");
     assert_eq!(parse(&in_attribute), Err(MetadataProblem::NoSignInUrl));
 }
 
@@ -79,27 +91,62 @@ fn what_is_not_the_metadata_of_one_identity_provider_says_what_it_is() {
     for (xml, problem) in [
         (String::new(), MetadataProblem::Empty),
         (" \n ".to_owned(), MetadataProblem::Empty),
-        ("{\"type\": \"service_account\"}".to_owned(), MetadataProblem::NotXml),
+        (
+            "{\"type\": \"service_account\"}".to_owned(),
+            MetadataProblem::NotXml,
+        ),
         ("<a><b></a></b>".to_owned(), MetadataProblem::OtherRoot),
-        (good().replace("</md:EntityDescriptor>", ""), MetadataProblem::NotXml),
+        (
+            good().replace("</md:EntityDescriptor>", ""),
+            MetadataProblem::NotXml,
+        ),
         (format!("{}<more/>", good()), MetadataProblem::NotXml),
         (format!("{} trailing", good()), MetadataProblem::NotXml),
-        ("<!doctype html><html></html>".to_owned(), MetadataProblem::DocumentType),
-        ("<html><body/></html>".to_owned(), MetadataProblem::OtherRoot),
-        ("<EntityDescriptor entityID=\"x\"/>".to_owned(), MetadataProblem::OtherRoot),
-        (format!("<EntitiesDescriptor {namespace}/>"), MetadataProblem::Several),
         (
-            format!("<EntityDescriptor {namespace} entityID=\"sp\"><SPSSODescriptor/></EntityDescriptor>"),
+            "<!doctype html><html></html>".to_owned(),
+            MetadataProblem::DocumentType,
+        ),
+        (
+            "<html><body/></html>".to_owned(),
+            MetadataProblem::OtherRoot,
+        ),
+        (
+            "<EntityDescriptor entityID=\"x\"/>".to_owned(),
+            MetadataProblem::OtherRoot,
+        ),
+        (
+            format!("<EntitiesDescriptor {namespace}/>"),
+            MetadataProblem::Several,
+        ),
+        (
+            format!(
+                "<EntityDescriptor {namespace} entityID=\"sp\"><SPSSODescriptor/></EntityDescriptor>"
+            ),
             MetadataProblem::ServiceProvider,
         ),
-        (format!("<EntityDescriptor {namespace} entityID=\"x\"/>"), MetadataProblem::NoSignInUrl),
+        (
+            format!("<EntityDescriptor {namespace} entityID=\"x\"/>"),
+            MetadataProblem::NoSignInUrl,
+        ),
         (metadata(&key("", LATER)), MetadataProblem::NoSignInUrl),
-        (metadata(&sign_on("HTTP-Redirect", "http://idp.example.com/")), MetadataProblem::SignInUrl),
-        (metadata(&sign_on("HTTP-Redirect", "javascript:alert(1)")), MetadataProblem::SignInUrl),
+        (
+            metadata(&sign_on("HTTP-Redirect", "http://idp.example.com/")),
+            MetadataProblem::SignInUrl,
+        ),
+        (
+            metadata(&sign_on("HTTP-Redirect", "javascript:alert(1)")),
+            MetadataProblem::SignInUrl,
+        ),
         (good().replace("entityID", "ID"), MetadataProblem::EntityId),
-        (good().replace("saml?", &"x".repeat(1025)), MetadataProblem::EntityId),
+        (
+            good().replace("saml?", &"x".repeat(1025)),
+            MetadataProblem::EntityId,
+        ),
         (good().replace(SOONER, "TUlJ"), MetadataProblem::Certificate),
-        (good().replace(SOONER, "no base64!"), MetadataProblem::Certificate),
+        (
+            good().replace(SOONER, "no base64!"),
+            MetadataProblem::Certificate,
+        ),
         (good().replace(SOONER, ""), MetadataProblem::Certificate),
     ] {
         assert_eq!(parse(&xml), Err(problem), "{xml}");
@@ -108,14 +155,20 @@ fn what_is_not_the_metadata_of_one_identity_provider_says_what_it_is() {
 
 #[test]
 fn size_and_depth_are_bounded() {
-    assert_eq!(parse(&" ".repeat(MOST_BYTES + 1)), Err(MetadataProblem::TooLarge));
+    assert_eq!(
+        parse(&" ".repeat(MOST_BYTES + 1)),
+        Err(MetadataProblem::TooLarge)
+    );
     let deep = metadata(&"<x>".repeat(70_000));
     assert_eq!(parse(&deep), Err(MetadataProblem::NotXml));
 }
 
 #[test]
 fn what_stands_in_the_wrong_place_is_not_taken() {
-    let elsewhere = metadata(&format!("<md:Extensions>{}</md:Extensions>", sign_on("HTTP-Redirect", "https://evil.example/")));
+    let elsewhere = metadata(&format!(
+        "<md:Extensions>{}</md:Extensions>",
+        sign_on("HTTP-Redirect", "https://evil.example/")
+    ));
     assert_eq!(parse(&elsewhere), Err(MetadataProblem::NoSignInUrl));
     let other_namespace = metadata(
         "<x:SingleSignOnService xmlns:x=\"urn:x\" Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect\" Location=\"https://evil.example/\"/>",
