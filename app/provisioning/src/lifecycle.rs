@@ -155,13 +155,14 @@ pub fn observe(lifecycle: &Lifecycle, causes: Causes, now: DateTime<Utc>) -> Lif
         }
     }
     for trigger in Trigger::ALL {
-        if causes.holds(trigger) {
+        if !causes.holds(trigger) {
+            next.clocks.remove(&trigger);
+        } else if trigger == Trigger::Deleted || !causes.deleted {
             next.clocks
                 .entry(trigger)
                 .or_insert_with(|| Clock::started(now));
-        } else {
-            next.clocks.remove(&trigger);
         }
+        // Of a deleted person nothing else can be seen: groups and org unit are gone with them.
     }
     next
 }

@@ -1,5 +1,8 @@
 //! The configuration file: what it says, what it refuses and how, and that an export is the same.
 
+// Helpers of tests are outside of what clippy takes for a test.
+#![allow(clippy::expect_used)]
+
 use provisioning::config::file::{ConfigFile, FileProblem, TokenSource};
 use provisioning::config::{
     AppConfig, DeprovisioningPolicies, Members, Missing, Policy, Source, Sso, Window, diff,

@@ -202,3 +202,175 @@ pub fn check(input: &GuardInput<'_>) -> GuardOutcome {
         .collect();
     outcome
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hour: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + hour * 3600, 0).unwrap()
+    }
+
+    fn removals(count: usize) -> Vec<Removal> {
+        (0..count)
+            .map(|n| Removal {
+                person: n.to_string().as_str().into(),
+                kind: OperationKind::Suspend,
+                due_at: at(0),
+                allowed: false,
+            })
+            .collect()
+    }
+
+    /// Held people and the codes of the reasons, for `planned` removals of `linked` accounts.
+    fn weigh(planned: &[Removal], linked: u64, earlier: u64) -> (usize, Vec<HoldReason>) {
+        let outcome = check(&input(
+            planned,
+            linked,
+            earlier,
+            &Safety::default(),
+            &BTreeSet::new(),
+        ));
+        (outcome.held.len(), outcome.why)
+    }
+
+    fn input<'a>(
+        removals: &'a [Removal],
+        linked_accounts: u64,
+        removed_last_24_hours: u64,
+        safety: &'a Safety,
+        already_held: &'a BTreeSet<PersonId>,
+    ) -> GuardInput<'a> {
+        GuardInput {
+            now: at(1),
+            safety,
+            linked_accounts,
+            removals,
+            removed_last_24_hours,
+            already_held,
+            resumed_at: None,
+            last_run_at: None,
+            creates: 0,
+        }
+    }
+
+    #[test]
+    fn removals_are_held_over_count_and_percent_together() {
+        assert_eq!(
+            weigh(&removals(11), 1000, 0),
+            (0, vec![]),
+            "over the count alone"
+        );
+        assert_eq!(
+            weigh(&removals(10), 100, 0),
+            (0, vec![]),
+            "over the percentage alone"
+        );
+        let (held, why) = weigh(&removals(11), 100, 0);
+        assert_eq!(held, 11);
+        assert_eq!(
+            why,
+            [HoldReason::CountAndPercent {
+                removals: 11,
+                linked: 100,
+                count: 10,
+                percent: 5
+            }]
+        );
+        assert_eq!(
+            weigh(&removals(11), 220, 0).0,
+            0,
+            "exactly 5 percent is not more"
+        );
+        assert_eq!(weigh(&removals(11), 219, 0).0, 11);
+    }
+
+    #[test]
+    fn removals_of_the_last_24_hours_count_too() {
+        assert_eq!(weigh(&removals(1), 100, 9).0, 0);
+        assert_eq!(weigh(&removals(1), 100, 10).0, 1);
+        assert_eq!(
+            weigh(&[], 100, 80),
+            (0, vec![]),
+            "nothing planned, nothing held"
+        );
+    }
+
+    #[test]
+    fn more_than_the_maximum_is_held_whatever_the_size() {
+        assert_eq!(weigh(&removals(50), 100_000, 0).0, 0);
+        assert_eq!(weigh(&removals(51), 100_000, 0).0, 51);
+    }
+
+    #[test]
+    fn everybody_of_an_app_with_five_accounts_is_held() {
+        assert_eq!(weigh(&removals(4), 4, 0).0, 0);
+        assert_eq!(weigh(&removals(4), 5, 0).0, 0);
+        let (held, why) = weigh(&removals(5), 5, 0);
+        assert_eq!((held, why), (5, vec![HoldReason::Everyone { linked: 5 }]));
+        assert_eq!(
+            weigh(&removals(2), 5, 3).0,
+            2,
+            "together with those of the last 24 hours"
+        );
+    }
+
+    #[test]
+    fn allowed_removals_are_neither_counted_nor_held() {
+        let mut planned = removals(12);
+        for removal in &mut planned[..2] {
+            removal.allowed = true;
+        }
+        assert_eq!(weigh(&planned, 100, 0).0, 0);
+        planned[0].allowed = false;
+        assert_eq!(weigh(&planned, 100, 0).0, 11);
+    }
+
+    #[test]
+    fn a_held_removal_stays_held_until_it_is_decided() {
+        let held = BTreeSet::from(["1".into()]);
+        let planned = removals(3);
+        let safety = Safety::default();
+        let outcome = check(&input(&planned, 1000, 0, &safety, &held));
+        assert_eq!(outcome.held, [PersonId::from("1")]);
+        assert_eq!(outcome.why, [HoldReason::Undecided { people: 1 }]);
+    }
+
+    #[test]
+    fn what_fell_due_while_the_app_was_off_is_held() {
+        let mut planned = removals(2);
+        planned[1].due_at = at(1);
+        let (safety, none) = (Safety::default(), BTreeSet::new());
+        let mut input = input(&planned, 1000, 0, &safety, &none);
+        input.resumed_at = Some(at(1));
+        assert_eq!(check(&input).held, [PersonId::from("0")]);
+    }
+
+    #[test]
+    fn a_clock_behind_the_last_run_removes_nobody() {
+        let planned = removals(2);
+        let (safety, none) = (Safety::default(), BTreeSet::new());
+        let mut input = input(&planned, 1000, 0, &safety, &none);
+        input.last_run_at = Some(at(2));
+        let outcome = check(&input);
+        assert!(outcome.clock_behind && outcome.held.is_empty());
+        input.last_run_at = Some(at(1));
+        assert!(!check(&input).clock_behind);
+    }
+
+    #[test]
+    fn creates_have_a_ceiling_only_when_it_is_set() {
+        let none = BTreeSet::new();
+        let mut safety = Safety::default();
+        let held = |safety: &Safety, creates| {
+            check(&GuardInput {
+                creates,
+                ..input(&[], 0, 0, safety, &none)
+            })
+            .creates_held
+        };
+        assert!(!held(&safety, 100_000));
+        safety.hold_creates = Some(20);
+        assert!(!held(&safety, 20) && held(&safety, 21));
+    }
+}

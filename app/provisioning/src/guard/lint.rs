@@ -1,11 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::OperationSummary;
-use crate::identity::{PersonId, Standing};
+use crate::identity::{AccountId, PersonId, Standing};
 use crate::plan::{LinkState, OperationKind};
 
 /// An operation that no correct plan holds. It is not sent.
@@ -29,11 +29,19 @@ impl fmt::Display for LintProblem {
 
 /// Finds what must not be in a plan: removals without a cause, before their time, of people who
 /// are protected, archived or unknown, or without a link; operations that their link contradicts;
-/// and accounts or user names that two people would share, of whom then nobody gets it.
+/// operations on an account
+/// whose link moves to another person; and accounts or user names that two people would share, of
+/// whom then nobody gets it.
 pub fn lint(operations: &[OperationSummary], now: DateTime<Utc>) -> Vec<LintProblem> {
     let mut problems = Vec::new();
+    let moved: BTreeSet<(&PersonId, &AccountId)> = (operations.iter())
+        .filter_map(|operation| Some((operation.moves_from.as_ref()?, operation.account.as_ref()?)))
+        .collect();
     let mut owners: BTreeMap<String, Vec<&PersonId>> = BTreeMap::new();
-    for operation in operations {
+    for operation in operations
+        .iter()
+        .filter(|operation| !is_moved(operation, &moved))
+    {
         for claim in claims(operation) {
             let people = owners.entry(claim).or_default();
             if !people.contains(&&operation.person) {
@@ -65,6 +73,9 @@ pub fn lint(operations: &[OperationSummary], now: DateTime<Utc>) -> Vec<LintProb
             if !operation.triggers.is_empty() {
                 found("trigger-holds");
             }
+        }
+        if is_moved(operation, &moved) {
+            found("link-moved");
         }
         let live = operation.link.is_some_and(LinkState::is_live);
         let linked_before = links.contains(&&operation.person);
@@ -118,6 +129,14 @@ fn removal(operation: &OperationSummary, now: DateTime<Utc>, found: &mut impl Fn
     }
 }
 
+/// Whether the link that the operation uses moves to another person in the same plan.
+fn is_moved(operation: &OperationSummary, moved: &BTreeSet<(&PersonId, &AccountId)>) -> bool {
+    operation
+        .account
+        .as_ref()
+        .is_some_and(|account| moved.contains(&(&operation.person, account)))
+}
+
 /// What an operation takes for itself.
 fn claims(operation: &OperationSummary) -> Vec<String> {
     match operation.kind {
@@ -131,5 +150,204 @@ fn claims(operation: &OperationSummary) -> Vec<String> {
             .iter()
             .map(|account| format!("id:{account}"))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::Trigger;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+    }
+
+    fn suspend() -> OperationSummary {
+        OperationSummary {
+            person: "1".into(),
+            kind: OperationKind::Suspend,
+            account: Some("a".into()),
+            user_name: None,
+            standing: Standing::Suspended,
+            link: Some(LinkState::Active),
+            trigger: Some(Trigger::Suspended),
+            due_at: Some(now()),
+            triggers: vec![Trigger::Suspended],
+            protected: false,
+            allowed: false,
+            manager: None,
+            after: None,
+            moves_from: None,
+        }
+    }
+
+    fn create(person: &str, user_name: &str) -> OperationSummary {
+        OperationSummary {
+            person: person.into(),
+            kind: OperationKind::Create,
+            account: None,
+            user_name: Some(user_name.into()),
+            standing: Standing::Active,
+            link: None,
+            trigger: None,
+            due_at: None,
+            triggers: vec![],
+            ..suspend()
+        }
+    }
+
+    fn codes(operations: &[OperationSummary]) -> Vec<String> {
+        let problems = lint(operations, now());
+        problems
+            .iter()
+            .map(|problem| format!("{} {}", problem.person, problem.code))
+            .collect()
+    }
+
+    #[test]
+    fn a_removal_needs_a_cause_its_time_and_a_link() {
+        assert_eq!(codes(&[suspend()]), [""; 0]);
+        let early = Some(now() + chrono::TimeDelta::seconds(1));
+        for (wrong, code) in [
+            (
+                OperationSummary {
+                    trigger: None,
+                    ..suspend()
+                },
+                "1 without-trigger",
+            ),
+            (
+                OperationSummary {
+                    triggers: vec![Trigger::Deleted],
+                    ..suspend()
+                },
+                "1 without-trigger",
+            ),
+            (
+                OperationSummary {
+                    due_at: early,
+                    ..suspend()
+                },
+                "1 before-due",
+            ),
+            (
+                OperationSummary {
+                    due_at: None,
+                    ..suspend()
+                },
+                "1 before-due",
+            ),
+            (
+                OperationSummary {
+                    protected: true,
+                    ..suspend()
+                },
+                "1 protected",
+            ),
+            (
+                OperationSummary {
+                    standing: Standing::Archived,
+                    ..suspend()
+                },
+                "1 not-managed",
+            ),
+            (
+                OperationSummary {
+                    standing: Standing::Unknown,
+                    ..suspend()
+                },
+                "1 not-managed",
+            ),
+            (
+                OperationSummary {
+                    link: None,
+                    ..suspend()
+                },
+                "1 without-link",
+            ),
+            (
+                OperationSummary {
+                    link: Some(LinkState::SuspendedByUs),
+                    ..suspend()
+                },
+                "1 without-link",
+            ),
+            (
+                OperationSummary {
+                    link: Some(LinkState::Gone),
+                    kind: OperationKind::Delete,
+                    ..suspend()
+                },
+                "1 without-link",
+            ),
+        ] {
+            assert_eq!(codes(&[wrong]), [code]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_given_while_a_trigger_holds_or_to_the_inactive() {
+        let of = |standing, triggers: Vec<Trigger>| {
+            codes(&[OperationSummary {
+                standing,
+                triggers,
+                ..create("1", "u")
+            }])
+        };
+        assert_eq!(of(Standing::Active, vec![]), [""; 0]);
+        assert_eq!(of(Standing::Suspended, vec![]), ["1 not-active"]);
+        assert_eq!(
+            of(Standing::Active, vec![Trigger::AppTurnedOff]),
+            ["1 trigger-holds"]
+        );
+    }
+
+    #[test]
+    fn operations_fit_the_state_of_their_link() {
+        let with = |kind, link| {
+            let account = Some("a".into());
+            codes(&[OperationSummary {
+                kind,
+                link,
+                account,
+                ..create("1", "u")
+            }])
+        };
+        use LinkState as L;
+        use OperationKind as K;
+        assert_eq!(with(K::Create, Some(L::Active)), ["1 already-linked"]);
+        assert_eq!(with(K::Create, Some(L::Deleted)), [""; 0]);
+        assert_eq!(with(K::Create, Some(L::Gone)), ["1 gone-account"]);
+        assert_eq!(with(K::Update, None), ["1 without-link"]);
+        assert_eq!(with(K::Update, Some(L::SuspendedByUs)), ["1 without-link"]);
+        assert_eq!(
+            with(K::Unsuspend, Some(L::Active)),
+            ["1 not-suspended-by-us"]
+        );
+        assert_eq!(with(K::Unsuspend, Some(L::SuspendedByUs)), [""; 0]);
+    }
+
+    #[test]
+    fn an_account_claimed_by_two_people_goes_to_nobody() {
+        let two = [
+            create("1", "Ann@example.com"),
+            create("2", "ann@example.com"),
+            create("3", "b@example.com"),
+        ];
+        assert_eq!(
+            codes(&two),
+            ["1 account-claimed-twice", "2 account-claimed-twice"]
+        );
+    }
+
+    #[test]
+    fn a_link_that_moves_ends_the_old_persons_steps() {
+        let moves = OperationSummary {
+            kind: OperationKind::Link,
+            account: Some("a".into()),
+            moves_from: Some("1".into()),
+            ..create("2", "u")
+        };
+        assert_eq!(codes(&[suspend(), moves]), ["1 link-moved"]);
     }
 }

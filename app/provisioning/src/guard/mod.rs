@@ -36,6 +36,8 @@ pub struct OperationSummary {
     pub manager: Option<PersonId>,
     /// This person's operation has to go first.
     pub after: Option<PersonId>,
+    /// The deleted person whose link moves.
+    pub moves_from: Option<PersonId>,
 }
 
 impl OperationSummary {
@@ -65,6 +67,7 @@ impl OperationSummary {
             allowed: operation.allowed,
             manager,
             after: operation.after.clone(),
+            moves_from: operation.moves_from.clone(),
         }
     }
 }

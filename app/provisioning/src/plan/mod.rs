@@ -17,7 +17,7 @@ use crate::mapping::{ManagerAccount, PreparedMapping};
 use crate::matching::Match;
 use crate::scope::{DirectoryFacts, GroupMemberships, Resolved, Rule, RuleResult};
 
-pub use operation::{OperationKind, PlannedOperation, Precondition};
+pub use operation::{OperationKind, PlannedOperation, Precondition, acknowledge};
 pub use person::plan_person;
 pub use reason::Reason;
 

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LinkState, Reason};
+use super::{Link, LinkState, Reason};
 use crate::digest::Digest;
 use crate::identity::{AccountId, PersonId};
-use crate::lifecycle::Trigger;
+use crate::lifecycle::{Lifecycle, Trigger};
 use crate::mapping::{FieldChange, MappingRow, patch_operations, patch_value_style, replace_body};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,8 +77,12 @@ pub struct PlannedOperation {
     /// For a removal: an administrator allowed it or asked for it now.
     pub allowed: bool,
     pub precondition: Precondition,
+    /// State of the link once this is acknowledged.
+    pub link_after: LinkState,
     /// This person's operation goes first (their rename frees the user name).
     pub after: Option<PersonId>,
+    /// For a link: the deleted person whose link moves here and ends.
+    pub moves_from: Option<PersonId>,
 }
 
 /// What must still hold when the operation is sent; otherwise the person is planned again.
@@ -93,6 +97,38 @@ pub struct Precondition {
     /// For a removal: the cause that has to be confirmed afresh
     /// ([`crate::lifecycle::confirm_cause`]).
     pub cause: Option<Trigger>,
+}
+
+/// The link and the clocks once an operation is acknowledged. `link` is the one before; `account`
+/// is the id that the app gave for a create. `None` when there is no account to link to.
+pub fn acknowledge(
+    operation: &PlannedOperation,
+    link: Option<&Link>,
+    lifecycle: &Lifecycle,
+    account: Option<&AccountId>,
+    at: DateTime<Utc>,
+) -> Option<(Link, Lifecycle)> {
+    let account_id = match operation.kind {
+        OperationKind::Create => account,
+        _ => operation.account.as_ref(),
+    };
+    let last_body = operation
+        .body
+        .clone()
+        .or_else(|| link.and_then(|link| link.last_body.clone()));
+    let link = Link {
+        account_id: account_id?.clone(),
+        state: operation.link_after,
+        last_body,
+    };
+    let mut lifecycle = lifecycle.clone();
+    match operation.kind {
+        OperationKind::Suspend => lifecycle.suspended(at),
+        OperationKind::Unsuspend | OperationKind::Delete => lifecycle.suspension_ended(),
+        OperationKind::Create | OperationKind::Link => lifecycle = Lifecycle::default(),
+        OperationKind::Update => {}
+    }
+    Some((link, lifecycle))
 }
 
 impl PlannedOperation {

@@ -325,15 +325,17 @@ impl Planner<'_> {
             (!changes.is_empty()).then(|| self.update(changes, target.clone()))
         };
         link.body = Some(if follow.is_some() { held } else { target });
+        if let Reason::Relink { from } = &link.reason {
+            link.moves_from = Some(from.clone());
+        }
+        if inactive {
+            link.link_after = LinkState::SuspendedByUs;
+        }
         let Some(mut follow) = follow else {
             return vec![link];
         };
         follow.account = Some(account.id.clone());
-        follow.precondition.link = Some(if inactive {
-            LinkState::SuspendedByUs
-        } else {
-            LinkState::Active
-        });
+        follow.precondition.link = Some(link.link_after);
         follow.precondition.body_hash = link.body_hash();
         vec![link, follow]
     }
@@ -396,7 +398,13 @@ impl Planner<'_> {
                 body_hash: link.and_then(Link::body_hash),
                 cause: None,
             },
+            link_after: match kind {
+                OperationKind::Suspend => LinkState::SuspendedByUs,
+                OperationKind::Delete => LinkState::Deleted,
+                _ => LinkState::Active,
+            },
             after: None,
+            moves_from: None,
         }
     }
 
