@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod connectors;
 pub mod http;
 pub mod installation;
 pub mod postgres;

@@ -1,0 +1,26 @@
+//! Clients for Google's Directory API and for SCIM apps.
+//!
+//! They page, throttle, time out and classify errors. They never decide what should happen and
+//! never see the database.
+
+mod excerpt;
+pub mod http;
+mod path;
+mod retry;
+pub mod targets;
+pub mod timer;
+
+use std::sync::Once;
+
+pub use http::{Outgoing, RequestCounts, RequestLimits, RequestTotals};
+pub use targets::{TargetPolicy, TargetRefusal};
+pub use timer::{JumpingTimer, SystemTimer, Timer};
+
+/// Makes ring the TLS provider of the process. Safe to call again.
+pub fn install_crypto() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // Failing means that somebody installed one before: nothing is lost.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}

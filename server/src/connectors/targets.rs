@@ -1,0 +1,368 @@
+//! Which addresses Rollcall may talk to, checked before and after a name is resolved.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+pub const ALLOW_LOOPBACK_ENV: &str = "ROLLCALL_ALLOW_LOOPBACK_TARGETS";
+pub const ALLOW_PRIVATE_ENV: &str = "ROLLCALL_ALLOW_PRIVATE_TARGETS";
+
+/// What the operator's environment allows beyond public https addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetPolicy {
+    pub allow_loopback: bool,
+    pub allow_private: bool,
+}
+
+impl TargetPolicy {
+    /// Reads the two settings through `lookup`, which is `std::env::var` outside tests.
+    pub fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let on = |name| lookup(name).is_some_and(|value| value.trim() == "1");
+        Self {
+            allow_loopback: on(ALLOW_LOOPBACK_ENV),
+            allow_private: on(ALLOW_PRIVATE_ENV),
+        }
+    }
+
+    pub fn from_env() -> Self {
+        Self::from_settings(|name| std::env::var(name).ok())
+    }
+
+    /// Checks scheme, host and literal address; names are checked again when they are resolved.
+    pub fn check(&self, url: &Url) -> Result<(), TargetRefusal> {
+        let shown = shown_address(url);
+        let host = url.host().ok_or_else(|| TargetRefusal::NoHost {
+            address: shown.clone(),
+        })?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(TargetRefusal::CredentialInAddress { address: shown });
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if self.allow_loopback && is_loopback_host(&host) => {}
+            "http" => return Err(TargetRefusal::NotHttps { address: shown }),
+            _ => return Err(TargetRefusal::NotHttps { address: shown }),
+        }
+        match host {
+            Host::Ipv4(ip) => self.check_ip(&ip.to_string(), IpAddr::V4(ip)),
+            Host::Ipv6(ip) => self.check_ip(&ip.to_string(), IpAddr::V6(ip)),
+            Host::Domain(name) if is_localhost(name) && !self.allow_loopback => {
+                Err(TargetRefusal::Loopback {
+                    host: name.to_owned(),
+                })
+            }
+            Host::Domain(_) => Ok(()),
+        }
+    }
+
+    pub fn check_ip(&self, host: &str, ip: IpAddr) -> Result<(), TargetRefusal> {
+        let host = host.to_owned();
+        match AddressKind::of(ip) {
+            AddressKind::Public => Ok(()),
+            AddressKind::Loopback if self.allow_loopback => Ok(()),
+            AddressKind::Loopback => Err(TargetRefusal::Loopback { host }),
+            AddressKind::Private if self.allow_private => Ok(()),
+            AddressKind::Private => Err(TargetRefusal::Private { host }),
+            AddressKind::Forbidden => Err(TargetRefusal::Forbidden { host }),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetRefusal {
+    #[error("The address {address:?} has no host. Enter a complete https address.")]
+    NoHost { address: String },
+    #[error("The address {address:?} is not https. Enter an https address.")]
+    NotHttps { address: String },
+    #[error(
+        "The address {address:?} carries a user name or password. Remove it; the token has its own field."
+    )]
+    CredentialInAddress { address: String },
+    #[error(
+        "{host} is this machine itself (loopback), which is refused. Enter the public address, or set {ALLOW_LOOPBACK_ENV}=1."
+    )]
+    Loopback { host: String },
+    #[error(
+        "{host} is a private network address, which is refused. Enter the public address, or set {ALLOW_PRIVATE_ENV}=1."
+    )]
+    Private { host: String },
+    #[error(
+        "{host} is a reserved, link-local or metadata address, which is always refused. Enter the public address."
+    )]
+    Forbidden { host: String },
+}
+
+impl TargetRefusal {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoHost { .. } => "target-no-host",
+            Self::NotHttps { .. } => "target-not-https",
+            Self::CredentialInAddress { .. } => "target-credential-in-address",
+            Self::Loopback { .. } => "target-loopback",
+            Self::Private { .. } => "target-private",
+            Self::Forbidden { .. } => "target-forbidden",
+        }
+    }
+}
+
+/// Scheme, host, port and path: never a user name, a password or a query.
+pub fn shown_address(url: &Url) -> String {
+    let mut shown = url.clone();
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.into()
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+fn is_loopback_host(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => is_localhost(name),
+        Host::Ipv4(ip) => AddressKind::of(IpAddr::V4(*ip)) == AddressKind::Loopback,
+        Host::Ipv6(ip) => AddressKind::of(IpAddr::V6(*ip)) == AddressKind::Loopback,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AddressKind {
+    Public,
+    Loopback,
+    Private,
+    Forbidden,
+}
+
+impl AddressKind {
+    fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self::of_v4(ip),
+            IpAddr::V6(ip) => Self::of_v6(ip),
+        }
+    }
+
+    fn of_v4(ip: Ipv4Addr) -> Self {
+        let [a, b, c, _] = ip.octets();
+        match (a, b, c) {
+            (127, ..) => Self::Loopback,
+            (10, ..) | (192, 168, _) => Self::Private,
+            (172, 16..=31, _) => Self::Private,
+            // Carrier-grade NAT: somebody's inside all the same.
+            (100, 64..=127, _) => Self::Private,
+            (0, ..) | (169, 254, _) | (192, 0, 0) => Self::Forbidden,
+            // Documentation, relays and benchmarks.
+            (192, 0, 2) | (198, 51, 100) | (203, 0, 113) | (192, 88, 99) => Self::Forbidden,
+            (198, 18..=19, _) => Self::Forbidden,
+            (224..=255, ..) => Self::Forbidden,
+            _ => Self::Public,
+        }
+    }
+
+    fn of_v6(ip: Ipv6Addr) -> Self {
+        if ip == Ipv6Addr::LOCALHOST {
+            return Self::Loopback;
+        }
+        let s = ip.segments();
+        let embedded = |high: u16, low: u16| {
+            let [a, b] = high.to_be_bytes();
+            let [c, d] = low.to_be_bytes();
+            Self::of_v4(Ipv4Addr::new(a, b, c, d))
+        };
+        match s {
+            [0, 0, 0, 0, 0, 0xffff, high, low] => embedded(high, low),
+            // NAT64 and 6to4 reach the IPv4 address that they carry.
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
+            [0x2002, high, low, ..] => embedded(high, low),
+            // The metadata service of a large cloud lives inside the unique-local range.
+            [0xfd00, 0xec2, ..] => Self::Forbidden,
+            [0xfc00..=0xfdff, ..] => Self::Private,
+            [0x2001, 0, ..] | [0x2001, 0xdb8, ..] => Self::Forbidden,
+            [0x2000..=0x3fff, ..] => Self::Public,
+            _ => Self::Forbidden,
+        }
+    }
+}
+
+pub type Lookup = Arc<
+    dyn Fn(String) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<SocketAddr>>> + Send>>
+        + Send
+        + Sync,
+>;
+
+/// Asks the system for the addresses of a name.
+pub fn system_lookup() -> Lookup {
+    Arc::new(|name| {
+        Box::pin(async move {
+            Ok(tokio::net::lookup_host((name, 0))
+                .await?
+                .collect::<Vec<_>>())
+        })
+    })
+}
+
+/// Resolves a name once and hands out only addresses that the policy allows, so that what was
+/// checked is what is connected to.
+#[derive(Clone)]
+pub(super) struct CheckedResolver {
+    pub policy: TargetPolicy,
+    pub lookup: Lookup,
+}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_owned();
+        let found = (self.lookup)(host.clone());
+        let policy = self.policy;
+        Box::pin(async move {
+            let mut refusal = None;
+            let mut allowed = Vec::new();
+            for address in found.await? {
+                match policy.check_ip(&host, address.ip()) {
+                    // Plain http is allowed to "localhost" by name: it has to be that.
+                    Ok(())
+                        if is_localhost(&host)
+                            && AddressKind::of(address.ip()) != AddressKind::Loopback =>
+                    {
+                        refusal = Some(TargetRefusal::Forbidden { host: host.clone() });
+                    }
+                    Ok(()) => allowed.push(address),
+                    Err(refused) => refusal = Some(refused),
+                }
+            }
+            match refusal {
+                Some(refused) if allowed.is_empty() => Err(refused.into()),
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(policy: TargetPolicy, address: &str) -> Option<&'static str> {
+        let url = Url::parse(address).unwrap();
+        policy.check(&url).err().map(|refusal| refusal.code())
+    }
+
+    #[test]
+    fn public_https_addresses_pass_and_everything_inside_is_refused() {
+        let strict = TargetPolicy::default();
+        for address in [
+            "https://app.asana.com/api/1.0/scim",
+            "https://8.8.8.8/",
+            "https://[2606:4700::1111]/",
+        ] {
+            assert_eq!(refused(strict, address), None, "{address}");
+        }
+        for (address, code) in [
+            ("http://app.asana.com/", "target-not-https"),
+            ("ftp://app.asana.com/", "target-not-https"),
+            (
+                "https://me:pw@app.asana.com/",
+                "target-credential-in-address",
+            ),
+            ("https://localhost/", "target-loopback"),
+            ("https://LOCALHOST./", "target-loopback"),
+            ("https://scim.localhost/", "target-loopback"),
+            ("https://127.0.0.1/", "target-loopback"),
+            ("https://127.1/", "target-loopback"),
+            ("https://0x7f000001/", "target-loopback"),
+            ("https://2130706433/", "target-loopback"),
+            ("https://[::1]/", "target-loopback"),
+            ("https://[::ffff:127.0.0.1]/", "target-loopback"),
+            ("https://[64:ff9b::7f00:1]/", "target-loopback"),
+            ("https://[2002:7f00:1::]/", "target-loopback"),
+            ("https://10.1.2.3/", "target-private"),
+            ("https://172.16.0.1/", "target-private"),
+            ("https://172.31.255.255/", "target-private"),
+            ("https://192.168.1.1/", "target-private"),
+            ("https://100.64.0.1/", "target-private"),
+            ("https://[fd12::1]/", "target-private"),
+            ("https://[::ffff:10.0.0.1]/", "target-private"),
+            ("https://169.254.169.254/", "target-forbidden"),
+            ("https://[::ffff:169.254.169.254]/", "target-forbidden"),
+            ("https://[fd00:ec2::254]/", "target-forbidden"),
+            ("https://[fe80::1]/", "target-forbidden"),
+            ("https://0.0.0.0/", "target-forbidden"),
+            ("https://[::]/", "target-forbidden"),
+            ("https://[::7f00:1]/", "target-forbidden"),
+            ("https://224.0.0.1/", "target-forbidden"),
+            ("https://255.255.255.255/", "target-forbidden"),
+        ] {
+            assert_eq!(refused(strict, address), Some(code), "{address}");
+        }
+    }
+
+    #[test]
+    fn loopback_allowance_opens_loopback_with_plain_http_and_nothing_else() {
+        let policy = TargetPolicy {
+            allow_loopback: true,
+            allow_private: false,
+        };
+        for address in [
+            "http://127.0.0.1:8080/scim",
+            "http://localhost:8080/scim",
+            "http://[::1]:1/",
+            "https://127.0.0.1/",
+        ] {
+            assert_eq!(refused(policy, address), None, "{address}");
+        }
+        for (address, code) in [
+            ("http://app.asana.com/", "target-not-https"),
+            ("http://10.0.0.1/", "target-not-https"),
+            ("https://10.0.0.1/", "target-private"),
+            ("https://169.254.169.254/", "target-forbidden"),
+        ] {
+            assert_eq!(refused(policy, address), Some(code), "{address}");
+        }
+    }
+
+    #[test]
+    fn private_allowance_keeps_https_and_never_opens_metadata() {
+        let policy = TargetPolicy {
+            allow_loopback: false,
+            allow_private: true,
+        };
+        assert_eq!(refused(policy, "https://10.0.0.1/"), None);
+        assert_eq!(
+            refused(policy, "http://10.0.0.1/"),
+            Some("target-not-https")
+        );
+        assert_eq!(
+            refused(policy, "https://127.0.0.1/"),
+            Some("target-loopback")
+        );
+        assert_eq!(
+            refused(policy, "https://169.254.169.254/"),
+            Some("target-forbidden")
+        );
+    }
+
+    #[test]
+    fn only_the_value_one_switches_an_allowance_on() {
+        let with = |value: &'static str| {
+            TargetPolicy::from_settings(move |name| {
+                (name == ALLOW_LOOPBACK_ENV).then(|| value.to_owned())
+            })
+        };
+        assert!(with("1").allow_loopback);
+        assert!(!with("1").allow_private);
+        assert!(!with("0").allow_loopback);
+        assert!(!with("true").allow_loopback);
+    }
+
+    #[test]
+    fn a_shown_address_has_no_credential_and_no_query() {
+        let url = Url::parse("https://me:secret@host.example:8443/scim?token=abc#x").unwrap();
+        assert_eq!(shown_address(&url), "https://host.example:8443/scim");
+    }
+}
