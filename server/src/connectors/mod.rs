@@ -4,6 +4,7 @@
 //! never see the database.
 
 mod excerpt;
+pub mod google_directory;
 pub mod http;
 mod path;
 mod retry;
@@ -12,6 +13,10 @@ pub mod timer;
 
 use std::sync::Once;
 
+pub use google_directory::{
+    ConnectionSettings, DirectoryError, DirectoryErrorClass, GoogleDirectory, GroupLookup,
+    KeyProblem, PersonLookup, Scope, ScopeCheck, ScopeResult, ServiceAccountKey, UserListing,
+};
 pub use http::{Outgoing, RequestCounts, RequestLimits, RequestTotals};
 pub use targets::{TargetPolicy, TargetRefusal};
 pub use timer::{JumpingTimer, SystemTimer, Timer};
