@@ -8,6 +8,7 @@ pub mod google_directory;
 pub mod http;
 mod path;
 mod retry;
+pub mod scim;
 pub mod targets;
 pub mod timer;
 
@@ -18,6 +19,9 @@ pub use google_directory::{
     KeyProblem, PersonLookup, Scope, ScopeCheck, ScopeResult, ServiceAccountKey, UserListing,
 };
 pub use http::{Outgoing, RequestCounts, RequestLimits, RequestTotals};
+pub use scim::{
+    AppFacts, Learned, ScimApp, ScimError, ScimErrorClass, ScimLimits, ScimSettings, Update,
+};
 pub use targets::{TargetPolicy, TargetRefusal};
 pub use timer::{JumpingTimer, SystemTimer, Timer};
 

@@ -1,0 +1,59 @@
+//! What an app showed of itself, kept by the caller from run to run.
+
+use serde::{Deserialize, Serialize};
+
+/// How an account is changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateStyle {
+    /// PATCH with one operation without a path, its value holding what changes.
+    #[default]
+    PatchValue,
+    /// PATCH with one operation for each path.
+    PatchPaths,
+    /// Read, replace what is mapped, PUT.
+    Put,
+}
+
+impl UpdateStyle {
+    /// What to try, in this order, when the app can't do this one.
+    pub fn others(self) -> &'static [Self] {
+        match self {
+            Self::PatchValue => &[Self::PatchPaths, Self::Put],
+            Self::PatchPaths => &[Self::PatchValue, Self::Put],
+            Self::Put => &[Self::PatchValue, Self::PatchPaths],
+        }
+    }
+}
+
+/// What `filter=userName eq "…"` is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FilterWorth {
+    /// Found what was asked.
+    Works,
+    /// Answered everybody: the listing itself has to be searched.
+    Ignored,
+    /// Refused.
+    Unsupported,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyType {
+    #[default]
+    ScimJson,
+    Json,
+}
+
+/// Memory of one app. Unknown or absent members read as "not learned yet".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Learned {
+    /// Set once the app showed that another style than the catalogue's is needed.
+    pub update: Option<UpdateStyle>,
+    pub filter: Option<FilterWorth>,
+    pub body_type: BodyType,
+    /// The largest page that worked; 0 means that `count` must not be sent.
+    pub page_size: Option<u32>,
+}

@@ -1,0 +1,260 @@
+//! Finding one account: by id, by user name, and by everything else when a conflict says it exists.
+
+use std::collections::HashMap;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use provisioning::identity::{Account, AccountId, same_address};
+use serde_json::Value;
+
+use super::error::{ScimError, ScimErrorClass};
+use super::learned::FilterWorth;
+use super::listing::Page;
+use super::request::Call;
+use super::{ScimApp, account_of};
+
+/// What needs no encoding in a query value.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// User names in lower case, with the ids that have them.
+#[derive(Debug, Default)]
+pub(super) struct NameIndex(HashMap<String, Vec<AccountId>>);
+
+impl NameIndex {
+    fn add(&mut self, account: &Account) {
+        let ids = self.0.entry(account.user_name.to_lowercase()).or_default();
+        if !ids.contains(&account.id) {
+            ids.push(account.id.clone());
+        }
+    }
+}
+
+impl ScimApp {
+    /// The account with this id, or `None` when the app says that there is none.
+    pub async fn get(&self, id: &AccountId) -> Result<Option<Account>, ScimError> {
+        let call = Call::read(self, &["Users", id.as_str()])?;
+        match self.send_for_json(&call).await {
+            Ok(json) => account_of(&call.shown, json).map(Some),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Accounts whose user name is this one, compared without case.
+    pub async fn find_by_user_name(&self, user_name: &str) -> Result<Vec<Account>, ScimError> {
+        if let Some(FilterWorth::Ignored | FilterWorth::Unsupported) = self.learned().filter {
+            return self.find_by_scanning(user_name).await;
+        }
+        match self.filter("userName", user_name).await? {
+            Filtered::Hits(hits) if !hits.is_empty() => return Ok(hits),
+            Filtered::Hits(_) => {}
+            Filtered::Useless => return self.find_by_scanning(user_name).await,
+        }
+        // One kind of server decodes twice, so that "+" arrives as a space.
+        if user_name.contains('+')
+            && let Filtered::Hits(hits) = self.filter_encoded_twice(user_name).await?
+            && !hits.is_empty()
+        {
+            return Ok(hits);
+        }
+        // Others compare with case, against the standard.
+        let lower = user_name.to_lowercase();
+        if lower != user_name
+            && let Filtered::Hits(hits) = self.filter("userName", &lower).await?
+        {
+            return Ok(hits);
+        }
+        Ok(Vec::new())
+    }
+
+    /// After a 409: whoever may be in the way, looked for by every key and at last in the whole
+    /// listing.
+    pub async fn find_in_the_way(
+        &self,
+        user_name: &str,
+        external_id: Option<&str>,
+    ) -> Result<Vec<Account>, ScimError> {
+        let hits = self.find_by_user_name(user_name).await?;
+        if !hits.is_empty() {
+            return Ok(hits);
+        }
+        if let Some(external_id) = external_id
+            && let Ok(Filtered::Hits(hits)) = self.filter("externalId", external_id).await
+            && !hits.is_empty()
+        {
+            return Ok(hits);
+        }
+        if let Ok(Filtered::Hits(hits)) = self.filter("emails.value", user_name).await
+            && !hits.is_empty()
+        {
+            return Ok(hits);
+        }
+        // What an earlier scan did not see may have come since.
+        *self.app.names.lock().await = None;
+        self.find_by_scanning(user_name).await
+    }
+
+    /// Reads the listing once and searches in it from then on.
+    async fn find_by_scanning(&self, user_name: &str) -> Result<Vec<Account>, ScimError> {
+        let ids = {
+            // Held while listing, so that it is read once for all who ask.
+            let mut names = self.app.names.lock().await;
+            if names.is_none() {
+                let mut index = NameIndex::default();
+                let mut listing = self.accounts();
+                while let Some(page) = listing.next_page().await? {
+                    page.iter().for_each(|account| index.add(account));
+                }
+                *names = Some(index);
+            }
+            names
+                .as_ref()
+                .and_then(|index| index.0.get(&user_name.to_lowercase()).cloned())
+                .unwrap_or_default()
+        };
+        let mut hits = Vec::new();
+        for id in ids {
+            if let Some(account) = self.get(&id).await?
+                && same_address(&account.user_name, user_name)
+            {
+                hits.push(account);
+            }
+        }
+        Ok(hits)
+    }
+
+    /// Keeps the index of names true when an account is created or renamed.
+    pub(super) async fn remember_name(&self, account: &Account) {
+        if let Some(index) = self.app.names.lock().await.as_mut() {
+            index.add(account);
+        }
+    }
+
+    async fn filter(&self, attribute: &str, value: &str) -> Result<Filtered, ScimError> {
+        let filter = filter_of(attribute, value);
+        self.filtered(
+            attribute,
+            value,
+            &utf8_percent_encode(&filter, VALUE).to_string(),
+        )
+        .await
+    }
+
+    async fn filter_encoded_twice(&self, value: &str) -> Result<Filtered, ScimError> {
+        let once = value.replace('+', "%2B");
+        let filter = filter_of("userName", &once);
+        self.filtered(
+            "userName",
+            value,
+            &utf8_percent_encode(&filter, VALUE).to_string(),
+        )
+        .await
+    }
+
+    async fn filtered(
+        &self,
+        attribute: &str,
+        value: &str,
+        encoded: &str,
+    ) -> Result<Filtered, ScimError> {
+        let by_name = attribute == "userName";
+        let page = match Page::read(self, &format!("filter={encoded}"), true).await {
+            Ok(page) => page,
+            // Some say "not found" where an empty list is meant.
+            Err(error) if error.is_not_found() => return Ok(Filtered::Hits(Vec::new())),
+            Err(error)
+                if matches!(
+                    error.class,
+                    ScimErrorClass::Rejected | ScimErrorClass::Unsupported
+                ) =>
+            {
+                if by_name {
+                    self.learn(|learned| learned.filter = Some(FilterWorth::Unsupported));
+                }
+                return Ok(Filtered::Useless);
+            }
+            Err(error) => return Err(error),
+        };
+        let returned = page.resources.len() as u64;
+        let told = page.total.unwrap_or(returned).max(returned);
+        let hits: Vec<Account> = page
+            .resources
+            .into_iter()
+            .filter_map(|resource| Account::from_resource(resource).ok())
+            .filter(|account| is_hit(account, attribute, value))
+            .collect();
+        // Answers that were not asked for: the filter is not looked at.
+        if told > hits.len() as u64 && by_name {
+            if hits.is_empty() || told > 1 + hits.len() as u64 {
+                self.learn(|learned| learned.filter = Some(FilterWorth::Ignored));
+            }
+            if hits.is_empty() {
+                return Ok(Filtered::Useless);
+            }
+        } else if by_name && !hits.is_empty() {
+            self.learn(|learned| learned.filter = Some(FilterWorth::Works));
+        }
+        Ok(Filtered::Hits(hits))
+    }
+}
+
+enum Filtered {
+    Hits(Vec<Account>),
+    /// The app does not filter by this.
+    Useless,
+}
+
+/// RFC 7644, 3.4.2.2: the value is a JSON string.
+fn filter_of(attribute: &str, value: &str) -> String {
+    format!("{attribute} eq {}", Value::from(value))
+}
+
+fn is_hit(account: &Account, attribute: &str, value: &str) -> bool {
+    let resource = &account.resource;
+    match attribute {
+        "userName" => same_address(&account.user_name, value),
+        "externalId" => resource.get("externalId").and_then(Value::as_str) == Some(value),
+        _ => resource
+            .get("emails")
+            .and_then(Value::as_array)
+            .is_some_and(|emails| {
+                emails
+                    .iter()
+                    .filter_map(|email| email.get("value").and_then(Value::as_str))
+                    .any(|email| same_address(email, value))
+            }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filter_values_are_escaped_as_json() {
+        for (value, filter) in [
+            ("a@b.c", r#"userName eq "a@b.c""#),
+            (
+                r#"x" or userName pr or "y"#,
+                r#"userName eq "x\" or userName pr or \"y""#,
+            ),
+            (r"back\slash", r#"userName eq "back\\slash""#),
+            ("new\nline", r#"userName eq "new\nline""#),
+        ] {
+            assert_eq!(filter_of("userName", value), filter);
+        }
+    }
+
+    #[test]
+    fn filters_are_percent_encoded_to_the_last_sign() {
+        let filter = filter_of("userName", "a+b&c=d #é@x");
+        let encoded = utf8_percent_encode(&filter, VALUE).to_string();
+        assert_eq!(
+            encoded,
+            "userName%20eq%20%22a%2Bb%26c%3Dd%20%23%C3%A9%40x%22"
+        );
+    }
+}

@@ -1,0 +1,111 @@
+//! Apps that speak SCIM 2.0, as liberal as they are.
+
+mod discovery;
+mod error;
+mod learned;
+mod limits;
+mod listing;
+mod lookup;
+mod request;
+mod settings;
+mod write;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use provisioning::identity::Account;
+use serde_json::Value;
+use url::Url;
+
+pub use self::discovery::AppFacts;
+pub use self::error::{ScimError, ScimErrorClass};
+pub use self::learned::{BodyType, FilterWorth, Learned, UpdateStyle};
+pub use self::limits::{Access, Limiter};
+pub use self::listing::{AccountListing, Trust};
+pub use self::settings::{ScimLimits, ScimSettings};
+pub use self::write::Update;
+
+use self::lookup::NameIndex;
+use super::http::{Outgoing, RequestCounts};
+use crate::clock::Clock;
+
+/// One app. Clones share its limiter and what was learned of it.
+#[derive(Clone, Debug)]
+pub struct ScimApp {
+    app: Arc<App>,
+    outgoing: Outgoing,
+}
+
+#[derive(Debug)]
+struct App {
+    settings: ScimSettings,
+    clock: Arc<dyn Clock>,
+    limiter: Limiter,
+    learned: Mutex<Learned>,
+    /// User names of all accounts, read once where the app's filter is of no use.
+    names: tokio::sync::Mutex<Option<NameIndex>>,
+}
+
+impl ScimApp {
+    /// Fails when the endpoint is not allowed.
+    pub fn new(
+        settings: ScimSettings,
+        outgoing: Outgoing,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ScimError> {
+        outgoing.check(&settings.endpoint)?;
+        let limiter = Limiter::new(settings.limits, Arc::clone(outgoing.timer()));
+        let learned = Mutex::new(settings.learned.clone());
+        let app = App {
+            settings,
+            clock,
+            limiter,
+            learned,
+            names: tokio::sync::Mutex::new(None),
+        };
+        Ok(Self {
+            app: Arc::new(app),
+            outgoing,
+        })
+    }
+
+    /// The same app, its limits and all that was learned, counting elsewhere: one set of counts
+    /// for each run.
+    #[must_use]
+    pub fn counting(&self, counts: RequestCounts) -> Self {
+        Self {
+            app: Arc::clone(&self.app),
+            outgoing: self.outgoing.clone().counting(counts),
+        }
+    }
+
+    pub fn endpoint(&self) -> &Url {
+        &self.app.settings.endpoint
+    }
+
+    /// What is known by now; the caller stores it for the next time.
+    pub fn learned(&self) -> Learned {
+        self.memory().clone()
+    }
+
+    /// Requests a minute at the present pace, or `None` without a limit.
+    pub fn pace_per_minute(&self) -> Option<f64> {
+        self.app.limiter.pace_per_minute()
+    }
+
+    fn learn(&self, change: impl FnOnce(&mut Learned)) {
+        change(&mut self.memory());
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Learned> {
+        self.app
+            .learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The account in an answer to a request for one.
+fn account_of(shown: &str, json: Value) -> Result<Account, ScimError> {
+    Account::from_resource(json)
+        .map_err(|problem| ScimError::endpoint(shown, None, &problem.to_string()))
+}

@@ -1,0 +1,204 @@
+//! One request to an app, with the retries that are safe.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{Method, StatusCode};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use url::Url;
+
+use super::ScimApp;
+use super::error::{ScimError, ScimErrorClass};
+use super::learned::BodyType;
+use super::limits::Access;
+use crate::connectors::http::{Answer, SendFailure};
+use crate::connectors::path;
+use crate::connectors::retry::{Backoff, retry_after};
+
+/// 429s borne by one request; each was waited for as the app wished.
+const THROTTLED: Backoff = Backoff::new(6);
+/// Reads, and whatever provably was not sent.
+const HARMLESS: Backoff = Backoff::new(4);
+const ACCEPTED: &str = "application/scim+json, application/json;q=0.9";
+
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub method: Method,
+    pub url: Url,
+    /// Method and path below the endpoint, for messages.
+    pub shown: String,
+    body: Option<Bytes>,
+    /// Whether a read is tried again after a server error.
+    patient: bool,
+}
+
+impl Call {
+    pub fn new(
+        app: &ScimApp,
+        method: Method,
+        parts: &[&str],
+        body: Option<&Value>,
+    ) -> Result<Self, ScimError> {
+        let shown = format!("{method} /{}", parts.join("/"));
+        let url = path::join(&app.app.settings.endpoint, parts.iter().copied())
+            .map_err(|error| ScimError::rejected(&shown, &error.to_string()))?;
+        Ok(Self {
+            method,
+            url,
+            shown,
+            body: body.map(|body| Bytes::from(body.to_string())),
+            patient: true,
+        })
+    }
+
+    pub fn read(app: &ScimApp, parts: &[&str]) -> Result<Self, ScimError> {
+        Self::new(app, Method::GET, parts, None)
+    }
+
+    /// `query` is already percent-encoded.
+    pub fn with_query(mut self, query: &str) -> Self {
+        self.url.set_query((!query.is_empty()).then_some(query));
+        self
+    }
+
+    pub fn impatient(mut self) -> Self {
+        self.patient = false;
+        self
+    }
+
+    fn writes(&self) -> bool {
+        self.method != Method::GET
+    }
+}
+
+impl ScimApp {
+    /// Sends and gives back a success; everything else is an error.
+    ///
+    /// 429 is waited for and sent again, for it was refused. So is what never left, and a read
+    /// that failed. A write that may have arrived is never sent again here.
+    pub(super) async fn send(&self, call: &Call) -> Result<Answer, ScimError> {
+        let it = &*self.app;
+        let access = if call.writes() {
+            Access::Write
+        } else {
+            Access::Read
+        };
+        let (mut throttled, mut failed, mut retyped) = (0, 0, false);
+        loop {
+            let permit = it.limiter.acquire(access).await.map_err(|paused| {
+                let class = ScimErrorClass::RateLimited {
+                    retry_after: Some(paused.0),
+                };
+                ScimError::paused(&call.shown, class)
+            })?;
+            if permit.waited {
+                self.outgoing.counts().count_wait();
+            }
+            let body_type = self.learned().body_type;
+            self.outgoing.counts().count_scim(call.writes());
+            let outcome = self.outgoing.send(self.build(call, body_type)).await;
+            let error = match outcome {
+                Ok(answer) => {
+                    let asked = retry_after(&answer.headers, it.clock.now());
+                    if answer.status == StatusCode::TOO_MANY_REQUESTS {
+                        it.limiter.step_back(&permit, asked);
+                        throttled += 1;
+                        // The next turn waits for the limiter, which knows how long.
+                        if THROTTLED.after(throttled, None).is_some() {
+                            self.outgoing.counts().count_wait();
+                            continue;
+                        }
+                    } else {
+                        it.limiter.went_through();
+                    }
+                    if answer.status.is_success() {
+                        return Ok(answer);
+                    }
+                    if answer.status == StatusCode::UNSUPPORTED_MEDIA_TYPE
+                        && body_type == BodyType::ScimJson
+                        && call.body.is_some()
+                        && !retyped
+                    {
+                        retyped = true;
+                        self.learn(|learned| learned.body_type = BodyType::Json);
+                        continue;
+                    }
+                    let token = it.settings.token.expose_secret();
+                    ScimError::from_answer(&call.shown, call.writes(), &answer, asked, token)
+                }
+                Err(failure) => {
+                    it.limiter.went_through();
+                    let again = match &failure {
+                        SendFailure::NotConnected { .. } => true,
+                        SendFailure::TimedOut { .. } | SendFailure::Lost { .. } => !call.writes(),
+                        SendFailure::Refused(_) | SendFailure::TooLarge { .. } => false,
+                    };
+                    let error = ScimError::from_failure(&call.shown, call.writes(), failure);
+                    if !again {
+                        return Err(error);
+                    }
+                    error
+                }
+            };
+            drop(permit);
+            let sent_write = call.writes() && error.status.is_some();
+            let harmless = matches!(error.class, ScimErrorClass::Transient { .. })
+                && !sent_write
+                && (call.patient || error.status.is_none());
+            if !harmless {
+                return Err(error);
+            }
+            failed += 1;
+            match HARMLESS.after(failed, error.retry_after()) {
+                Some(wait) if wait <= std::time::Duration::from_secs(120) => {
+                    self.outgoing.timer().wait(wait).await;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Sends a read and gives back its JSON.
+    pub(super) async fn send_for_json(&self, call: &Call) -> Result<Value, ScimError> {
+        let answer = self.send(call).await?;
+        let status = Some(answer.status.as_u16());
+        match answer.json() {
+            Some(json) => Ok(json),
+            None if answer.is_web_page() => Err(ScimError::endpoint(
+                &call.shown,
+                status,
+                "the address answered a web page, not SCIM",
+            )),
+            None if answer.body.is_empty() => Err(ScimError::endpoint(
+                &call.shown,
+                status,
+                "the answer is empty",
+            )),
+            None => Err(ScimError::endpoint(
+                &call.shown,
+                status,
+                "the answer is not JSON",
+            )),
+        }
+    }
+
+    fn build(&self, call: &Call, body_type: BodyType) -> reqwest::RequestBuilder {
+        let it = &*self.app;
+        let mut request = self
+            .outgoing
+            .client()
+            .request(call.method.clone(), call.url.clone())
+            .bearer_auth(it.settings.token.expose_secret())
+            .header(ACCEPT, ACCEPTED);
+        if let Some(body) = &call.body {
+            let content_type = match body_type {
+                BodyType::ScimJson => "application/scim+json",
+                BodyType::Json => "application/json",
+            };
+            request = request
+                .header(CONTENT_TYPE, content_type)
+                .body(body.clone());
+        }
+        request
+    }
+}

@@ -1,0 +1,16 @@
+//! The connectors against servers that answer by a script.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+
+mod google_listings;
+mod google_sign_in;
+mod outgoing;
+mod scim_errors;
+mod scim_listing;
+mod scim_lookup;
+mod scim_writes;
+mod script;
