@@ -1,0 +1,119 @@
+# `make help` lists what there is. Everything works in a fresh clone and is quick the second time.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Outside the clone: a new clone is not a cold build.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rollcall
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export ROLLCALL_TOOLS ?= $(CACHE)/tools
+export PATH := $(ROLLCALL_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
+# Queries are checked against .sqlx, so that building needs no database.
+export SQLX_OFFLINE ?= true
+
+ROLLCALL := $(CARGO_TARGET_DIR)/debug/rollcall
+SITE := $(CARGO_TARGET_DIR)/site
+WASM := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-dev/app.wasm
+RELEASE := $(CARGO_TARGET_DIR)/release/rollcall
+RELEASE_SITE := $(CARGO_TARGET_DIR)/release/site
+RELEASE_WASM := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/app.wasm
+SITE_SOURCES := .ci/site $(shell find style public -type f 2>/dev/null)
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+
+step = @printf '\033[1m[%s]\033[0m %s\n' '$(1)' '$(2)'
+
+.PHONY: help run dev test unit end2end soak lint fmt db sqlx release build tools wasm server site-release
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build and start the demo on http://127.0.0.1:3000, with an emulated directory and app
+	$(call step,1/4,Tools that are missing)
+	@.ci/tools cc postgres wasm-target wasm-bindgen
+	$(call step,2/4,Server)
+	@$(MAKE) server
+	$(call step,3/4,Browser)
+	@$(MAKE) $(SITE)/pkg
+	$(call step,4/4,Start)
+	@exec $(ROLLCALL) demo
+
+build: ## Build server and browser files for development
+	@.ci/tools cc wasm-target wasm-bindgen
+	@$(MAKE) server
+	@$(MAKE) $(SITE)/pkg
+
+server:
+	@cargo build -p server
+
+wasm:
+	@cargo build -p app --lib --features hydrate --target wasm32-unknown-unknown --profile wasm-dev
+
+# Cargo knows when the WebAssembly is out of date, make knows the rest.
+$(WASM): wasm ;
+$(SITE)/pkg: $(WASM) $(SITE_SOURCES)
+	@.ci/site $(WASM) $(SITE)
+	@touch $@
+
+dev: ## Rebuild and reload while you edit (needs cargo-leptos)
+	@command -v cargo-leptos >/dev/null || { echo 'error: cargo-leptos is missing; type: cargo install cargo-leptos --locked --no-default-features --features no_downloads' >&2; exit 1; }
+	@.ci/tools cc postgres wasm-target wasm-bindgen
+	@LEPTOS_SITE_ROOT=$(SITE) cargo leptos watch -- demo
+
+release: ## Build the optimised server and browser files
+	@.ci/tools cc wasm-target wasm-bindgen
+	$(call step,1/3,Server)
+	@cargo build -p server --release
+	$(call step,2/3,Browser)
+	@cargo build -p app --lib --features hydrate --target wasm32-unknown-unknown --profile wasm-release
+	$(call step,3/3,Files)
+	@.ci/site $(RELEASE_WASM) $(RELEASE_SITE) release
+	@printf '      %s\n      %s\n' $(RELEASE) $(RELEASE_SITE)
+
+test: ## Everything that gates: rules, store, connectors, web server, browser
+	$(call step,1/5,Tools that are missing)
+	@.ci/tools cc postgres chromium wasm-target wasm-bindgen
+	$(call step,2/5,Build the server and the tests)
+	@$(if $(NEXTEST),cargo nextest run --workspace --no-run,cargo test --workspace --no-run)
+	$(call step,3/5,Build the browser files)
+	@$(MAKE) $(SITE)/pkg
+	$(call step,4/5,Tests in Rust)
+	@$(MAKE) unit
+	$(call step,5/5,Tests in a browser)
+	@$(MAKE) end2end
+
+unit:
+	@$(ROLLCALL) database --throw-away -- $(if $(NEXTEST),cargo nextest run --workspace,cargo test --workspace)
+
+end2end/node_modules/.stamp: end2end/package-lock.json
+	@cd end2end && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+end2end: end2end/node_modules/.stamp
+	@cd end2end && ROLLCALL_BIN=$(ROLLCALL) npx playwright test $(ARGS)
+
+soak: ## The long tests: every property with many more cases
+	@.ci/tools cc
+	$(call step,1/1,Properties with 20000 cases each)
+	@PROPTEST_CASES=20000 cargo test -p provisioning --release
+
+lint: ## Formatting, clippy for server and browser, licences and advisories
+	$(call step,1/4,Formatting)
+	@cargo fmt --all --check
+	$(call step,2/4,Clippy: server)
+	@cargo clippy --workspace --all-targets -- -D warnings
+	$(call step,3/4,Clippy: browser)
+	@cargo clippy -p app --lib --features hydrate --target wasm32-unknown-unknown --profile wasm-dev -- -D warnings
+	$(call step,4/4,Dependencies)
+	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check; else echo '      cargo-deny is not installed: skipped'; fi
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+db: server ## Start a database for development and print its DATABASE_URL
+	@ROLLCALL_DATA_DIR=$(CACHE)/dev $(ROLLCALL) migrate
+	@ROLLCALL_DATA_DIR=$(CACHE)/dev $(ROLLCALL) database
+
+sqlx: server ## Check every query against the migrations and write .sqlx anew
+	@$(ROLLCALL) database --throw-away -- .ci/sqlx
