@@ -97,6 +97,8 @@ async fn a_name_can_be_taken_once_whatever_its_case() {
         1
     );
     assert_eq!(found(&running, "nobody@northmoor.example").await.len(), 0);
+    created(&running, "Odd.Case@northmoor.example").await;
+    assert_eq!(found(&running, "odd.case@northmoor.example").await.len(), 1);
 }
 
 #[tokio::test]

@@ -189,6 +189,9 @@ async fn a_restarted_sandbox_knows_its_people_accounts_key_and_token() {
     let running = start_with(|options| options.data_file = Some(file.clone())).await;
     let user = json!({ "userName": "kept@northmoor.example", "title": "Kept" });
     let (_, account) = running.scim(Method::POST, "/Users", Some(user)).await;
+    // Nothing is closed or flushed: what was answered is in the file.
+    let in_file = || std::fs::read_to_string(&file).unwrap();
+    assert!(in_file().contains("kept@northmoor.example"));
     running
         .control(&format!("/sandbox/people/{JENNIFER}/suspend"), json!({}))
         .await;
@@ -196,7 +199,6 @@ async fn a_restarted_sandbox_knows_its_people_accounts_key_and_token() {
         .control("/sandbox/token/revoke", json!({ "rotate": true }))
         .await;
 
-    // Nothing is closed or flushed here: what was answered is in the file.
     let again = Sandbox::new(SandboxOptions {
         data_file: Some(file.clone()),
         seed: 99,
