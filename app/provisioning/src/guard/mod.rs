@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use hold::{GuardInput, GuardOutcome, HoldReason, Removal, check};
 pub use lint::{LintProblem, lint};
-pub use order::order;
+pub use order::{levels, order};
 
 use crate::identity::{AccountId, Person, PersonId, Standing};
 use crate::lifecycle::{Lifecycle, Trigger};

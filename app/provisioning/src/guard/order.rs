@@ -3,19 +3,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::OperationSummary;
 use crate::identity::PersonId;
 
+/// How many have to go before each person at least: managers before their reports, a rename before
+/// the one who takes the name. Cycles are tolerated. `waits_for` names a person and those before.
+pub fn levels<'a, W>(
+    waits_for: impl IntoIterator<Item = (&'a PersonId, W)>,
+) -> BTreeMap<&'a PersonId, usize>
+where
+    W: IntoIterator<Item = &'a PersonId>,
+{
+    let mut before: BTreeMap<&PersonId, Vec<&PersonId>> = BTreeMap::new();
+    for (person, others) in waits_for {
+        before.entry(person).or_default().extend(others);
+    }
+    let mut levels = BTreeMap::new();
+    for person in before.keys() {
+        settle(person, &before, &mut levels);
+    }
+    levels
+}
+
 /// The order in which operations are sent, as indexes into `operations`: managers before their
 /// reports, a rename before the one who takes the name, and otherwise as they came. Cycles are
 /// tolerated. Operations of one person keep their order.
 pub fn order(operations: &[OperationSummary]) -> Vec<usize> {
-    let mut before: BTreeMap<&PersonId, Vec<&PersonId>> = BTreeMap::new();
-    for operation in operations {
-        let waits_for = before.entry(&operation.person).or_default();
-        waits_for.extend(operation.manager.iter().chain(&operation.after));
-    }
-    let mut levels: BTreeMap<&PersonId, usize> = BTreeMap::new();
-    for person in before.keys() {
-        settle(person, &before, &mut levels);
-    }
+    let levels = levels(
+        operations
+            .iter()
+            .map(|one| (&one.person, one.manager.iter().chain(&one.after))),
+    );
     let mut indexes: Vec<usize> = (0..operations.len()).collect();
     indexes.sort_by_key(|index| levels.get(&operations[*index].person).copied().unwrap_or(0));
     indexes

@@ -145,6 +145,11 @@ impl From<TargetRefusal> for ScimError {
 }
 
 impl ScimError {
+    /// An operation without an account can't be sent; plans never hold one.
+    pub fn incomplete_operation() -> Self {
+        Self::unsupported("the operation", "it names no account")
+    }
+
     /// Stable, for the log and for programs.
     pub fn code(&self) -> &'static str {
         self.code
