@@ -1,8 +1,10 @@
 //! The server's half of Rollcall: the store, the connectors, the sync worker and the web server.
 
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod connectors;
+pub mod export;
 pub mod http;
 pub mod installation;
 pub mod postgres;

@@ -1,0 +1,355 @@
+//! The audit log. Rows are added, never changed; the database refuses anything else.
+
+use super::{Result, StoreError};
+use chrono::{DateTime, Utc};
+use provisioning::event::{EventName, Outcome};
+use serde_json::Value;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+/// One event to be recorded. The person is named by directory id and address.
+#[derive(Debug, Clone)]
+pub struct NewEvent<'a> {
+    pub time: DateTime<Utc>,
+    pub event: EventName,
+    pub outcome: Outcome,
+    pub actor: &'a str,
+    pub app: Option<&'a str>,
+    pub person: Option<(&'a str, &'a str)>,
+    pub account_id: Option<&'a str>,
+    pub run_id: Option<Uuid>,
+    pub reason: Option<String>,
+    pub changes: Option<Value>,
+    pub error: Option<Value>,
+    pub detail: Option<Value>,
+}
+
+impl<'a> NewEvent<'a> {
+    pub fn new(time: DateTime<Utc>, event: EventName, actor: &'a str) -> Self {
+        Self {
+            time,
+            event,
+            outcome: Outcome::Ok,
+            actor,
+            app: None,
+            person: None,
+            account_id: None,
+            run_id: None,
+            reason: None,
+            changes: None,
+            error: None,
+            detail: None,
+        }
+    }
+
+    pub fn failed(mut self, code: &str, message: &str) -> Self {
+        self.outcome = Outcome::Failed;
+        self.error = Some(serde_json::json!({ "code": code, "message": message }));
+        self
+    }
+
+    pub fn app(mut self, slug: &'a str) -> Self {
+        self.app = Some(slug);
+        self
+    }
+
+    pub fn person(mut self, id: &'a str, email: &'a str) -> Self {
+        self.person = Some((id, email));
+        self
+    }
+
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    pub fn changes(mut self, changes: Value) -> Self {
+        self.changes = Some(changes);
+        self
+    }
+
+    pub fn detail(mut self, detail: Value) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    pub fn run(mut self, run: Uuid) -> Self {
+        self.run_id = Some(run);
+        self
+    }
+}
+
+/// Records one event, in the caller's transaction with whatever it tells of.
+pub async fn record(connection: &mut PgConnection, event: &NewEvent<'_>) -> Result<i64> {
+    sqlx::query!("SELECT ensure_event_partition($1)", event.time)
+        .execute(&mut *connection)
+        .await?;
+    Ok(sqlx::query_scalar!(
+        "INSERT INTO events (time, event, outcome, actor, app, person_id, person_email, account_id,
+                             run_id, reason, changes, error, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
+        event.time,
+        event.event.to_string(),
+        event.outcome.to_string(),
+        event.actor,
+        event.app,
+        event.person.map(|(id, _)| id),
+        event.person.map(|(_, email)| email),
+        event.account_id,
+        event.run_id,
+        event.reason,
+        event.changes,
+        event.error,
+        event.detail,
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// An event as it stands in the log.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct EventRow {
+    pub id: i64,
+    pub time: DateTime<Utc>,
+    pub event: String,
+    pub outcome: String,
+    pub actor: String,
+    pub app: Option<String>,
+    pub person_id: Option<String>,
+    pub person_email: Option<String>,
+    pub account_id: Option<String>,
+    pub run_id: Option<Uuid>,
+    pub reason: Option<String>,
+    pub changes: Option<Value>,
+    pub error: Option<Value>,
+    pub detail: Option<Value>,
+    pub hash: Option<Vec<u8>>,
+}
+
+/// What the log is narrowed to; every set part must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    pub since: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
+    pub event: Option<String>,
+    pub outcome: Option<String>,
+    pub app: Option<String>,
+    /// A directory id, an address, or a part of an address.
+    pub person: Option<String>,
+    pub actor: Option<String>,
+    pub run: Option<Uuid>,
+    /// Anywhere in person, account, reason or event.
+    pub text: Option<String>,
+}
+
+/// Where a page begins: after this event, in the direction of the listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventKey {
+    pub time: DateTime<Utc>,
+    pub id: i64,
+}
+
+/// In which direction the log is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    NewestFirst,
+    OldestFirst,
+}
+
+/// A page of the log. Keyset paging: page a thousand costs what page one does.
+pub async fn page(
+    connection: &mut PgConnection,
+    filter: &EventFilter,
+    order: Order,
+    after: Option<EventKey>,
+    limit: i64,
+) -> Result<Vec<EventRow>> {
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
+        "SELECT e.id, e.time, e.event, e.outcome, e.actor, e.app, e.person_id, e.person_email,
+                e.account_id, e.run_id, e.reason, e.changes, e.error, e.detail, s.hash
+         FROM events e LEFT JOIN event_seals s ON s.event_id = e.id WHERE true",
+    );
+    push_filter(&mut query, filter);
+    if let Some(key) = after {
+        query.push(match order {
+            Order::NewestFirst => " AND (e.time, e.id) < (",
+            Order::OldestFirst => " AND (e.time, e.id) > (",
+        });
+        query
+            .push_bind(key.time)
+            .push(", ")
+            .push_bind(key.id)
+            .push(")");
+    }
+    query.push(match order {
+        Order::NewestFirst => " ORDER BY e.time DESC, e.id DESC LIMIT ",
+        Order::OldestFirst => " ORDER BY e.time, e.id LIMIT ",
+    });
+    query.push_bind(limit);
+    Ok(query
+        .build_query_as::<EventRow>()
+        .fetch_all(connection)
+        .await?)
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
+    if let Some(since) = filter.since {
+        query.push(" AND e.time >= ").push_bind(since);
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND e.time < ").push_bind(until);
+    }
+    if let Some(event) = &filter.event {
+        query.push(" AND e.event = ").push_bind(event.clone());
+    }
+    if let Some(outcome) = &filter.outcome {
+        query.push(" AND e.outcome = ").push_bind(outcome.clone());
+    }
+    if let Some(app) = &filter.app {
+        query.push(" AND e.app = ").push_bind(app.clone());
+    }
+    if let Some(actor) = &filter.actor {
+        query.push(" AND e.actor = ").push_bind(actor.clone());
+    }
+    if let Some(run) = filter.run {
+        query.push(" AND e.run_id = ").push_bind(run);
+    }
+    if let Some(person) = &filter.person {
+        query
+            .push(" AND (e.person_id = ")
+            .push_bind(person.clone())
+            .push(" OR e.person_email ILIKE ")
+            .push_bind(super::people::like_pattern(person))
+            .push(")");
+    }
+    if let Some(text) = &filter.text {
+        let pattern = super::people::like_pattern(text);
+        query
+            .push(" AND (e.person_email ILIKE ")
+            .push_bind(pattern.clone());
+        for column in [
+            "e.account_id",
+            "e.reason",
+            "e.event",
+            "e.actor",
+            "e.error->>'message'",
+        ] {
+            query
+                .push(" OR ")
+                .push(column)
+                .push(" ILIKE ")
+                .push_bind(pattern.clone());
+        }
+        query.push(")");
+    }
+}
+
+pub async fn get(connection: &mut PgConnection, id: i64) -> Result<Option<EventRow>> {
+    Ok(sqlx::query_as!(
+        EventRow,
+        "SELECT e.id, e.time, e.event, e.outcome, e.actor, e.app, e.person_id, e.person_email,
+                e.account_id, e.run_id, e.reason, e.changes, e.error, e.detail, s.hash AS \"hash?\"
+         FROM events e LEFT JOIN event_seals s ON s.event_id = e.id WHERE e.id = $1",
+        id
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// How often each event happened to an app's people since a moment, by outcome.
+pub async fn totals(
+    connection: &mut PgConnection,
+    app: &str,
+    since: DateTime<Utc>,
+) -> Result<Vec<(String, String, i64)>> {
+    Ok(sqlx::query!(
+        "SELECT event, outcome, count(*) AS \"count!\" FROM events
+         WHERE app = $1 AND time >= $2 AND person_id IS NOT NULL GROUP BY event, outcome",
+        app,
+        since,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| (row.event, row.outcome, row.count))
+    .collect())
+}
+
+/// The same by day, in the time zone that is given by its name.
+pub async fn totals_by_day(
+    connection: &mut PgConnection,
+    app: &str,
+    since: DateTime<Utc>,
+    time_zone: &str,
+) -> Result<Vec<(chrono::NaiveDate, String, String, i64)>> {
+    Ok(sqlx::query!(
+        "SELECT (time AT TIME ZONE $3)::date AS \"day!\", event, outcome, count(*) AS \"count!\"
+         FROM events WHERE app = $1 AND time >= $2 AND person_id IS NOT NULL
+         GROUP BY 1, 2, 3 ORDER BY 1",
+        app,
+        since,
+        time_zone,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| (row.day, row.event, row.outcome, row.count))
+    .collect())
+}
+
+/// Events that have no seal yet, oldest first. The caller holds `lock_seals`.
+pub async fn unsealed(connection: &mut PgConnection, limit: i64) -> Result<Vec<EventRow>> {
+    Ok(sqlx::query_as!(
+        EventRow,
+        "SELECT e.id, e.time, e.event, e.outcome, e.actor, e.app, e.person_id, e.person_email,
+                e.account_id, e.run_id, e.reason, e.changes, e.error, e.detail,
+                NULL::bytea AS \"hash?\"
+         FROM events e
+         WHERE e.id > COALESCE((SELECT max(event_id) FROM event_seals), 0)
+         ORDER BY e.id LIMIT $1",
+        limit
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Waits until this transaction alone seals; events that are not committed yet are waited for too.
+pub async fn lock_seals(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query!("LOCK TABLE events IN SHARE MODE")
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('event_seals'))")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub async fn last_seal(connection: &mut PgConnection) -> Result<Option<(i64, Vec<u8>)>> {
+    Ok(
+        sqlx::query!("SELECT event_id, hash FROM event_seals ORDER BY event_id DESC LIMIT 1")
+            .fetch_optional(connection)
+            .await?
+            .map(|row| (row.event_id, row.hash)),
+    )
+}
+
+pub async fn add_seals(connection: &mut PgConnection, seals: &[(i64, Vec<u8>)]) -> Result<()> {
+    let ids: Vec<i64> = seals.iter().map(|(id, _)| *id).collect();
+    let hashes: Vec<Vec<u8>> = seals.iter().map(|(_, hash)| hash.clone()).collect();
+    sqlx::query!(
+        "INSERT INTO event_seals (event_id, hash) SELECT * FROM UNNEST($1::bigint[], $2::bytea[])",
+        &ids,
+        &hashes,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Distinct names for the filters of the log.
+pub async fn actors(connection: &mut PgConnection) -> Result<Vec<String>> {
+    sqlx::query_scalar!("SELECT DISTINCT actor FROM events ORDER BY actor LIMIT 200")
+        .fetch_all(connection)
+        .await
+        .map_err(StoreError::from)
+}

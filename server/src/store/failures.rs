@@ -1,0 +1,164 @@
+//! What did not work for a person, kept between runs until it works or is ignored (S8.6).
+
+use super::Result;
+use super::apps::AppId;
+use chrono::{DateTime, Utc};
+use provisioning::identity::PersonId;
+use sqlx::PgConnection;
+
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub person_id: String,
+    pub kind: String,
+    pub code: String,
+    pub message: String,
+    pub permanent: bool,
+    pub attempts: i32,
+    pub first_at: DateTime<Utc>,
+    pub last_at: DateTime<Utc>,
+    pub next_try_at: Option<DateTime<Utc>>,
+    pub body_hash: Option<Vec<u8>>,
+    pub ignored: bool,
+}
+
+pub async fn of_people(
+    connection: &mut PgConnection,
+    app: AppId,
+    people: &[String],
+) -> Result<Vec<Failure>> {
+    Ok(sqlx::query_as!(
+        Failure,
+        "SELECT person_id, kind, code, message, permanent, attempts, first_at, last_at, next_try_at, body_hash, ignored
+         FROM failures WHERE app_id = $1 AND person_id = ANY($2)",
+        app.0,
+        people,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// One line of the failures list.
+#[derive(Debug, Clone)]
+pub struct FailureLine {
+    pub person_id: String,
+    pub person_email: String,
+    pub person_name: String,
+    pub kind: String,
+    pub code: String,
+    pub message: String,
+    pub permanent: bool,
+    pub attempts: i32,
+    pub last_at: DateTime<Utc>,
+    pub next_try_at: Option<DateTime<Utc>>,
+    pub ignored: bool,
+}
+
+pub async fn list(
+    connection: &mut PgConnection,
+    app: AppId,
+    limit: i64,
+) -> Result<Vec<FailureLine>> {
+    Ok(sqlx::query_as!(
+        FailureLine,
+        "SELECT f.person_id, COALESCE(p.primary_email, '') AS \"person_email!\",
+                COALESCE(p.full_name, f.person_id) AS \"person_name!\",
+                f.kind, f.code, f.message, f.permanent, f.attempts, f.last_at, f.next_try_at, f.ignored
+         FROM failures f LEFT JOIN people p ON p.id = f.person_id
+         WHERE f.app_id = $1 ORDER BY f.ignored, f.last_at DESC, f.person_id LIMIT $2",
+        app.0,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+pub async fn count(connection: &mut PgConnection, app: AppId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\" FROM failures WHERE app_id = $1 AND NOT ignored",
+        app.0
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// What is remembered of a failed operation.
+#[derive(Debug)]
+pub struct NewFailure<'a> {
+    pub kind: &'a str,
+    pub code: &'a str,
+    pub message: &'a str,
+    pub permanent: bool,
+    pub next_try_at: Option<DateTime<Utc>>,
+    pub body_hash: Option<&'a [u8]>,
+    pub run: uuid::Uuid,
+}
+
+pub async fn record(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: &PersonId,
+    failure: &NewFailure<'_>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO failures (app_id, person_id, kind, code, message, permanent, attempts, first_at, last_at,
+                               next_try_at, body_hash, run_id)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7, $8, $9, $10)
+         ON CONFLICT (app_id, person_id) DO UPDATE SET
+             kind = $3, code = $4, message = $5, permanent = $6, attempts = failures.attempts + 1,
+             last_at = $7, next_try_at = $8, body_hash = $9, run_id = $10,
+             ignored = failures.ignored AND failures.code = $4",
+        app.0,
+        person.to_string(),
+        failure.kind,
+        failure.code,
+        failure.message,
+        failure.permanent,
+        now,
+        failure.next_try_at,
+        failure.body_hash,
+        failure.run,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub async fn clear(connection: &mut PgConnection, app: AppId, person: &PersonId) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM failures WHERE app_id = $1 AND person_id = $2",
+        app.0,
+        person.to_string()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Lets the next run try again at once.
+pub async fn retry_now(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: Option<&PersonId>,
+) -> Result<u64> {
+    Ok(sqlx::query!(
+        "UPDATE failures SET next_try_at = NULL, permanent = false, ignored = false
+         WHERE app_id = $1 AND ($2::text IS NULL OR person_id = $2)",
+        app.0,
+        person.map(ToString::to_string),
+    )
+    .execute(connection)
+    .await?
+    .rows_affected())
+}
+
+pub async fn ignore(connection: &mut PgConnection, app: AppId, person: &PersonId) -> Result<()> {
+    sqlx::query!(
+        "UPDATE failures SET ignored = true WHERE app_id = $1 AND person_id = $2",
+        app.0,
+        person.to_string()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

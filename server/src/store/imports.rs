@@ -1,0 +1,520 @@
+//! Imports: staging while pages arrive, one merge at the end. Complete or nothing (S1.4).
+
+use super::{Result, encode};
+use chrono::{DateTime, Utc};
+use provisioning::identity::Person;
+use sqlx::PgConnection;
+
+/// Identifies one reading of the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImportId(pub i64);
+
+/// What an import found, for the console and for plausibility.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImportCounts {
+    pub people: i32,
+    pub deleted_people: i32,
+    pub unknown_people: i32,
+    pub groups: i32,
+    pub org_units: i32,
+    pub memberships: i32,
+    pub requests: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct ImportSummary {
+    pub id: ImportId,
+    pub state: String,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub counts: ImportCounts,
+    pub odd: serde_json::Value,
+    pub error_code: Option<String>,
+    pub error_message: Option<String>,
+}
+
+/// Seconds after which an import without a heartbeat counts as abandoned.
+const ABANDONED_AFTER_SECONDS: f64 = 20.0;
+
+/// Starts an import unless another process is reading the directory right now.
+pub async fn begin(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<Option<ImportId>> {
+    sqlx::query!(
+        "UPDATE imports SET state = 'failed', finished_at = $1, error_code = 'abandoned',
+                error_message = 'The process that read the directory ended before it was done. Nothing is planned from it.'
+         WHERE state = 'running' AND heartbeat_at < now() - make_interval(secs => $2)",
+        now,
+        ABANDONED_AFTER_SECONDS,
+    )
+    .execute(&mut *connection)
+    .await?;
+    let id = sqlx::query_scalar!(
+        "INSERT INTO imports (state, started_at) VALUES ('running', $1)
+         ON CONFLICT ((true)) WHERE state = 'running' DO NOTHING RETURNING id",
+        now
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some(id) = id {
+        // What earlier imports left behind was never merged and never will be.
+        sqlx::query!("DELETE FROM people_staging WHERE import_id <> $1", id)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query!("DELETE FROM memberships_staging WHERE import_id <> $1", id)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(id.map(ImportId))
+}
+
+/// Says that the import is alive; false when another process gave it up meanwhile.
+pub async fn beat(connection: &mut PgConnection, import: ImportId) -> Result<bool> {
+    let result = sqlx::query!(
+        "UPDATE imports SET heartbeat_at = now() WHERE id = $1 AND state = 'running'",
+        import.0
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+pub async fn fail(
+    connection: &mut PgConnection,
+    import: ImportId,
+    now: DateTime<Utc>,
+    requests: i64,
+    code: &str,
+    message: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE imports SET state = 'failed', finished_at = $2, requests = $3, error_code = $4, error_message = $5
+         WHERE id = $1 AND state = 'running'",
+        import.0,
+        now,
+        requests,
+        code,
+        message,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Stages one page of people. False says that a person came twice, which a true listing never does.
+pub async fn stage_people(
+    connection: &mut PgConnection,
+    import: ImportId,
+    people: &[Person],
+) -> Result<u64> {
+    let mut ids = Vec::with_capacity(people.len());
+    let mut emails = Vec::with_capacity(people.len());
+    let mut names = Vec::with_capacity(people.len());
+    let mut standings = Vec::with_capacity(people.len());
+    let mut guests = Vec::with_capacity(people.len());
+    let mut paths = Vec::with_capacity(people.len());
+    let mut managers: Vec<Option<String>> = Vec::with_capacity(people.len());
+    let mut addresses: Vec<String> = Vec::with_capacity(people.len());
+    let mut bodies = Vec::with_capacity(people.len());
+    let mut fingerprints: Vec<Vec<u8>> = Vec::with_capacity(people.len());
+    for person in people {
+        ids.push(person.id.to_string());
+        emails.push(person.primary_email.clone());
+        names.push(person.full_name());
+        standings.push(person.standing.as_str().to_owned());
+        guests.push(person.is_guest);
+        paths.push(person.org_unit_path.clone());
+        managers.push(person.manager_reference().map(str::to_lowercase));
+        let mut known: Vec<String> = std::iter::once(&person.primary_email)
+            .chain(&person.aliases)
+            .map(|address| address.to_lowercase())
+            .collect();
+        known.sort();
+        known.dedup();
+        // Addresses hold no space: one text column carries the list through UNNEST.
+        addresses.push(known.join(" "));
+        bodies.push(encode(person)?);
+        fingerprints.push(person.fingerprint().bytes().to_vec());
+    }
+    let result = sqlx::query!(
+        "INSERT INTO people_staging (import_id, id, primary_email, full_name, standing, is_guest,
+                                     org_unit_path, manager_email, addresses, person, fingerprint)
+         SELECT $1, id, email, name, standing, guest, path, manager,
+                string_to_array(addresses, ' '), person, fingerprint
+         FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::text[],
+                     $8::text[], $9::text[], $10::jsonb[], $11::bytea[])
+              AS page (id, email, name, standing, guest, path, manager, addresses, person, fingerprint)
+         ON CONFLICT DO NOTHING",
+        import.0,
+        &ids,
+        &emails,
+        &names,
+        &standings,
+        &guests,
+        &paths,
+        &managers as &[Option<String>],
+        &addresses,
+        &bodies,
+        &fingerprints,
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected())
+}
+
+/// One direct member as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub group_id: String,
+    pub member_id: String,
+    /// `USER`, `GROUP`, `CUSTOMER`, `EXTERNAL` or whatever Google says next.
+    pub member_type: String,
+    pub email: String,
+    pub role: String,
+    pub status: String,
+}
+
+pub async fn stage_members(
+    connection: &mut PgConnection,
+    import: ImportId,
+    members: &[Member],
+) -> Result<u64> {
+    let column = |field: fn(&Member) -> &String| -> Vec<String> {
+        members.iter().map(|member| field(member).clone()).collect()
+    };
+    let result = sqlx::query!(
+        "INSERT INTO memberships_staging (import_id, group_id, member_id, member_type, email, role, status)
+         SELECT $1, group_id, member_id, member_type, email, role, status
+         FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+              AS page (group_id, member_id, member_type, email, role, status)
+         ON CONFLICT DO NOTHING",
+        import.0,
+        &column(|m| &m.group_id),
+        &column(|m| &m.member_id),
+        &column(|m| &m.member_type),
+        &column(|m| &m.email),
+        &column(|m| &m.role),
+        &column(|m| &m.status),
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected())
+}
+
+/// People of the last import that are in neither listing of this one (S1.4).
+pub async fn missing_people(
+    connection: &mut PgConnection,
+    import: ImportId,
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT p.id FROM people p
+         WHERE NOT p.purged
+           AND NOT EXISTS (SELECT 1 FROM people_staging s WHERE s.import_id = $1 AND s.id = p.id)
+         ORDER BY p.id",
+        import.0
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Starts the listings of people again.
+pub async fn clear_staged_people(connection: &mut PgConnection, import: ImportId) -> Result<()> {
+    sqlx::query!("DELETE FROM people_staging WHERE import_id = $1", import.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrgUnitRow {
+    pub id: String,
+    pub path: String,
+    pub name: String,
+    pub parent_id: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRow {
+    pub id: String,
+    pub email: String,
+    pub name: String,
+    pub description: String,
+    pub direct_members: i64,
+    pub aliases: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainRow {
+    pub name: String,
+    pub is_primary: bool,
+}
+
+/// How a group is reached from a group that some app names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReachRow {
+    pub root_id: String,
+    pub group_id: String,
+    pub path: Vec<String>,
+}
+
+/// The small listings of an import, which are kept in memory until the merge.
+#[derive(Debug, Default)]
+pub struct SmallListings {
+    pub org_units: Vec<OrgUnitRow>,
+    pub groups: Vec<GroupRow>,
+    pub domains: Vec<DomainRow>,
+    pub read_groups: Vec<String>,
+    pub reach: Vec<ReachRow>,
+    /// Ids that answered 404: gone for good, never asked again.
+    pub purged: Vec<String>,
+}
+
+/// Makes the staged import the directory, in the caller's transaction.
+pub async fn merge(
+    connection: &mut PgConnection,
+    import: ImportId,
+    small: &SmallListings,
+    counts: &ImportCounts,
+    odd: &serde_json::Value,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let still_ours = sqlx::query!(
+        "UPDATE imports SET state = 'complete', finished_at = $2, people = $3, deleted_people = $4,
+                unknown_people = $5, groups = $6, org_units = $7, memberships = $8, requests = $9, odd = $10
+         WHERE id = $1 AND state = 'running'",
+        import.0,
+        now,
+        counts.people,
+        counts.deleted_people,
+        counts.unknown_people,
+        counts.groups,
+        counts.org_units,
+        counts.memberships,
+        counts.requests,
+        odd,
+    )
+    .execute(&mut *connection)
+    .await?
+    .rows_affected()
+        == 1;
+    if !still_ours {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "INSERT INTO people (id, primary_email, full_name, standing, is_guest, org_unit_path,
+                             manager_email, person, fingerprint, seen_in, changed_in)
+         SELECT id, primary_email, full_name, standing, is_guest, org_unit_path,
+                manager_email, person, fingerprint, $1, $1
+         FROM people_staging WHERE import_id = $1
+         ON CONFLICT (id) DO UPDATE SET
+             primary_email = excluded.primary_email, full_name = excluded.full_name,
+             standing = excluded.standing, is_guest = excluded.is_guest,
+             org_unit_path = excluded.org_unit_path, manager_email = excluded.manager_email,
+             person = excluded.person, fingerprint = excluded.fingerprint, purged = false,
+             seen_in = $1, changed_in = $1
+         WHERE people.fingerprint <> excluded.fingerprint OR people.purged",
+        import.0
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "UPDATE people SET standing = 'deleted', purged = true, changed_in = $2, seen_in = $2,
+                person = jsonb_set(person, '{standing}', '\"deleted\"')
+         WHERE id = ANY($1) AND NOT purged",
+        &small.purged,
+        import.0
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM person_addresses a USING people p
+         WHERE p.id = a.person_id AND p.changed_in = $1",
+        import.0
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO person_addresses (address, person_id)
+         SELECT DISTINCT unnest(s.addresses), s.id
+         FROM people_staging s JOIN people p ON p.id = s.id AND p.changed_in = $1
+         WHERE s.import_id = $1
+         ON CONFLICT DO NOTHING",
+        import.0
+    )
+    .execute(&mut *connection)
+    .await?;
+    replace_org_units(&mut *connection, &small.org_units).await?;
+    replace_groups(&mut *connection, &small.groups).await?;
+    replace_domains(&mut *connection, &small.domains).await?;
+    replace_memberships(&mut *connection, import, small, now).await?;
+    sqlx::query!("DELETE FROM people_staging WHERE import_id = $1", import.0)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!(
+        "DELETE FROM memberships_staging WHERE import_id = $1",
+        import.0
+    )
+    .execute(&mut *connection)
+    .await?;
+    Ok(true)
+}
+
+async fn replace_org_units(connection: &mut PgConnection, units: &[OrgUnitRow]) -> Result<()> {
+    sqlx::query!("DELETE FROM org_units")
+        .execute(&mut *connection)
+        .await?;
+    let ids: Vec<_> = units.iter().map(|unit| unit.id.clone()).collect();
+    let paths: Vec<_> = units.iter().map(|unit| unit.path.clone()).collect();
+    let names: Vec<_> = units.iter().map(|unit| unit.name.clone()).collect();
+    let parents: Vec<_> = units.iter().map(|unit| unit.parent_id.clone()).collect();
+    sqlx::query!(
+        "INSERT INTO org_units (id, path, name, parent_id)
+         SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[])
+         ON CONFLICT DO NOTHING",
+        &ids,
+        &paths,
+        &names,
+        &parents as &[Option<String>],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn replace_groups(connection: &mut PgConnection, groups: &[GroupRow]) -> Result<()> {
+    sqlx::query!("DELETE FROM groups")
+        .execute(&mut *connection)
+        .await?;
+    let ids: Vec<_> = groups.iter().map(|group| group.id.clone()).collect();
+    let emails: Vec<_> = groups.iter().map(|group| group.email.clone()).collect();
+    let names: Vec<_> = groups.iter().map(|group| group.name.clone()).collect();
+    let descriptions: Vec<_> = groups
+        .iter()
+        .map(|group| group.description.clone())
+        .collect();
+    let members: Vec<_> = groups.iter().map(|group| group.direct_members).collect();
+    let aliases: Vec<_> = groups.iter().map(|group| group.aliases.join(" ")).collect();
+    sqlx::query!(
+        "INSERT INTO groups (id, email, name, description, direct_members, aliases)
+         SELECT id, email, name, description, members, string_to_array(aliases, ' ')
+         FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::text[])
+              AS listed (id, email, name, description, members, aliases)
+         ON CONFLICT DO NOTHING",
+        &ids,
+        &emails,
+        &names,
+        &descriptions,
+        &members,
+        &aliases,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn replace_domains(connection: &mut PgConnection, domains: &[DomainRow]) -> Result<()> {
+    sqlx::query!("DELETE FROM domains")
+        .execute(&mut *connection)
+        .await?;
+    let names: Vec<_> = domains.iter().map(|domain| domain.name.clone()).collect();
+    let primary: Vec<_> = domains.iter().map(|domain| domain.is_primary).collect();
+    sqlx::query!(
+        "INSERT INTO domains (name, is_primary) SELECT * FROM UNNEST($1::text[], $2::bool[])
+         ON CONFLICT DO NOTHING",
+        &names,
+        &primary,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn replace_memberships(
+    connection: &mut PgConnection,
+    import: ImportId,
+    small: &SmallListings,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM memberships WHERE group_id = ANY($1)
+            OR group_id NOT IN (SELECT id FROM groups)",
+        &small.read_groups
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO memberships (group_id, member_id, member_type, email, role, status)
+         SELECT group_id, member_id, member_type, email, role, status
+         FROM memberships_staging WHERE import_id = $1
+         ON CONFLICT DO NOTHING",
+        import.0
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM group_reads WHERE in_import OR group_id NOT IN (SELECT id FROM groups)"
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO group_reads (group_id, read_at, in_import)
+         SELECT id, $2, true FROM UNNEST($1::text[]) AS listed (id)
+         ON CONFLICT (group_id) DO UPDATE SET read_at = $2, in_import = true",
+        &small.read_groups,
+        now,
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("DELETE FROM group_reach")
+        .execute(&mut *connection)
+        .await?;
+    let roots: Vec<_> = small.reach.iter().map(|row| row.root_id.clone()).collect();
+    let groups: Vec<_> = small.reach.iter().map(|row| row.group_id.clone()).collect();
+    let paths: Vec<_> = small.reach.iter().map(|row| row.path.join(" ")).collect();
+    sqlx::query!(
+        "INSERT INTO group_reach (root_id, group_id, path)
+         SELECT root, member, CASE WHEN path = '' THEN '{}' ELSE string_to_array(path, ' ') END
+         FROM UNNEST($1::text[], $2::text[], $3::text[]) AS reached (root, member, path)",
+        &roots,
+        &groups,
+        &paths,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub async fn latest(connection: &mut PgConnection) -> Result<Option<ImportSummary>> {
+    one(connection, false).await
+}
+
+pub async fn latest_complete(connection: &mut PgConnection) -> Result<Option<ImportSummary>> {
+    one(connection, true).await
+}
+
+async fn one(connection: &mut PgConnection, complete: bool) -> Result<Option<ImportSummary>> {
+    let row = sqlx::query!(
+        "SELECT id, state, started_at, finished_at, people, deleted_people, unknown_people, groups,
+                org_units, memberships, requests, odd, error_code, error_message
+         FROM imports WHERE (NOT $1 OR state = 'complete') ORDER BY id DESC LIMIT 1",
+        complete
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| ImportSummary {
+        id: ImportId(row.id),
+        state: row.state,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+        counts: ImportCounts {
+            people: row.people,
+            deleted_people: row.deleted_people,
+            unknown_people: row.unknown_people,
+            groups: row.groups,
+            org_units: row.org_units,
+            memberships: row.memberships,
+            requests: row.requests,
+        },
+        odd: row.odd,
+        error_code: row.error_code,
+        error_message: row.error_message,
+    }))
+}

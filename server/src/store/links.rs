@@ -1,0 +1,329 @@
+//! Who is linked to which account, and the app's accounts as last listed.
+
+use super::apps::AppId;
+use super::{Result, StoreError, decode, encode};
+use chrono::{DateTime, Utc};
+use provisioning::identity::{Account, AccountId, PersonId};
+use provisioning::plan::{Link, LinkState};
+use serde_json::Value;
+use sqlx::PgConnection;
+
+fn parse_state(word: &str, row: &str) -> Result<LinkState> {
+    LinkState::parse(word).ok_or_else(|| StoreError::corrupt("links", "state", row, word))
+}
+
+/// The links of these people.
+pub async fn of_people(
+    connection: &mut PgConnection,
+    app: AppId,
+    people: &[String],
+) -> Result<Vec<(PersonId, Link)>> {
+    let rows = sqlx::query!(
+        "SELECT person_id, account_id, state, body FROM links
+         WHERE app_id = $1 AND person_id = ANY($2)",
+        app.0,
+        people,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok((
+                PersonId::from(row.person_id.clone()),
+                Link {
+                    account_id: AccountId::from(row.account_id),
+                    state: parse_state(&row.state, &row.person_id)?,
+                    last_body: row.body,
+                },
+            ))
+        })
+        .collect()
+}
+
+pub async fn get(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: &PersonId,
+) -> Result<Option<Link>> {
+    Ok(of_people(connection, app, &[person.to_string()])
+        .await?
+        .pop()
+        .map(|(_, link)| link))
+}
+
+/// The user name that a linked account had when it was last written.
+pub async fn user_name(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: &PersonId,
+) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT user_name FROM links WHERE app_id = $1 AND person_id = $2",
+        app.0,
+        person.to_string()
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// What is written about a link once the app acknowledged something.
+#[derive(Debug)]
+pub struct LinkWrite<'a> {
+    pub account_id: &'a AccountId,
+    pub user_name: &'a str,
+    pub state: LinkState,
+    pub created_by_us: bool,
+    pub body: Option<&'a Value>,
+    pub returned: Option<&'a Value>,
+}
+
+/// Writes a link. A body that is not given stays as it was.
+pub async fn save(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: &PersonId,
+    link: &LinkWrite<'_>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO links (app_id, person_id, account_id, user_name, state, origin, body, returned, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+         ON CONFLICT (app_id, person_id) DO UPDATE SET
+             account_id = $3, user_name = $4, state = $5,
+             origin = CASE WHEN links.account_id = $3 THEN links.origin ELSE $6 END,
+             body = COALESCE($7, links.body), returned = COALESCE($8, links.returned), updated_at = $9",
+        app.0,
+        person.to_string(),
+        link.account_id.to_string(),
+        link.user_name,
+        link.state.as_str(),
+        if link.created_by_us { "created" } else { "linked" },
+        link.body,
+        link.returned,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub async fn set_state(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: &PersonId,
+    state: LinkState,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE links SET state = $3, updated_at = $4 WHERE app_id = $1 AND person_id = $2",
+        app.0,
+        person.to_string(),
+        state.as_str(),
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub async fn remove(connection: &mut PgConnection, app: AppId, person: &PersonId) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM links WHERE app_id = $1 AND person_id = $2",
+        app.0,
+        person.to_string()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Whose account this is, if anybody's. Links that ended with a deletion hold nothing.
+pub async fn owner(
+    connection: &mut PgConnection,
+    app: AppId,
+    account: &AccountId,
+) -> Result<Option<PersonId>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT person_id FROM links WHERE app_id = $1 AND account_id = $2 AND state <> 'deleted'",
+        app.0,
+        account.to_string(),
+    )
+    .fetch_optional(connection)
+    .await?
+    .map(PersonId::from))
+}
+
+/// The same for many accounts at once.
+pub async fn owners(
+    connection: &mut PgConnection,
+    app: AppId,
+    accounts: &[String],
+) -> Result<Vec<(AccountId, PersonId)>> {
+    Ok(sqlx::query!(
+        "SELECT account_id, person_id FROM links
+         WHERE app_id = $1 AND account_id = ANY($2) AND state <> 'deleted'",
+        app.0,
+        accounts,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| {
+        (
+            AccountId::from(row.account_id),
+            PersonId::from(row.person_id),
+        )
+    })
+    .collect())
+}
+
+/// How many accounts are linked and neither deleted nor gone.
+pub async fn count(connection: &mut PgConnection, app: AppId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\" FROM links WHERE app_id = $1 AND state IN ('active', 'suspended_by_us')",
+        app.0
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// One line of the accounts list.
+#[derive(Debug, Clone)]
+pub struct AccountLine {
+    pub person_id: String,
+    pub person_email: String,
+    pub person_name: String,
+    pub account_id: String,
+    pub user_name: String,
+    pub state: String,
+    pub origin: String,
+    pub updated_at: DateTime<Utc>,
+}
+
+pub async fn search(
+    connection: &mut PgConnection,
+    app: AppId,
+    text: &str,
+    state: Option<&str>,
+    after: Option<(&str, &str)>,
+    limit: i64,
+) -> Result<Vec<AccountLine>> {
+    let pattern = super::people::like_pattern(text);
+    let (after_name, after_id) = after.unwrap_or_default();
+    Ok(sqlx::query_as!(
+        AccountLine,
+        "SELECT l.person_id, COALESCE(p.primary_email, l.user_name) AS \"person_email!\",
+                COALESCE(p.full_name, l.user_name) AS \"person_name!\",
+                l.account_id, l.user_name, l.state, l.origin, l.updated_at
+         FROM links l LEFT JOIN people p ON p.id = l.person_id
+         WHERE l.app_id = $1
+           AND ($2 = '%%' OR p.full_name ILIKE $2 OR p.primary_email ILIKE $2 OR l.user_name ILIKE $2)
+           AND ($3::text IS NULL OR l.state = $3)
+           AND (lower(COALESCE(p.full_name, l.user_name)), l.person_id) > ($4, $5)
+         ORDER BY lower(COALESCE(p.full_name, l.user_name)), l.person_id LIMIT $6",
+        app.0,
+        pattern,
+        state,
+        after_name,
+        after_id,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Whether the app's accounts were listed in full, and when.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    pub trusted: bool,
+    pub why_not: Option<String>,
+    pub listed_at: DateTime<Utc>,
+}
+
+pub async fn listing(connection: &mut PgConnection, app: AppId) -> Result<Option<Listing>> {
+    Ok(sqlx::query_as!(
+        Listing,
+        "SELECT trusted, why_not, listed_at FROM app_account_listings WHERE app_id = $1",
+        app.0
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+pub async fn clear_accounts(connection: &mut PgConnection, app: AppId) -> Result<()> {
+    sqlx::query!("DELETE FROM app_account_listings WHERE app_id = $1", app.0)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM app_accounts WHERE app_id = $1", app.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub async fn add_accounts(
+    connection: &mut PgConnection,
+    app: AppId,
+    accounts: &[Account],
+) -> Result<()> {
+    let ids: Vec<_> = accounts
+        .iter()
+        .map(|account| account.id.to_string())
+        .collect();
+    let keys: Vec<_> = accounts
+        .iter()
+        .map(|account| account.user_name.to_lowercase())
+        .collect();
+    let bodies = accounts.iter().map(encode).collect::<Result<Vec<_>>>()?;
+    sqlx::query!(
+        "INSERT INTO app_accounts (app_id, account_id, user_name_key, account)
+         SELECT $1, id, key, account FROM UNNEST($2::text[], $3::text[], $4::jsonb[]) AS page (id, key, account)
+         ON CONFLICT (app_id, account_id) DO UPDATE SET user_name_key = excluded.user_name_key, account = excluded.account",
+        app.0,
+        &ids,
+        &keys,
+        &bodies,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub async fn finish_listing(
+    connection: &mut PgConnection,
+    app: AppId,
+    why_not: Option<&str>,
+    now: DateTime<Utc>,
+    run: uuid::Uuid,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO app_account_listings (app_id, trusted, why_not, listed_at, run_id)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (app_id) DO UPDATE SET trusted = $2, why_not = $3, listed_at = $4, run_id = $5",
+        app.0,
+        why_not.is_none(),
+        why_not,
+        now,
+        run,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Listed accounts that have one of these user names, without case.
+pub async fn listed(
+    connection: &mut PgConnection,
+    app: AppId,
+    user_names: &[String],
+) -> Result<Vec<Account>> {
+    let rows = sqlx::query!(
+        "SELECT account_id, account FROM app_accounts WHERE app_id = $1 AND user_name_key = ANY($2)",
+        app.0,
+        user_names,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| decode(row.account, "app_accounts", "account", &row.account_id))
+        .collect()
+}

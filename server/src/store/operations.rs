@@ -1,0 +1,621 @@
+//! The journal: what a run will send, is sending and has sent; and whom it skipped (S8.8).
+
+use super::apps::AppId;
+use super::runs::RunId;
+use super::{Result, StoreError, decode, encode};
+use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+
+use provisioning::identity::{AccountId, PersonId};
+use provisioning::lifecycle::Trigger;
+use provisioning::plan::{LinkState, OperationKind, PlannedOperation};
+use serde_json::Value;
+use sqlx::PgConnection;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(pub i64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OperationState {
+    Planned,
+    /// Written before the request leaves: whoever finds it must look before sending again.
+    Sending,
+    Done,
+    Failed,
+    Held,
+    /// The world changed since the plan; the next plan decides anew.
+    Superseded,
+}
+
+impl OperationState {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Sending => "sending",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Held => "held",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    fn parse(word: &str, row: i64) -> Result<Self> {
+        Ok(match word {
+            "planned" => Self::Planned,
+            "sending" => Self::Sending,
+            "done" => Self::Done,
+            "failed" => Self::Failed,
+            "held" => Self::Held,
+            "superseded" => Self::Superseded,
+            other => return Err(StoreError::corrupt("operations", "state", row, other)),
+        })
+    }
+}
+
+fn parse_kind(word: &str, row: i64) -> Result<OperationKind> {
+    OperationKind::parse(word).ok_or_else(|| StoreError::corrupt("operations", "kind", row, word))
+}
+
+#[derive(Debug, Clone)]
+pub struct Operation {
+    pub id: OperationId,
+    pub person_id: PersonId,
+    pub person_email: String,
+    pub person_name: String,
+    pub wave: i32,
+    pub step: i32,
+    pub state: OperationState,
+    pub plan: PlannedOperation,
+    pub reason: String,
+    pub manager_id: Option<PersonId>,
+    pub account_id: Option<String>,
+    pub attempts: i32,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub error_code: Option<String>,
+    pub error_message: Option<String>,
+}
+
+struct OperationRow {
+    id: i64,
+    person_id: String,
+    person_email: String,
+    person_name: String,
+    wave: i32,
+    step: i32,
+    state: String,
+    plan: Value,
+    reason: String,
+    manager_id: Option<String>,
+    account_id: Option<String>,
+    attempts: i32,
+    finished_at: Option<DateTime<Utc>>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+}
+
+impl TryFrom<OperationRow> for Operation {
+    type Error = StoreError;
+
+    fn try_from(row: OperationRow) -> Result<Self> {
+        Ok(Self {
+            id: OperationId(row.id),
+            person_id: PersonId::from(row.person_id),
+            person_email: row.person_email,
+            person_name: row.person_name,
+            wave: row.wave,
+            step: row.step,
+            state: OperationState::parse(&row.state, row.id)?,
+            plan: decode(row.plan, "operations", "plan", row.id)?,
+            reason: row.reason,
+            manager_id: row.manager_id.map(PersonId::from),
+            account_id: row.account_id,
+            attempts: row.attempts,
+            finished_at: row.finished_at,
+            error_code: row.error_code,
+            error_message: row.error_message,
+        })
+    }
+}
+
+/// One planned operation on its way into the journal.
+#[derive(Debug, Clone)]
+pub struct NewOperation {
+    pub person_id: PersonId,
+    pub person_email: String,
+    pub person_name: String,
+    pub wave: i32,
+    pub step: i32,
+    pub plan: PlannedOperation,
+    pub reason: String,
+    /// The manager whose account the body still waits for.
+    pub manager_id: Option<PersonId>,
+}
+
+pub async fn add(
+    connection: &mut PgConnection,
+    run: RunId,
+    app: AppId,
+    operations: &[NewOperation],
+) -> Result<()> {
+    let column = |field: fn(&NewOperation) -> String| -> Vec<String> {
+        operations.iter().map(field).collect()
+    };
+    let steps: Vec<i32> = operations.iter().map(|operation| operation.step).collect();
+    let waves: Vec<i32> = operations.iter().map(|operation| operation.wave).collect();
+    let plans = operations
+        .iter()
+        .map(|operation| encode(&operation.plan))
+        .collect::<Result<Vec<_>>>()?;
+    let managers: Vec<Option<String>> = operations
+        .iter()
+        .map(|operation| operation.manager_id.as_ref().map(ToString::to_string))
+        .collect();
+    let accounts: Vec<Option<String>> = operations
+        .iter()
+        .map(|operation| operation.plan.account.as_ref().map(ToString::to_string))
+        .collect();
+    sqlx::query!(
+        "INSERT INTO operations (run_id, app_id, person_id, person_email, person_name, step, kind, plan, reason,
+                                 manager_id, account_id, wave)
+         SELECT $1, $2, person_id, email, name, step, kind, plan, reason, manager_id, account_id, wave
+         FROM UNNEST($3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::jsonb[], $9::text[],
+                     $10::text[], $11::text[], $12::int[])
+              AS page (person_id, email, name, step, kind, plan, reason, manager_id, account_id, wave)",
+        run.0,
+        app.0,
+        &column(|o| o.person_id.to_string()),
+        &column(|o| o.person_email.clone()),
+        &column(|o| o.person_name.clone()),
+        &steps,
+        &column(|o| o.plan.kind.as_str().to_owned()),
+        &plans,
+        &column(|o| o.reason.clone()),
+        &managers as &[Option<String>],
+        &accounts as &[Option<String>],
+        &waves,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Forgets a plan that was not finished; nothing of it was sent.
+pub async fn forget_plan(connection: &mut PgConnection, run: RunId) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM operations WHERE run_id = $1 AND state IN ('planned', 'held')",
+        run.0
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!("DELETE FROM skipped WHERE run_id = $1", run.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// What the guard must know of every operation, without the bodies.
+#[derive(Debug, Clone)]
+pub struct OperationHead {
+    pub id: i64,
+    pub person_id: PersonId,
+    pub kind: OperationKind,
+    pub account: Option<AccountId>,
+    pub user_name: Option<String>,
+    pub due_at: Option<DateTime<Utc>>,
+    pub allowed: bool,
+    pub trigger: Option<Trigger>,
+    pub link: Option<LinkState>,
+    /// The manager whose account the body still waits for.
+    pub manager_id: Option<PersonId>,
+    pub after: Option<PersonId>,
+}
+
+pub async fn heads(connection: &mut PgConnection, run: RunId) -> Result<Vec<OperationHead>> {
+    let rows = sqlx::query!(
+        "SELECT id, person_id, kind, account_id, manager_id, plan->'body'->>'userName' AS user_name,
+                plan->>'due_at' AS due_at, (plan->>'allowed')::boolean AS allowed,
+                plan->'precondition'->>'cause' AS trigger, plan->'precondition'->>'link' AS link,
+                plan->>'after' AS after
+         FROM operations WHERE run_id = $1 AND state = 'planned' ORDER BY person_id, step",
+        run.0
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(OperationHead {
+                id: row.id,
+                person_id: PersonId::from(row.person_id),
+                kind: parse_kind(&row.kind, row.id)?,
+                account: row.account_id.map(AccountId::from),
+                user_name: row.user_name,
+                due_at: match row.due_at {
+                    Some(text) => Some(text.parse().map_err(|cause| {
+                        StoreError::corrupt("operations", "plan.due_at", row.id, cause)
+                    })?),
+                    None => None,
+                },
+                allowed: row.allowed.unwrap_or(false),
+                trigger: row.trigger.as_deref().and_then(Trigger::parse),
+                link: row.link.as_deref().and_then(LinkState::parse),
+                manager_id: row.manager_id.map(PersonId::from),
+                after: row.after.map(PersonId::from),
+            })
+        })
+        .collect()
+}
+
+/// People whose removal an earlier run held and whose app's newest run since did not settle it.
+pub async fn held_people(
+    connection: &mut PgConnection,
+    app: AppId,
+    but: RunId,
+) -> Result<BTreeSet<PersonId>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT o.person_id FROM operations o
+         WHERE o.app_id = $1 AND o.state = 'held' AND o.kind IN ('suspend', 'delete')
+           AND o.run_id = (SELECT r.id FROM runs r
+                           WHERE r.app_id = $1 AND r.id <> $2 AND r.kind <> 'preview'
+                             AND r.state IN ('completed', 'held')
+                           ORDER BY r.queued_at DESC LIMIT 1)",
+        app.0,
+        but.0
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(PersonId::from)
+    .collect())
+}
+
+/// People whose write left the manager out, and whose manager has an account by now.
+pub async fn waiting_for_manager(
+    connection: &mut PgConnection,
+    run: RunId,
+    app: AppId,
+) -> Result<Vec<PersonId>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT o.person_id FROM operations o
+         JOIN links l ON l.app_id = $2 AND l.person_id = o.manager_id AND l.state IN ('active', 'suspended_by_us')
+         WHERE o.run_id = $1 AND o.manager_id IS NOT NULL AND o.state = 'done'
+           AND o.finished_at <= l.created_at
+           AND NOT EXISTS (SELECT 1 FROM operations later
+                           WHERE later.run_id = o.run_id AND later.person_id = o.person_id AND later.wave > o.wave)",
+        run.0,
+        app.0
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(PersonId::from)
+    .collect())
+}
+
+/// A body that waited for the manager's account is complete now.
+pub async fn complete_plan(
+    connection: &mut PgConnection,
+    id: OperationId,
+    plan: &PlannedOperation,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE operations SET plan = $2, manager_id = NULL WHERE id = $1",
+        id.0,
+        encode(plan)?
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub async fn set_waves(connection: &mut PgConnection, waves: &[(i64, i32)]) -> Result<()> {
+    let ids: Vec<i64> = waves.iter().map(|(id, _)| *id).collect();
+    let numbers: Vec<i32> = waves.iter().map(|(_, wave)| *wave).collect();
+    sqlx::query!(
+        "UPDATE operations o SET wave = w.wave
+         FROM UNNEST($1::bigint[], $2::int[]) AS w (id, wave) WHERE o.id = w.id AND o.wave <> w.wave",
+        &ids,
+        &numbers,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub async fn set_states(
+    connection: &mut PgConnection,
+    ids: &[i64],
+    state: OperationState,
+    code: &str,
+    message: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE operations SET state = $2, error_code = $3, error_message = $4,
+                finished_at = CASE WHEN $2 IN ('planned', 'sending') THEN NULL ELSE $5::timestamptz END
+         WHERE id = ANY($1)",
+        ids,
+        state.word(),
+        code,
+        message,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The next open operations of a wave; those of one person stay together only as far as the limit goes.
+pub async fn open(
+    connection: &mut PgConnection,
+    run: RunId,
+    wave: i32,
+    limit: i64,
+) -> Result<Vec<Operation>> {
+    sqlx::query_as!(
+        OperationRow,
+        "SELECT id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
+                attempts, finished_at, error_code, error_message
+         FROM operations WHERE run_id = $1 AND wave = $2 AND state IN ('planned', 'sending')
+         ORDER BY person_id, step LIMIT $3",
+        run.0,
+        wave,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(Operation::try_from)
+    .collect()
+}
+
+/// The waves that still hold open operations, in order.
+pub async fn open_waves(connection: &mut PgConnection, run: RunId) -> Result<Vec<i32>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT wave FROM operations WHERE run_id = $1 AND state IN ('planned', 'sending') ORDER BY wave",
+        run.0
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Journal entry before a request leaves. False, and nothing may be sent, when the lease is not
+/// ours any more, somebody asked to stop, or the app was turned off: between two requests (S7.1).
+pub async fn begin_sending(
+    connection: &mut PgConnection,
+    id: OperationId,
+    owner: &str,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let result = sqlx::query!(
+        "UPDATE operations o SET state = 'sending', sent_at = $2, attempts = o.attempts + 1
+         FROM runs r, apps a
+         WHERE o.id = $1 AND o.state IN ('planned', 'sending')
+           AND r.id = o.run_id AND r.owner = $3 AND r.state = 'running' AND r.stop_requested_by IS NULL
+           AND a.id = o.app_id AND a.state = 'on'",
+        id.0,
+        now,
+        owner,
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// Takes over the plan of an approved preview, as it was shown.
+pub async fn copy_plan(connection: &mut PgConnection, from: RunId, to: RunId) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO operations (run_id, app_id, person_id, person_email, person_name, wave, step, kind, plan,
+                                 reason, manager_id, account_id)
+         SELECT $2, app_id, person_id, person_email, person_name, wave, step, kind, plan, reason, manager_id, account_id
+         FROM operations WHERE run_id = $1 AND state IN ('planned', 'held') ORDER BY id",
+        from.0,
+        to.0,
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO skipped (run_id, person_id, person_email, person_name, rule, detail)
+         SELECT $2, person_id, person_email, person_name, rule, detail FROM skipped WHERE run_id = $1
+         ON CONFLICT DO NOTHING",
+        from.0,
+        to.0,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Back to planned: the request provably did not take effect.
+pub async fn not_sent(connection: &mut PgConnection, id: OperationId) -> Result<()> {
+    sqlx::query!(
+        "UPDATE operations SET state = 'planned' WHERE id = $1 AND state = 'sending'",
+        id.0
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Journal entry after the answer. False when it was there already: then nothing is recorded twice.
+pub async fn finish(
+    connection: &mut PgConnection,
+    id: OperationId,
+    state: OperationState,
+    account_id: Option<&str>,
+    error: Option<(&str, &str)>,
+    exchange: Option<&Value>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let result = sqlx::query!(
+        "UPDATE operations SET state = $2, account_id = COALESCE($3, account_id), error_code = $4,
+                error_message = $5, exchange = $6, finished_at = $7
+         WHERE id = $1 AND state IN ('planned', 'sending')",
+        id.0,
+        state.word(),
+        account_id,
+        error.map(|(code, _)| code),
+        error.map(|(_, message)| message),
+        exchange,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// What a run that ends early did not get to: the next run plans it anew.
+pub async fn supersede_open(
+    connection: &mut PgConnection,
+    run: RunId,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE operations o SET state = 'superseded', finished_at = $2, error_code = 'not-reached',
+                error_message = 'The run ended before this was sent. The next run plans it anew.'
+         FROM runs r
+         WHERE o.run_id = $1 AND r.id = o.run_id AND r.kind <> 'preview' AND o.state IN ('planned', 'sending')",
+        run.0,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// How many operations of each kind ended in each state.
+pub async fn tally(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<(OperationKind, OperationState, i64)>> {
+    let rows = sqlx::query!(
+        "SELECT kind, state, count(*) AS \"count!\" FROM operations WHERE run_id = $1 GROUP BY kind, state",
+        run.0
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok((
+                parse_kind(&row.kind, 0)?,
+                OperationState::parse(&row.state, 0)?,
+                row.count,
+            ))
+        })
+        .collect()
+}
+
+/// Removals that were carried out since a moment and count towards the hold (S9.1).
+pub async fn removals_since(
+    connection: &mut PgConnection,
+    app: AppId,
+    since: DateTime<Utc>,
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT person_id FROM operations
+         WHERE app_id = $1 AND kind IN ('suspend', 'delete') AND state = 'done' AND finished_at >= $2
+           AND COALESCE((plan->>'allowed')::boolean, false) = false",
+        app.0,
+        since,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Operations of a run for reading, a page at a time, optionally of one kind or state.
+pub async fn list(
+    connection: &mut PgConnection,
+    run: RunId,
+    kind: Option<&str>,
+    state: Option<&str>,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Operation>> {
+    sqlx::query_as!(
+        OperationRow,
+        "SELECT id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
+                attempts, finished_at, error_code, error_message
+         FROM operations WHERE run_id = $1 AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR state = $3)
+           AND id > $4 ORDER BY id LIMIT $5",
+        run.0,
+        kind,
+        state,
+        after.unwrap_or(0),
+        limit,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(Operation::try_from)
+    .collect()
+}
+
+/// Somebody who got no operation, and the rule that decided it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    pub person_id: String,
+    pub person_email: String,
+    pub person_name: String,
+    pub rule: String,
+    pub detail: String,
+}
+
+pub async fn add_skipped(
+    connection: &mut PgConnection,
+    run: RunId,
+    skipped: &[Skipped],
+) -> Result<()> {
+    let column = |field: fn(&Skipped) -> &String| -> Vec<String> {
+        skipped.iter().map(|line| field(line).clone()).collect()
+    };
+    sqlx::query!(
+        "INSERT INTO skipped (run_id, person_id, person_email, person_name, rule, detail)
+         SELECT $1, person_id, email, name, rule, detail
+         FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+              AS page (person_id, email, name, rule, detail)
+         ON CONFLICT DO NOTHING",
+        run.0,
+        &column(|s| &s.person_id),
+        &column(|s| &s.person_email),
+        &column(|s| &s.person_name),
+        &column(|s| &s.rule),
+        &column(|s| &s.detail),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub async fn skipped(
+    connection: &mut PgConnection,
+    run: RunId,
+    rule: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Skipped>> {
+    Ok(sqlx::query_as!(
+        Skipped,
+        "SELECT person_id, person_email, person_name, rule, detail FROM skipped
+         WHERE run_id = $1 AND ($2::text IS NULL OR rule = $2)
+         ORDER BY rule, lower(person_name), person_id LIMIT $3",
+        run.0,
+        rule,
+        limit
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// How many people each rule left out of a run.
+pub async fn skipped_by_rule(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<(String, i64)>> {
+    Ok(sqlx::query!(
+        "SELECT rule, count(*) AS \"count!\" FROM skipped WHERE run_id = $1 GROUP BY rule ORDER BY 2 DESC, 1",
+        run.0
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| (row.rule, row.count))
+    .collect())
+}

@@ -1,0 +1,235 @@
+//! People of the directory, read by page for planning and by search for the console.
+
+use super::{Result, StoreError, decode};
+use provisioning::identity::{Person, PersonId, Standing};
+use sqlx::PgConnection;
+
+/// A person as the last complete import left them.
+#[derive(Debug, Clone)]
+pub struct StoredPerson {
+    pub person: Person,
+    /// Gone from the directory for good: Google does not know the id any more.
+    pub purged: bool,
+}
+
+/// The next people in the order of their ids, for planning without holding everybody in memory.
+pub async fn page(
+    connection: &mut PgConnection,
+    after: Option<&PersonId>,
+    limit: i64,
+) -> Result<Vec<StoredPerson>> {
+    let after = after.map(ToString::to_string).unwrap_or_default();
+    let rows = sqlx::query!(
+        "SELECT id, person, purged FROM people WHERE id > $1 ORDER BY id LIMIT $2",
+        after,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(StoredPerson {
+                person: decode(row.person, "people", "person", &row.id)?,
+                purged: row.purged,
+            })
+        })
+        .collect()
+}
+
+pub async fn get(connection: &mut PgConnection, id: &PersonId) -> Result<Option<StoredPerson>> {
+    let row = sqlx::query!(
+        "SELECT id, person, purged FROM people WHERE id = $1",
+        id.to_string()
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        Ok(StoredPerson {
+            person: decode(row.person, "people", "person", &row.id)?,
+            purged: row.purged,
+        })
+    })
+    .transpose()
+}
+
+/// Everybody who has this id, or this primary address or alias (without case).
+pub async fn find(connection: &mut PgConnection, id_or_email: &str) -> Result<Vec<PersonId>> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id AS \"id!\" FROM people WHERE id = $1
+         UNION
+         SELECT person_id FROM person_addresses WHERE address = lower($1)",
+        id_or_email
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(PersonId::from).collect())
+}
+
+/// A group that an app names and through which the person is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    pub person_id: String,
+    pub root_id: String,
+    /// The groups between; empty for a direct member.
+    pub path: Vec<String>,
+}
+
+/// Through which named groups these people are reached; whole-customer members reach everybody.
+pub async fn reached(connection: &mut PgConnection, people: &[String]) -> Result<Vec<Reached>> {
+    let rows = sqlx::query!(
+        "SELECT m.member_id AS \"person_id!\", r.root_id AS \"root_id!\", r.path AS \"path!\"
+         FROM memberships m JOIN group_reach r ON r.group_id = m.group_id
+         WHERE m.member_id = ANY($1)
+         UNION ALL
+         SELECT p.id, r.root_id, r.path
+         FROM memberships m JOIN group_reach r ON r.group_id = m.group_id
+         CROSS JOIN UNNEST($1::text[]) AS p (id)
+         WHERE m.member_type = 'CUSTOMER'",
+        people
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Reached {
+            person_id: row.person_id,
+            root_id: row.root_id,
+            path: row.path,
+        })
+        .collect())
+}
+
+/// Whom an address names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    pub address: String,
+    pub person_id: String,
+    pub account_id: Option<String>,
+    pub link_state: Option<String>,
+}
+
+/// Resolves managers' addresses to people and, where there is one, to their account in the app.
+/// People who are still in the directory come before deleted ones that had the same address.
+pub async fn addressed(
+    connection: &mut PgConnection,
+    app_id: uuid::Uuid,
+    addresses: &[String],
+) -> Result<Vec<Addressed>> {
+    Ok(sqlx::query_as!(
+        Addressed,
+        "SELECT DISTINCT ON (a.address)
+                a.address, a.person_id, l.account_id AS \"account_id?\", l.state AS \"link_state?\"
+         FROM person_addresses a
+         JOIN people p ON p.id = a.person_id
+         LEFT JOIN links l ON l.app_id = $1 AND l.person_id = a.person_id
+         WHERE a.address = ANY($2)
+         ORDER BY a.address, (p.standing = 'deleted'), a.person_id",
+        app_id,
+        addresses,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// People who have one of these primary addresses now, deleted ones included.
+pub async fn by_primary_email(
+    connection: &mut PgConnection,
+    emails: &[String],
+) -> Result<Vec<(String, PersonId, Standing)>> {
+    let rows = sqlx::query!(
+        "SELECT lower(primary_email) AS \"email!\", id, standing FROM people
+         WHERE lower(primary_email) = ANY($1)",
+        emails
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok((
+                row.email,
+                PersonId::from(row.id.clone()),
+                parse_standing(&row.standing, &row.id)?,
+            ))
+        })
+        .collect()
+}
+
+fn parse_standing(word: &str, row: &str) -> Result<Standing> {
+    Standing::parse(word).ok_or_else(|| StoreError::corrupt("people", "standing", row, word))
+}
+
+pub async fn by_ids(connection: &mut PgConnection, ids: &[String]) -> Result<Vec<StoredPerson>> {
+    let rows = sqlx::query!(
+        "SELECT id, person, purged FROM people WHERE id = ANY($1)",
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(StoredPerson {
+                person: decode(row.person, "people", "person", &row.id)?,
+                purged: row.purged,
+            })
+        })
+        .collect()
+}
+
+/// One line of the people list.
+#[derive(Debug, Clone)]
+pub struct PersonLine {
+    pub id: String,
+    pub primary_email: String,
+    pub full_name: String,
+    pub standing: String,
+    pub is_guest: bool,
+    pub org_unit_path: String,
+}
+
+/// Searches names and addresses; pages continue after the given name and id.
+pub async fn search(
+    connection: &mut PgConnection,
+    text: &str,
+    standing: Option<&str>,
+    after: Option<(&str, &str)>,
+    limit: i64,
+) -> Result<Vec<PersonLine>> {
+    let pattern = like_pattern(text);
+    let (after_name, after_id) = after.unwrap_or_default();
+    Ok(sqlx::query_as!(
+        PersonLine,
+        "SELECT id, primary_email, full_name, standing, is_guest, org_unit_path FROM people
+         WHERE NOT purged
+           AND ($1 = '%%' OR full_name ILIKE $1 OR primary_email ILIKE $1
+                OR id IN (SELECT person_id FROM person_addresses WHERE address ILIKE $1))
+           AND ($2::text IS NULL OR standing = $2)
+           AND (lower(full_name), id) > ($3, $4)
+         ORDER BY lower(full_name), id LIMIT $5",
+        pattern,
+        standing,
+        after_name,
+        after_id,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// How many people the directory holds, deleted ones apart.
+pub async fn count(connection: &mut PgConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\" FROM people WHERE NOT purged AND standing <> 'deleted'"
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// A search text as a LIKE pattern: what was typed, anywhere, taken literally.
+pub fn like_pattern(text: &str) -> String {
+    let escaped = text
+        .trim()
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    format!("%{escaped}%")
+}
