@@ -1,0 +1,165 @@
+//! Confirms the cause of a removal afresh before it is sent (S9.2): the person is read
+//! individually, and the groups that decide are listed again once per batch of removals.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use provisioning::identity::{GroupId, Person, PersonId, Standing};
+use provisioning::lifecycle::{Trigger, confirm_cause};
+use provisioning::scope::{GroupMemberships, MemberRef, MembershipRow, expand_memberships};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::engine::Engine;
+use super::inputs::World;
+use crate::connectors::{DirectoryError, GoogleDirectory, PersonLookup};
+use crate::store::people;
+use crate::sync::import::ImportError;
+
+/// Whether the cause still holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmation {
+    Confirmed,
+    /// Nothing may be sent; the sentence says what is different.
+    NotConfirmed(String),
+}
+
+/// One batch of removals.
+pub struct Confirmer<'a> {
+    engine: &'a Engine,
+    world: &'a World,
+    concerned: BTreeSet<PersonId>,
+    directory: OnceCell<GoogleDirectory>,
+    memberships: OnceCell<Fresh>,
+}
+
+struct Fresh {
+    people: BTreeMap<PersonId, GroupMemberships>,
+    /// Groups whose list says "everybody of this customer".
+    of_everybody: GroupMemberships,
+}
+
+impl<'a> Confirmer<'a> {
+    pub fn new(engine: &'a Engine, world: &'a World, concerned: BTreeSet<PersonId>) -> Self {
+        Self {
+            engine,
+            world,
+            concerned,
+            directory: OnceCell::new(),
+            memberships: OnceCell::new(),
+        }
+    }
+
+    pub async fn confirm(
+        &self,
+        person: &PersonId,
+        trigger: Trigger,
+    ) -> Result<Confirmation, ImportError> {
+        let directory = self
+            .directory
+            .get_or_try_init(|| self.engine.directory())
+            .await?;
+        let fresh = match directory.user(person).await? {
+            PersonLookup::Found(user) => match Person::from_google(&user, false) {
+                Ok(fresh) => fresh,
+                Err(problem) => return Ok(Confirmation::NotConfirmed(problem.to_string())),
+            },
+            PersonLookup::Deleted | PersonLookup::NotFound => {
+                let mut db = self.engine.connection().await?;
+                let Some(stored) = people::get(&mut db, person).await? else {
+                    return Ok(Confirmation::NotConfirmed(
+                        "the person is not in the last import".to_owned(),
+                    ));
+                };
+                Person {
+                    standing: Standing::Deleted,
+                    ..stored.person
+                }
+            }
+        };
+        let memberships = match trigger {
+            Trigger::AppTurnedOff => self.memberships(directory, person).await?,
+            Trigger::Suspended | Trigger::Deleted => GroupMemberships::default(),
+        };
+        let decision = self.world.resolved.decide(&fresh, &memberships);
+        Ok(match confirm_cause(trigger, &fresh, &decision) {
+            Ok(()) => Confirmation::Confirmed,
+            Err(why) => Confirmation::NotConfirmed(why),
+        })
+    }
+
+    async fn memberships(
+        &self,
+        directory: &GoogleDirectory,
+        person: &PersonId,
+    ) -> Result<GroupMemberships, ImportError> {
+        let fresh = self
+            .memberships
+            .get_or_try_init(|| self.list_groups(directory))
+            .await?;
+        let mut all = fresh.of_everybody.clone();
+        all.extend(fresh.people.get(person).cloned().unwrap_or_default());
+        Ok(all)
+    }
+
+    /// Lists every group that decides, and those nested in them. One that can't be listed is an
+    /// error: nobody is removed because a group could not be read.
+    async fn list_groups(&self, directory: &GoogleDirectory) -> Result<Fresh, ImportError> {
+        let named = self.world.resolved.named_groups();
+        let everybody = PersonId::from("\u{0}everybody");
+        let mut rows = Vec::new();
+        let mut to_read: Vec<GroupId> = named.iter().cloned().collect();
+        let mut read: BTreeSet<GroupId> = named.clone();
+        while let Some(group) = to_read.pop() {
+            let mut listing = directory.members(&group);
+            loop {
+                let page = match listing.next_page().await {
+                    Ok(Some(page)) => page,
+                    Ok(None) => break,
+                    // A nested group that went away reaches nobody; a named one must be there.
+                    Err(DirectoryError::NotFound { .. }) if !named.contains(&group) => break,
+                    Err(error) => return Err(error.into()),
+                };
+                for member in page {
+                    let Some(id) = member.get("id").and_then(Value::as_str) else {
+                        continue;
+                    };
+                    match member
+                        .get("type")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                    {
+                        "GROUP" => {
+                            let nested = GroupId::from(id);
+                            let known = self.world.facts.groups.contains_key(&nested);
+                            if known && read.insert(nested.clone()) {
+                                to_read.push(nested.clone());
+                            }
+                            rows.push(MembershipRow {
+                                group: group.clone(),
+                                member: MemberRef::Group(nested),
+                            });
+                        }
+                        "CUSTOMER" => rows.push(MembershipRow {
+                            group: group.clone(),
+                            member: MemberRef::Person(everybody.clone()),
+                        }),
+                        _ => {
+                            let person = PersonId::from(id);
+                            if self.concerned.contains(&person) {
+                                rows.push(MembershipRow {
+                                    group: group.clone(),
+                                    member: MemberRef::Person(person),
+                                });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let mut people = expand_memberships(&rows, &named);
+        Ok(Fresh {
+            of_everybody: people.remove(&everybody).unwrap_or_default(),
+            people,
+        })
+    }
+}

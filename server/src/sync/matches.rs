@@ -1,0 +1,159 @@
+//! Finds out whether somebody has an account already, with as few requests as the app allows:
+//! one listing on the first run, a look-up each for newcomers (S4.4).
+
+use std::collections::BTreeMap;
+
+use provisioning::identity::{Account, AccountId, PersonId, Standing};
+use provisioning::matching::{LinkOwner, Match, decide_match};
+
+use super::engine::Engine;
+use super::inputs::World;
+use super::run::RunError;
+use crate::connectors::ScimApp;
+use crate::connectors::scim::Trust;
+use crate::store::apps::App;
+use crate::store::runs::Run;
+use crate::store::{StoreError, links, people};
+
+/// From here on one listing is cheaper than looking everybody up.
+const LOOK_UPS_BEFORE_LISTING: usize = 100;
+
+pub struct Finder<'a> {
+    engine: &'a Engine,
+    run: &'a Run,
+    app: &'a App,
+    world: &'a World,
+    client: &'a ScimApp,
+    listing: Listing,
+    look_ups: usize,
+    /// Who holds the links of the accounts that are looked at.
+    owners: BTreeMap<AccountId, LinkOwner>,
+}
+
+/// What is known of the app's accounts as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    /// Nothing was asked yet.
+    NotRead,
+    /// Read in this run, complete: who is not in it is absent.
+    Trusted,
+    /// Everybody is looked up.
+    LookUp,
+}
+
+impl<'a> Finder<'a> {
+    pub fn new(
+        engine: &'a Engine,
+        run: &'a Run,
+        app: &'a App,
+        world: &'a World,
+        client: &'a ScimApp,
+    ) -> Self {
+        Self {
+            engine,
+            run,
+            app,
+            world,
+            client,
+            listing: Listing::NotRead,
+            look_ups: 0,
+            owners: BTreeMap::new(),
+        }
+    }
+
+    /// For second looks within a run, when listings are out of date.
+    pub fn looking_up(
+        engine: &'a Engine,
+        run: &'a Run,
+        app: &'a App,
+        world: &'a World,
+        client: &'a ScimApp,
+    ) -> Self {
+        Self {
+            listing: Listing::LookUp,
+            ..Self::new(engine, run, app, world, client)
+        }
+    }
+
+    /// What the app has for a user name, as far as linking is concerned.
+    pub async fn find(&mut self, person: &PersonId, user_name: &str) -> Result<Match, RunError> {
+        if self.listing == Listing::NotRead
+            && (self.world.first_plan || self.look_ups >= LOOK_UPS_BEFORE_LISTING)
+        {
+            self.read_listing().await?;
+        }
+        let accounts = if self.listing == Listing::Trusted {
+            let mut db = self.engine.connection().await?;
+            links::listed(&mut db, self.app.id, &[user_name.to_lowercase()]).await?
+        } else {
+            self.look_ups += 1;
+            self.client.find_by_user_name(user_name).await?
+        };
+        self.load_owners(&accounts).await?;
+        Ok(decide_match(
+            person,
+            user_name,
+            &accounts,
+            |account| self.owners.get(account).cloned(),
+            self.world.config.linking,
+            self.world.first_plan,
+            None,
+        ))
+    }
+
+    async fn load_owners(&mut self, accounts: &[Account]) -> Result<(), StoreError> {
+        self.owners.clear();
+        if accounts.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = accounts
+            .iter()
+            .map(|account| account.id.to_string())
+            .collect();
+        let mut db = self.engine.connection().await?;
+        for (account, person) in links::owners(&mut db, self.app.id, &ids).await? {
+            let stored = people::get(&mut db, &person).await?;
+            let deleted = stored
+                .as_ref()
+                .is_none_or(|stored| stored.purged || stored.person.standing == Standing::Deleted);
+            let user_name = stored.map(|stored| stored.person.primary_email);
+            self.owners.insert(
+                account,
+                LinkOwner {
+                    person,
+                    deleted,
+                    user_name,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Lists the app's accounts once. A listing that can't be trusted leaves looking up.
+    async fn read_listing(&mut self) -> Result<(), RunError> {
+        let mut db = self.engine.connection().await?;
+        links::clear_accounts(&mut db, self.app.id).await?;
+        drop(db);
+        let mut listing = self.client.accounts();
+        while let Some(page) = listing.next_page().await? {
+            let mut db = self.engine.connection().await?;
+            links::add_accounts(&mut db, self.app.id, &page).await?;
+        }
+        let why_not = match listing.trust() {
+            Trust::Trusted => None,
+            Trust::Untrusted { why } => Some(why),
+        };
+        let mut db = self.engine.connection().await?;
+        let now = self.engine.clock.now();
+        links::finish_listing(&mut db, self.app.id, why_not.as_deref(), now, self.run.id.0).await?;
+        if let Some(why) = &why_not {
+            tracing::warn!(app = %self.app.slug, why, "the app's listing can't be trusted; everybody is looked up");
+        }
+        self.listing = if why_not.is_none() {
+            Listing::Trusted
+        } else {
+            Listing::LookUp
+        };
+        Ok(())
+    }
+}

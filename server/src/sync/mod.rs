@@ -1,0 +1,15 @@
+//! One run of an app: import, plan, check, apply, record. Each stage is stored before the next
+//! begins, and applying takes no decisions (S8.1).
+
+pub mod apply;
+pub mod confirm;
+pub mod engine;
+pub mod import;
+pub mod inputs;
+mod journal;
+mod matches;
+pub mod plan;
+pub mod run;
+mod send;
+
+pub use engine::Engine;
