@@ -2,6 +2,7 @@
 //! in any size.
 
 mod groups;
+mod known;
 mod names;
 mod people;
 

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json, value::to_raw_value};
 
-use super::names::{CULTURES, Culture, KNOWN, Known};
+use super::known::{KNOWN, Known};
+use super::names::{CULTURES, Culture};
 use super::{Born, PRIMARY_DOMAIN, SECONDARY_DOMAIN, UNITS, Unit};
 use crate::sandbox::directory::{Directory, Free, OrgUnitId, Person, PersonId};
 use crate::sandbox::seed::Seeded;
