@@ -80,7 +80,9 @@ impl ScimPath {
         };
         let (schema, name) = match head.rsplit_once(':') {
             Some((schema, name))
-                if schema.len() > 4 && schema[..4].eq_ignore_ascii_case("urn:") =>
+                if schema
+                    .get(..4)
+                    .is_some_and(|head| head.eq_ignore_ascii_case("urn:")) =>
             {
                 (Some(schema), name)
             }

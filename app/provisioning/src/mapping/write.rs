@@ -14,6 +14,7 @@ pub fn patch_operations(changes: &[FieldChange], body: &Value, active: Option<bo
     if let Some(active) = active {
         operations.push(json!({"op": "replace", "path": "active", "value": active}));
     }
+    let mut removed = Vec::new();
     let mut added: Vec<String> = Vec::new();
     for change in changes {
         let Ok(path) = ScimPath::parse(&change.attribute) else {
@@ -35,7 +36,7 @@ pub fn patch_operations(changes: &[FieldChange], body: &Value, active: Option<bo
             } else {
                 &path
             };
-            operations.push(json!({"op": "remove", "path": target.to_string()}));
+            removed.push(json!({"op": "remove", "path": target.to_string()}));
             continue;
         };
         if path.is_manager() {
@@ -57,6 +58,8 @@ pub fn patch_operations(changes: &[FieldChange], body: &Value, active: Option<bo
             operations.push(json!({"op": "replace", "path": path.to_string(), "value": new}));
         }
     }
+    // Last, so that an entry is not gone before another part of it is replaced.
+    operations.append(&mut removed);
     json!({"schemas": [PATCH_SCHEMA], "Operations": operations})
 }
 
@@ -240,9 +243,9 @@ mod tests {
             json!([
                 {"op": "replace", "path": "active", "value": true},
                 {"op": "replace", "path": "title", "value": "T"},
-                {"op": "remove", "path": "nickName"},
                 {"op": "add", "path": "addresses", "value": [{"type": "work", "country": "DE", "region": "BY"}]},
                 {"op": "replace", "path": manager(), "value": {"value": "7"}},
+                {"op": "remove", "path": "nickName"},
                 {"op": "remove", "path": "phoneNumbers[type eq \"work\"]"},
             ])
         );
