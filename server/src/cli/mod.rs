@@ -4,6 +4,7 @@ mod admin;
 mod database;
 mod failure;
 mod migrate;
+mod sandbox;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Command {
     Migrate,
     /// Create administrators and let them in again
     Admin(admin::Arguments),
+    /// Serve the emulated Google directory and Asana alone
+    Sandbox(sandbox::Arguments),
     /// Run a command with DATABASE_URL set, or keep the database running until it is stopped
     Database(database::Arguments),
 }
@@ -97,6 +100,7 @@ fn run(command: Command) -> Outcome {
         match command {
             Command::Migrate => migrate::run(settings).await,
             Command::Admin(arguments) => admin::run(settings, arguments).await,
+            Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Database(arguments) => database::run(settings, arguments).await,
         }
     })

@@ -11,7 +11,6 @@ mod site;
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::services::Services;
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
@@ -42,12 +41,16 @@ const BODY_LIMIT: usize = 1024 * 1024;
 /// Looking up a directory's scopes is the longest that a page waits for.
 const TIME_LIMIT: Duration = Duration::from_secs(90);
 
+/// Called once for every page and server function, in the owner of its context.
+pub type Provide = Arc<dyn Fn() + Send + Sync>;
+
 /// What the web server works with.
 #[derive(Clone)]
 pub struct Web {
     pub pool: PgPool,
     pub clock: Arc<dyn Clock>,
-    pub services: Services,
+    /// Puts what pages and server functions need into their context, such as the services.
+    pub provide: Provide,
     pub site: Site,
     pub metrics: PrometheusHandle,
     /// Set when browsers reach the console through a proxy.

@@ -20,9 +20,9 @@ pub(super) fn routes(web: &Web) -> Router {
         .site_root(folder)
         .build();
     let provide = {
-        let services = web.services.clone();
+        let provide = web.provide.clone();
         move || {
-            provide_context(services.clone());
+            provide();
             provide_request();
         }
     };

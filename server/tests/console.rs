@@ -1,0 +1,329 @@
+//! The web server's own rules: who gets in, and what every answer carries.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can not go on stops"
+)]
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use chrono::DateTime;
+use leptos::server_fn::axum::server_fn_paths;
+use metrics_exporter_prometheus::PrometheusHandle;
+use server::clock::{Clock as _, FakeClock};
+use server::http::{Site, Web, router};
+use server::store::administrators::{self, Administrator, Role};
+use sqlx::PgPool;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+struct Console {
+    router: Router,
+    pool: PgPool,
+    clock: FakeClock,
+    _site: TempDir,
+}
+
+fn metrics() -> PrometheusHandle {
+    static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+    METRICS
+        .get_or_init(|| server::telemetry::start_metrics().unwrap())
+        .clone()
+}
+
+impl Console {
+    fn new(pool: PgPool) -> Self {
+        let site = tempfile::tempdir().unwrap();
+        std::fs::create_dir(site.path().join("pkg")).unwrap();
+        std::fs::write(site.path().join("pkg/rollcall.css"), "body{}").unwrap();
+        std::fs::write(site.path().join("favicon.svg"), "<svg/>").unwrap();
+        let clock = FakeClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let web = Web {
+            pool: pool.clone(),
+            clock: Arc::new(clock.clone()),
+            provide: Arc::new(|| {}),
+            site: Site::open(site.path()).unwrap(),
+            metrics: metrics(),
+            public_url: None,
+        };
+        Self {
+            router: router(&web).unwrap(),
+            pool,
+            clock,
+            _site: site,
+        }
+    }
+
+    async fn with_an_administrator(pool: PgPool) -> Self {
+        let console = Self::new(pool);
+        let ada = Administrator {
+            id: Uuid::from_u128(1),
+            email: "ada@example.com".to_owned(),
+            role: Role::SuperAdministrator,
+            created_at: console.clock.now(),
+            last_sign_in: None,
+        };
+        let mut db = console.pool.acquire().await.unwrap();
+        administrators::add(&mut db, &ada, "no hash").await.unwrap();
+        console
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .unwrap();
+        Answer {
+            status,
+            headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap())
+            .await
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: impl header::AsHeaderName) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+fn post(path: &str) -> axum::http::request::Builder {
+    Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn every_server_function_but_the_door_refuses_without_a_session(pool: PgPool) {
+    let console = Console::with_an_administrator(pool).await;
+    let open = ["/api/sign_in", "/api/one_time_link", "/api/redeem_link"];
+    let paths: Vec<_> = server_fn_paths()
+        .filter(|(path, _)| !open.contains(path))
+        .collect();
+    assert!(
+        paths.len() > 30,
+        "only {} functions are registered",
+        paths.len()
+    );
+    for (path, method) in paths {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Body::empty())
+            .unwrap();
+        let answer = console.send(request).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
+        assert!(
+            answer.body.contains("unauthenticated"),
+            "{path}: {}",
+            answer.body
+        );
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_made_up_cookie_opens_nothing(pool: PgPool) {
+    let console = Console::with_an_administrator(pool).await;
+    for cookie in [
+        "rollcall=AAAAAAAAAAAAAAAAAAAAAA",
+        "rollcall=nonsense",
+        "rollcall=",
+    ] {
+        let request = post("/api/about").header(header::COOKIE, cookie);
+        let answer = console.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{cookie}");
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn pages_lead_to_the_sign_in_page_and_back(pool: PgPool) {
+    let console = Console::with_an_administrator(pool).await;
+    let answer = console.get("/audit?event=sign-in&page=2").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let location = answer.header(header::LOCATION);
+    assert_eq!(
+        location,
+        "/sign-in?next=/audit%3Fevent%3Dsign-in%26page%3D2"
+    );
+    assert_eq!(console.get("/sign-in").await.status, StatusCode::OK);
+    assert_eq!(
+        console.get("/no/such/page").await.status,
+        StatusCode::SEE_OTHER
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_form_posted_after_the_session_ended_leads_back_to_its_page(pool: PgPool) {
+    let console = Console::with_an_administrator(pool).await;
+    let request = post("/api/add_app")
+        .header(header::ACCEPT, "text/html,application/xhtml+xml")
+        .header(header::REFERER, "http://127.0.0.1:3000/apps/add")
+        .body(Body::empty());
+    let answer = console.send(request.unwrap()).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(answer.header(header::LOCATION), "/sign-in?next=/apps/add");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn until_there_is_an_administrator_everything_leads_to_the_set_up(pool: PgPool) {
+    let console = Console::new(pool);
+    for path in ["/", "/audit", "/sign-in"] {
+        let answer = console.get(path).await;
+        assert_eq!(answer.header(header::LOCATION), "/setup", "{path}");
+    }
+    assert_ne!(console.get("/setup").await.status, StatusCode::SEE_OTHER);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn every_answer_has_a_policy_and_every_request_its_own_nonce(pool: PgPool) {
+    let console = Console::with_an_administrator(pool).await;
+    let mut nonces = Vec::new();
+    for path in [
+        "/sign-in",
+        "/",
+        "/no/such/page",
+        "/pkg/rollcall.css",
+        "/healthz",
+    ] {
+        let answer = console.get(path).await;
+        let policy = answer.header(header::CONTENT_SECURITY_POLICY);
+        assert!(policy.contains("default-src 'none'"), "{path}: {policy}");
+        assert!(policy.contains("style-src 'self'"), "{path}: {policy}");
+        assert!(policy.contains("'wasm-unsafe-eval'"), "{path}: {policy}");
+        for unsafe_word in ["unsafe-inline", "'unsafe-eval'", "*"] {
+            assert!(!policy.contains(unsafe_word), "{path}: {policy}");
+        }
+        assert_eq!(
+            answer.header(header::X_CONTENT_TYPE_OPTIONS),
+            "nosniff",
+            "{path}"
+        );
+        let (_, rest) = policy.split_once("'nonce-").unwrap();
+        nonces.push(rest.split_once('\'').unwrap().0.to_owned());
+    }
+    let count = nonces.len();
+    nonces.sort();
+    nonces.dedup();
+    assert_eq!(nonces.len(), count, "a nonce was used twice");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn every_script_of_a_page_carries_the_nonce_of_its_policy(pool: PgPool) {
+    let console = Console::with_an_administrator(pool).await;
+    let answer = console.get("/sign-in").await;
+    let policy = answer.header(header::CONTENT_SECURITY_POLICY);
+    let nonce = policy
+        .split_once("'nonce-")
+        .unwrap()
+        .1
+        .split_once('\'')
+        .unwrap()
+        .0;
+    let scripts: Vec<_> = answer.body.split("<script").skip(1).collect();
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        let tag = script.split_once('>').unwrap().0;
+        assert!(
+            tag.contains(&format!("nonce=\"{nonce}\"")),
+            "{tag} in a page with {nonce}"
+        );
+    }
+    assert!(
+        !answer.body.contains(" style=\""),
+        "a style attribute does not survive the policy"
+    );
+    assert!(!answer.body.contains(" onclick="));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_post_from_another_site_is_refused(pool: PgPool) {
+    let console = Console::with_an_administrator(pool).await;
+    let from = |name: &'static str, value: &'static str| {
+        post("/api/sign_in")
+            .header(header::HOST, "console.example")
+            .header(name, value)
+    };
+    let refused = [
+        from("sec-fetch-site", "cross-site"),
+        from("sec-fetch-site", "same-site"),
+        from("origin", "https://evil.example"),
+        from("origin", "null"),
+    ];
+    for request in refused {
+        let answer = console.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    }
+    let own = [
+        from("sec-fetch-site", "same-origin"),
+        from("origin", "http://console.example"),
+    ];
+    for request in own {
+        let answer = console.send(request.body(Body::empty()).unwrap()).await;
+        assert_ne!(answer.status, StatusCode::FORBIDDEN);
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_body_beyond_the_limit_is_refused(pool: PgPool) {
+    let console = Console::with_an_administrator(pool).await;
+    let request = post("/api/sign_in").header(header::CONTENT_LENGTH, 64 * 1024 * 1024);
+    let answer = console.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn files_need_no_session_and_are_asked_for_again_cheaply(pool: PgPool) {
+    let console = Console::with_an_administrator(pool).await;
+    for path in ["/pkg/rollcall.css", "/favicon.svg"] {
+        let answer = console.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert_eq!(answer.header(header::CACHE_CONTROL), "no-cache");
+        let etag = answer.header(header::ETAG).to_owned();
+        let again = Request::get(path).header(header::IF_NONE_MATCH, etag);
+        let answer = console.send(again.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::NOT_MODIFIED, "{path}");
+    }
+    assert_eq!(
+        console.get("/sign-in").await.header(header::CACHE_CONTROL),
+        "no-store"
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_machines_that_watch_get_their_answers(pool: PgPool) {
+    let console = Console::new(pool.clone());
+    assert_eq!(console.get("/healthz").await.status, StatusCode::OK);
+    assert_eq!(console.get("/readyz").await.status, StatusCode::OK);
+    assert_eq!(console.get("/metrics").await.status, StatusCode::OK);
+    pool.close().await;
+    assert_eq!(console.get("/healthz").await.status, StatusCode::OK);
+    assert_eq!(
+        console.get("/readyz").await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn without_its_database_the_console_lets_nobody_in(pool: PgPool) {
+    let console = Console::with_an_administrator(pool.clone()).await;
+    pool.close().await;
+    let request = Request::builder().method(Method::POST).uri("/api/about");
+    let answer = console.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+}
