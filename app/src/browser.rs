@@ -10,13 +10,17 @@ mod real {
     use wasm_bindgen_futures::JsFuture;
 
     /// The form's controls and the button that was pressed.
-    fn data_of(event: &web_sys::SubmitEvent) -> Option<(web_sys::HtmlFormElement, web_sys::FormData)> {
+    fn data_of(
+        event: &web_sys::SubmitEvent,
+    ) -> Option<(web_sys::HtmlFormElement, web_sys::FormData)> {
         let form: web_sys::HtmlFormElement = event.target()?.dyn_into().ok()?;
         let data = web_sys::FormData::new_with_form(&form).ok()?;
         if let Some(button) = event.submitter()
-            && let (Some(name), value) = (button.get_attribute("name"), button.get_attribute("value"))
+            && let (Some(name), value) =
+                (button.get_attribute("name"), button.get_attribute("value"))
         {
-            data.append_with_str(&name, &value.unwrap_or_default()).ok()?;
+            data.append_with_str(&name, &value.unwrap_or_default())
+                .ok()?;
         }
         Some((form, data))
     }
@@ -48,14 +52,22 @@ mod real {
         let request = web_sys::Request::new_with_str_and_init(&action, &init).map_err(lost)?;
         let headers = request.headers();
         headers.set("Accept", "application/json").map_err(lost)?;
-        headers.set("Content-Type", "application/x-www-form-urlencoded").map_err(lost)?;
-        let response = JsFuture::from(window().fetch_with_request(&request)).await.map_err(lost)?;
+        headers
+            .set("Content-Type", "application/x-www-form-urlencoded")
+            .map_err(lost)?;
+        let response = JsFuture::from(window().fetch_with_request(&request))
+            .await
+            .map_err(lost)?;
         let response: web_sys::Response = response.dyn_into().map_err(lost)?;
         if response.ok() {
             return Ok(response.headers().get("Location").ok().flatten());
         }
-        let text = JsFuture::from(response.text().map_err(lost)?).await.map_err(lost)?;
-        Err(ApiError::de(text.as_string().unwrap_or_default().into_bytes().into()))
+        let text = JsFuture::from(response.text().map_err(lost)?)
+            .await
+            .map_err(lost)?;
+        Err(ApiError::de(
+            text.as_string().unwrap_or_default().into_bytes().into(),
+        ))
     }
 
     /// The address that a search form asks for, without empty controls.
@@ -63,9 +75,16 @@ mod real {
     pub fn searched(event: &web_sys::SubmitEvent) -> Option<String> {
         let (form, data) = data_of(event)?;
         let text = encoded(&data)?.to_string().as_string()?;
-        let filled: Vec<&str> = text.split('&').filter(|pair| !pair.is_empty() && !pair.ends_with('=')).collect();
+        let filled: Vec<&str> = text
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !pair.ends_with('='))
+            .collect();
         let action = form.get_attribute("action")?;
-        Some(if filled.is_empty() { action } else { format!("{action}?{}", filled.join("&")) })
+        Some(if filled.is_empty() {
+            action
+        } else {
+            format!("{action}?{}", filled.join("&"))
+        })
     }
 
     pub fn mark_hydrated() {
@@ -85,7 +104,9 @@ mod real {
         }
         let title = document().query_selector("#main h1").ok().flatten();
         let target = title.or_else(|| document().get_element_by_id("main"));
-        if let Some(target) = target.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok()) {
+        if let Some(target) =
+            target.and_then(|element| element.dyn_into::<web_sys::HtmlElement>().ok())
+        {
             let _ = target.set_attribute("tabindex", "-1");
             let _ = target.focus();
         }
@@ -101,7 +122,10 @@ mod real {
 
     /// Puts the text of a chosen file into the text area.
     pub fn read_file(event: &web_sys::Event, into: &str) {
-        let Some(input) = event.target().and_then(|target| target.dyn_into::<web_sys::HtmlInputElement>().ok()) else {
+        let Some(input) = event
+            .target()
+            .and_then(|target| target.dyn_into::<web_sys::HtmlInputElement>().ok())
+        else {
             return;
         };
         let Some(area) = document()
@@ -110,9 +134,13 @@ mod real {
         else {
             return;
         };
-        let get = |target: &JsValue, name: &str| js_sys::Reflect::get(target, &JsValue::from_str(name)).ok();
+        let get = |target: &JsValue, name: &str| {
+            js_sys::Reflect::get(target, &JsValue::from_str(name)).ok()
+        };
         let file = get(&input, "files").and_then(|files| get(&files, "0"));
-        let Some(file) = file.filter(JsValue::is_object) else { return };
+        let Some(file) = file.filter(JsValue::is_object) else {
+            return;
+        };
         leptos::task::spawn_local(async move {
             if let Some(text) = get(&file, "text")
                 && let Ok(text) = text.dyn_into::<js_sys::Function>()
@@ -150,7 +178,9 @@ mod real {
             minute: date.get_minutes(),
             second: date.get_seconds(),
             this_year: same_year,
-            today: same_year && date.get_month() == today.get_month() && date.get_date() == today.get_date(),
+            today: same_year
+                && date.get_month() == today.get_month()
+                && date.get_date() == today.get_date(),
         })
     }
 }

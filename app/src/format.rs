@@ -51,7 +51,13 @@ pub fn moment(time: DateTime<Utc>) -> String {
 /// "23 Nov 2026 16:05:37 UTC".
 #[must_use]
 pub fn seconds(time: DateTime<Utc>) -> String {
-    format!("{} {:02}:{:02}:{:02} UTC", day(time), time.hour(), time.minute(), time.second())
+    format!(
+        "{} {:02}:{:02}:{:02} UTC",
+        day(time),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
 }
 
 /// For a `datetime` attribute, without a formatter's machinery.

@@ -80,13 +80,23 @@ pub trait Setup: Send + Sync {
     async fn link(&self, token: &Secret) -> Answer<OneTimeLink>;
     /// Uses up the link: creates the first administrator, sets a new password, or (demo) signs
     /// in. Starts the session.
-    async fn redeem(&self, request: &RequestContext, token: Secret, form: RedeemForm) -> Answer<Actor>;
+    async fn redeem(
+        &self,
+        request: &RequestContext,
+        token: Secret,
+        form: RedeemForm,
+    ) -> Answer<Actor>;
 }
 
 #[async_trait]
 pub trait SignIn: Send + Sync {
     /// Checks and starts the session. Wrong: `WrongCredentials` or `TooManyAttempts(seconds)`.
-    async fn sign_in(&self, request: &RequestContext, email: String, password: Secret) -> Answer<Actor>;
+    async fn sign_in(
+        &self,
+        request: &RequestContext,
+        email: String,
+        password: Secret,
+    ) -> Answer<Actor>;
     async fn sign_out(&self, request: &RequestContext, actor: &Actor) -> Answer<()>;
 }
 
@@ -151,19 +161,43 @@ pub trait Wizard: Send + Sync {
     /// Checks the token against the app at once (fields `endpoint`, `token`) and keeps it
     /// encrypted. `token: None` keeps the stored one unless the origin changed. `Mode::Live`
     /// is "Reauthorize": a stopped app resumes.
-    async fn save_authorize(&self, actor: &Actor, slug: &str, form: AuthorizeForm, mode: Mode) -> Answer<()>;
+    async fn save_authorize(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        form: AuthorizeForm,
+        mode: Mode,
+    ) -> Answer<()>;
     async fn attributes(&self, slug: &str, preview: Option<String>) -> Answer<AttributesStep>;
     /// Fields `rows[N][source]`, `rows[N][constant]`, `rows[N][expression]`, `rows[N][default]`.
     /// A draft is kept even when it can't be finished yet.
-    async fn save_attributes(&self, actor: &Actor, slug: &str, rows: Vec<MappingInput>, mode: Mode) -> Answer<()>;
+    async fn save_attributes(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        rows: Vec<MappingInput>,
+        mode: Mode,
+    ) -> Answer<()>;
     async fn scope(&self, slug: &str) -> Answer<ScopeStep>;
     async fn scope_effect(&self, slug: &str) -> Answer<ScopeEffect>;
     /// Fields `find`, `everyone`, `groups[N]`. `Mode::Keep` keeps an edit without finishing it.
-    async fn save_scope(&self, actor: &Actor, slug: &str, form: ScopeForm, mode: Mode) -> Answer<()>;
+    async fn save_scope(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        form: ScopeForm,
+        mode: Mode,
+    ) -> Answer<()>;
     async fn deprovisioning(&self, slug: &str) -> Answer<DeprovisioningStep>;
     /// Fields `app_turned_off`, `suspended`, `deleted`. In the wizard this also starts planning
     /// the first run.
-    async fn save_deprovisioning(&self, actor: &Actor, slug: &str, form: DeprovisioningForm, mode: Mode) -> Answer<()>;
+    async fn save_deprovisioning(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        form: DeprovisioningForm,
+        mode: Mode,
+    ) -> Answer<()>;
     async fn review(&self, slug: &str) -> Answer<ReviewStep>;
     async fn plan_again(&self, actor: &Actor, slug: &str) -> Answer<()>;
     /// Runs exactly the reviewed plan; returns the run's number.
@@ -185,7 +219,12 @@ pub trait Autoprovisioning: Send + Sync {
 pub trait Runs: Send + Sync {
     async fn list(&self, slug: &str, page: u32) -> Answer<RunList>;
     async fn run(&self, slug: &str, number: i64) -> Answer<Run>;
-    async fn operations(&self, slug: &str, number: i64, query: OperationsQuery) -> Answer<Operations>;
+    async fn operations(
+        &self,
+        slug: &str,
+        number: i64,
+        query: OperationsQuery,
+    ) -> Answer<Operations>;
     /// Returns the run's number; `RunActive` when one is under way.
     async fn start(&self, actor: &Actor, slug: &str) -> Answer<i64>;
     async fn preview(&self, actor: &Actor, slug: &str) -> Answer<i64>;

@@ -11,7 +11,10 @@ pub struct Sentence {
 }
 
 fn sentence(title: &str, text: &str) -> Sentence {
-    Sentence { title: title.to_owned(), text: text.to_owned() }
+    Sentence {
+        title: title.to_owned(),
+        text: text.to_owned(),
+    }
 }
 
 #[must_use]
@@ -19,12 +22,18 @@ pub fn error(error: &ApiError) -> Sentence {
     use ErrorCode as C;
     let arg = error.args.first().map_or("", String::as_str);
     match error.code {
-        C::Unauthenticated => sentence("You are not signed in", "Sign in to go on; you come back to this page."),
+        C::Unauthenticated => sentence(
+            "You are not signed in",
+            "Sign in to go on; you come back to this page.",
+        ),
         C::Forbidden => sentence(
             "You may read this, not change it",
             "You are signed in as an auditor. A super administrator can change it.",
         ),
-        C::NotFound => sentence("There is nothing here", "It may have been removed, or the address is mistyped."),
+        C::NotFound => sentence(
+            "There is nothing here",
+            "It may have been removed, or the address is mistyped.",
+        ),
         C::Conflict => sentence(
             "Somebody else changed this meanwhile",
             "Nothing was saved. Reload the page to see the other change, then make yours again.",
@@ -81,7 +90,10 @@ pub fn error(error: &ApiError) -> Sentence {
             "Google refused the key",
             "Check the key, the administrator, and domain-wide delegation in Google's Admin console.",
         ),
-        C::ImportRunning => sentence("The directory is being read", "Wait for it to finish; it takes a moment."),
+        C::ImportRunning => sentence(
+            "The directory is being read",
+            "Wait for it to finish; it takes a moment.",
+        ),
         C::SignInMissing => sentence(
             "Sign-in is not set up",
             "Record how people sign in to the app first. Autoprovisioning comes after it.",
@@ -93,7 +105,10 @@ pub fn error(error: &ApiError) -> Sentence {
         },
         C::AlreadyOn => sentence("It is on already", "Reload the page to see how it stands."),
         C::AlreadyOff => sentence("It is off already", "Reload the page to see how it stands."),
-        C::RunActive => sentence("A run is under way", "Two runs of one app never overlap. Wait for it or stop it."),
+        C::RunActive => sentence(
+            "A run is under way",
+            "Two runs of one app never overlap. Wait for it or stop it.",
+        ),
         C::RunNotActive => sentence("The run is over", "Reload the page to see how it ended."),
         C::PlanOutdated => sentence(
             "The plan is no longer true",
@@ -112,7 +127,11 @@ pub fn error(error: &ApiError) -> Sentence {
             title: "The app did not answer in SCIM".to_owned(),
             text: format!(
                 "{} Check that the endpoint is the SCIM one and not a web page.",
-                if arg.is_empty() { String::new() } else { format!("It sent {arg}.") }
+                if arg.is_empty() {
+                    String::new()
+                } else {
+                    format!("It sent {arg}.")
+                }
             ),
         },
         C::AppThrottled => sentence("The app asked to slow down", "Try again in a minute."),
@@ -120,8 +139,14 @@ pub fn error(error: &ApiError) -> Sentence {
             "This address is not allowed",
             "Only https addresses on the public internet are, unless the operator allows others.",
         ),
-        C::DemoOnly => sentence("This page belongs to the demo", "Start rollcall demo to use it."),
-        C::Unavailable => sentence("The server did not answer", "Nothing is known to be changed. Try again in a moment."),
+        C::DemoOnly => sentence(
+            "This page belongs to the demo",
+            "Start rollcall demo to use it.",
+        ),
+        C::Unavailable => sentence(
+            "The server did not answer",
+            "Nothing is known to be changed. Try again in a moment.",
+        ),
         C::Internal => sentence(
             "Something went wrong on the server",
             "It is in the server's log. Try again; if it stays, tell the operator the time.",
@@ -200,13 +225,18 @@ pub fn status(status: &AppStatus) -> (String, &'static str, &'static str) {
         AppStatus::On => ("On".to_owned(), "st-on", "created"),
         AppStatus::Running { .. } => ("Running".to_owned(), "st-running", "updated"),
         AppStatus::Held { removals } => (
-            format!("Held, {}", crate::format::counted(*removals, "removal", "removals")),
+            format!(
+                "Held, {}",
+                crate::format::counted(*removals, "removal", "removals")
+            ),
             "op-held",
             "held",
         ),
-        AppStatus::Stopped { reason } => {
-            (format!("Stopped, {}", stop_reason(*reason)), "st-stopped", "failed")
-        }
+        AppStatus::Stopped { reason } => (
+            format!("Stopped, {}", stop_reason(*reason)),
+            "st-stopped",
+            "failed",
+        ),
     }
 }
 

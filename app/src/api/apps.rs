@@ -174,7 +174,11 @@ pub async fn add_app(
     #[server(default)] endpoint: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
-    let form = AddAppForm { catalog, name: super::filled(name), endpoint: super::filled(endpoint) };
+    let form = AddAppForm {
+        catalog,
+        name: super::filled(name),
+        endpoint: super::filled(endpoint),
+    };
     let slug = super::answer(services.apps.add(&actor, form).await)?;
     super::redirect_to(&format!("/apps/{slug}"));
     Ok(())
@@ -205,7 +209,10 @@ pub async fn save_app_sign_in(
     #[server(default)] metadata: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
-    let form = SignInForm { method, metadata: super::filled(metadata) };
+    let form = SignInForm {
+        method,
+        metadata: super::filled(metadata),
+    };
     super::answer(services.apps.save_sign_in(&actor, &slug, form).await)?;
     super::redirect_to(&format!("/apps/{slug}/sign-in"));
     Ok(())
@@ -220,7 +227,10 @@ pub async fn load_access(slug: String) -> Result<Access, ApiError> {
 /// `go` is the button: `review` or `find`; `add` and `remove` name a group by its id, `find`
 /// holds letters of its name.
 #[server(endpoint = "draft_access")]
-#[allow(clippy::too_many_arguments, reason = "one for each control of the form")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one for each control of the form"
+)]
 pub async fn draft_access(
     slug: String,
     #[server(default)] units: Vec<AccessInput>,
@@ -231,7 +241,12 @@ pub async fn draft_access(
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
-    let form = AccessForm { units, groups, add: super::filled(add), remove: super::filled(remove) };
+    let form = AccessForm {
+        units,
+        groups,
+        add: super::filled(add),
+        remove: super::filled(remove),
+    };
     let stays = form.add.is_some() || form.remove.is_some();
     super::answer(services.apps.draft_access(&actor, &slug, form).await)?;
     let letters = super::filled(find).filter(|_| !stays && go.as_deref() == Some("find"));
@@ -265,4 +280,3 @@ pub async fn discard_access(slug: String) -> Result<(), ApiError> {
     super::redirect_to(&format!("/apps/{slug}/access"));
     Ok(())
 }
-

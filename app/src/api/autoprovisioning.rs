@@ -102,7 +102,12 @@ pub async fn turn_off(slug: String) -> Result<(), ApiError> {
 #[server(endpoint = "delete_configuration")]
 pub async fn delete_configuration(slug: String) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
-    super::answer(services.autoprovisioning.delete_configuration(&actor, &slug).await)?;
+    super::answer(
+        services
+            .autoprovisioning
+            .delete_configuration(&actor, &slug)
+            .await,
+    )?;
     super::redirect_to(&format!("/apps/{slug}/autoprovisioning"));
     Ok(())
 }

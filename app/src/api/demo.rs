@@ -57,10 +57,19 @@ pub struct DemoAccount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "deed")]
 pub enum DemoDeed {
-    Rename { given_name: String, family_name: String },
-    ChangeEmail { email: String },
-    ChangeTitle { title: String },
-    Move { org_unit: String },
+    Rename {
+        given_name: String,
+        family_name: String,
+    },
+    ChangeEmail {
+        email: String,
+    },
+    ChangeTitle {
+        title: String,
+    },
+    Move {
+        org_unit: String,
+    },
     Suspend,
     Restore,
     Archive,
@@ -89,7 +98,10 @@ pub async fn load_demo_directory(query: DemoQuery) -> Result<DemoPage, ApiError>
 
 /// `deed` is the button; the other arguments are the form's controls.
 #[server(endpoint = "change_demo")]
-#[allow(clippy::too_many_arguments, reason = "one for each control of the form")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one for each control of the form"
+)]
 pub async fn change_demo(
     person: String,
     deed: String,
@@ -101,7 +113,10 @@ pub async fn change_demo(
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
     let deed = match deed.as_str() {
-        "rename" => DemoDeed::Rename { given_name, family_name },
+        "rename" => DemoDeed::Rename {
+            given_name,
+            family_name,
+        },
         "change-email" => DemoDeed::ChangeEmail { email },
         "change-title" => DemoDeed::ChangeTitle { title },
         "move" => DemoDeed::Move { org_unit },
@@ -114,7 +129,11 @@ pub async fn change_demo(
         _ => return super::answer(Err(ApiError::new(super::ErrorCode::BadRequest))),
     };
     let path = format!("/demo?person={}", crate::format::query_value(&person));
-    super::answer(demo(&services)?.change(&actor, DemoChange { person, deed }).await)?;
+    super::answer(
+        demo(&services)?
+            .change(&actor, DemoChange { person, deed })
+            .await,
+    )?;
     super::redirect_to(&path);
     Ok(())
 }

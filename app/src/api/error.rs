@@ -156,7 +156,11 @@ pub struct ApiError {
 impl ApiError {
     #[must_use]
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, fields: Vec::new(), args: Vec::new() }
+        Self {
+            code,
+            fields: Vec::new(),
+            args: Vec::new(),
+        }
     }
 
     #[must_use]
@@ -173,13 +177,21 @@ impl ApiError {
 
     #[must_use]
     pub fn and_field(mut self, field: impl Into<String>, code: FieldCode) -> Self {
-        self.fields.push(FieldError { field: field.into(), code, args: Vec::new() });
+        self.fields.push(FieldError {
+            field: field.into(),
+            code,
+            args: Vec::new(),
+        });
         self
     }
 
     /// `Err` when a field was found wrong.
     pub fn into_result(self) -> Result<(), Self> {
-        if self.fields.is_empty() { Ok(()) } else { Err(self) }
+        if self.fields.is_empty() {
+            Ok(())
+        } else {
+            Err(self)
+        }
     }
 
     #[must_use]

@@ -41,12 +41,34 @@ pub struct Attention {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum AttentionKind {
-    Stopped { reason: StopReason, since: Time, waiting: u32 },
-    Held { removals: u32, of: u32 },
-    Failing { people: u32, run: i64, next_try: Option<Time> },
-    DueSoon { suspensions: u32, deletions: u32, first: Time },
-    CertificateExpires { on: Time, days: i64 },
-    ImportFailed { at: Time, reason: String, next_try: Option<Time> },
+    Stopped {
+        reason: StopReason,
+        since: Time,
+        waiting: u32,
+    },
+    Held {
+        removals: u32,
+        of: u32,
+    },
+    Failing {
+        people: u32,
+        run: i64,
+        next_try: Option<Time>,
+    },
+    DueSoon {
+        suspensions: u32,
+        deletions: u32,
+        first: Time,
+    },
+    CertificateExpires {
+        on: Time,
+        days: i64,
+    },
+    ImportFailed {
+        at: Time,
+        reason: String,
+        next_try: Option<Time>,
+    },
     DirectoryChanged,
 }
 

@@ -42,11 +42,14 @@ pub fn local_path(next: Option<&str>) -> &str {
 /// Text as typed into an optional field: nothing typed is nothing.
 #[cfg(feature = "ssr")]
 pub(crate) fn filled(text: Option<String>) -> Option<String> {
-    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    text.map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }
 
 #[cfg(feature = "ssr")]
-pub use server_side::{answer, redirect_to, request, services, set_status, signed_in, super_administrator};
+pub use server_side::{
+    answer, redirect_to, request, services, set_status, signed_in, super_administrator,
+};
 
 #[cfg(feature = "ssr")]
 mod server_side {
@@ -59,7 +62,9 @@ mod server_side {
     /// The status of an error, for pages and for programs. A form posted by a browser on its own
     /// is sent back to its page instead, so its redirect is left alone.
     pub fn set_status(error: &ApiError) {
-        let Some(response) = use_context::<ResponseOptions>() else { return };
+        let Some(response) = use_context::<ResponseOptions>() else {
+            return;
+        };
         let posted_form = use_context::<Parts>().is_some_and(|parts| {
             parts.uri.path().starts_with("/api/")
                 && parts
@@ -124,7 +129,14 @@ mod tests {
 
     #[test]
     fn the_way_after_sign_in_never_leads_elsewhere() {
-        for bad in ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "/a\nb", ""] {
+        for bad in [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "evil",
+            "/a\nb",
+            "",
+        ] {
             assert_eq!(local_path(Some(bad)), "/", "{bad:?}");
         }
         assert_eq!(local_path(Some("/apps/asana?tab=1")), "/apps/asana?tab=1");

@@ -176,7 +176,11 @@ pub async fn load_run(slug: String, number: i64) -> Result<Run, ApiError> {
 }
 
 #[server(endpoint = "operations")]
-pub async fn load_operations(slug: String, number: i64, query: OperationsQuery) -> Result<Operations, ApiError> {
+pub async fn load_operations(
+    slug: String,
+    number: i64,
+    query: OperationsQuery,
+) -> Result<Operations, ApiError> {
     let (_, services) = super::signed_in()?;
     super::answer(services.runs.operations(&slug, number, query).await)
 }

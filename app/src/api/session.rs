@@ -5,7 +5,11 @@ use leptos::prelude::*;
 
 /// Callable without a session.
 #[server(endpoint = "sign_in")]
-pub async fn sign_in(email: String, password: String, next: Option<String>) -> Result<(), ApiError> {
+pub async fn sign_in(
+    email: String,
+    password: String,
+    next: Option<String>,
+) -> Result<(), ApiError> {
     let (request, services) = (super::request()?, super::services()?);
     let password = crate::services::Secret::new(password);
     super::answer(services.sign_in.sign_in(&request, email, password).await)?;

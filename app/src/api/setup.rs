@@ -35,7 +35,12 @@ pub struct RedeemForm {
 #[server(endpoint = "one_time_link")]
 pub async fn load_one_time_link(token: String) -> Result<OneTimeLink, ApiError> {
     let services = super::services()?;
-    super::answer(services.setup.link(&crate::services::Secret::new(token)).await)
+    super::answer(
+        services
+            .setup
+            .link(&crate::services::Secret::new(token))
+            .await,
+    )
 }
 
 /// Callable without a session; fields `email`, `password`, `repeated`.
@@ -53,7 +58,12 @@ pub async fn redeem_link(
         password: password.filter(|text| !text.is_empty()).map(Secret::new),
         repeated: repeated.filter(|text| !text.is_empty()).map(Secret::new),
     };
-    super::answer(services.setup.redeem(&request, Secret::new(token), form).await)?;
+    super::answer(
+        services
+            .setup
+            .redeem(&request, Secret::new(token), form)
+            .await,
+    )?;
     super::redirect_to("/");
     Ok(())
 }

@@ -20,10 +20,16 @@ pub enum AppStatus {
     Off,
     On,
     /// A run is under way.
-    Running { run: i64 },
+    Running {
+        run: i64,
+    },
     /// On, and removals wait for review.
-    Held { removals: u32 },
-    Stopped { reason: StopReason },
+    Held {
+        removals: u32,
+    },
+    Stopped {
+        reason: StopReason,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -32,8 +32,13 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Self; 5] =
-        [Self::Authorize, Self::Attributes, Self::Scope, Self::Deprovisioning, Self::Review];
+    pub const ALL: [Self; 5] = [
+        Self::Authorize,
+        Self::Attributes,
+        Self::Scope,
+        Self::Deprovisioning,
+        Self::Review,
+    ];
 
     /// The last part of its path.
     #[must_use]
@@ -250,8 +255,12 @@ pub struct ReviewStep {
 pub enum PlanState {
     /// A step before this one is missing, or nobody asked for a plan.
     None,
-    Planning { stage: String },
-    Failed { problem: String },
+    Planning {
+        stage: String,
+    },
+    Failed {
+        problem: String,
+    },
     Ready(Box<Plan>),
 }
 
@@ -282,9 +291,14 @@ pub struct OperationGroup {
 /// Where a step's buttons lead.
 #[cfg(feature = "ssr")]
 fn after(slug: &str, live: bool, step: Step, go: Option<&str>) -> String {
-    let next = Step::ALL.into_iter().find(|other| *other > step).unwrap_or(Step::Review);
+    let next = Step::ALL
+        .into_iter()
+        .find(|other| *other > step)
+        .unwrap_or(Step::Review);
     match (live, go) {
-        (_, Some("leave")) | (true, None | Some("save")) => format!("/apps/{slug}/autoprovisioning"),
+        (_, Some("leave")) | (true, None | Some("save")) => {
+            format!("/apps/{slug}/autoprovisioning")
+        }
         (false, None | Some("continue")) => format!("/apps/{slug}/setup/{}", next.path()),
         (false, _) => format!("/apps/{slug}/setup/{}", step.path()),
         (true, _) => format!("/apps/{slug}/autoprovisioning/{}", step.path()),
@@ -331,16 +345,29 @@ pub async fn save_authorize(
         token: super::filled(token).map(crate::services::Secret::new),
     };
     let mode = mode(live, go.as_deref());
-    super::answer(services.wizard.save_authorize(&actor, &slug, form, mode).await)?;
+    super::answer(
+        services
+            .wizard
+            .save_authorize(&actor, &slug, form, mode)
+            .await,
+    )?;
     super::redirect_to(&after(&slug, live, Step::Authorize, go.as_deref()));
     Ok(())
 }
 
 /// `preview` is a person's id, address or name.
 #[server(endpoint = "attributes_step")]
-pub async fn load_attributes_step(slug: String, preview: Option<String>) -> Result<AttributesStep, ApiError> {
+pub async fn load_attributes_step(
+    slug: String,
+    preview: Option<String>,
+) -> Result<AttributesStep, ApiError> {
     let (_, services) = super::signed_in()?;
-    super::answer(services.wizard.attributes(&slug, super::filled(preview)).await)
+    super::answer(
+        services
+            .wizard
+            .attributes(&slug, super::filled(preview))
+            .await,
+    )
 }
 
 /// `go` is the button: `continue`, `save`, `leave` or `preview`.
@@ -354,7 +381,12 @@ pub async fn save_attributes(
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
     let mode = mode(live, go.as_deref());
-    super::answer(services.wizard.save_attributes(&actor, &slug, rows, mode).await)?;
+    super::answer(
+        services
+            .wizard
+            .save_attributes(&actor, &slug, rows, mode)
+            .await,
+    )?;
     let mut path = after(&slug, live, Step::Attributes, go.as_deref());
     if let (Some("preview"), Some(person)) = (go.as_deref(), super::filled(preview)) {
         path.push_str("?preview=");
@@ -379,7 +411,10 @@ pub async fn load_scope_effect(slug: String) -> Result<ScopeEffect, ApiError> {
 /// `go` is the button: `continue`, `save`, `leave`, `find` or `show`; `add` and `remove` name a
 /// group by its id, `find` holds letters of its name.
 #[server(endpoint = "save_scope")]
-#[allow(clippy::too_many_arguments, reason = "one for each control of the form")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one for each control of the form"
+)]
 pub async fn save_scope(
     slug: String,
     #[server(default)] groups: Vec<ScopeGroupInput>,
@@ -391,8 +426,17 @@ pub async fn save_scope(
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
-    let form = ScopeForm { groups, everyone, add: super::filled(add), remove: super::filled(remove) };
-    let go = if form.add.is_some() || form.remove.is_some() { Some("stay".to_owned()) } else { go };
+    let form = ScopeForm {
+        groups,
+        everyone,
+        add: super::filled(add),
+        remove: super::filled(remove),
+    };
+    let go = if form.add.is_some() || form.remove.is_some() {
+        Some("stay".to_owned())
+    } else {
+        go
+    };
     let mode = mode(live, go.as_deref());
     super::answer(services.wizard.save_scope(&actor, &slug, form, mode).await)?;
     let mut path = after(&slug, live, Step::Scope, go.as_deref());
@@ -411,7 +455,10 @@ pub async fn load_deprovisioning_step(slug: String) -> Result<DeprovisioningStep
 }
 
 #[server(endpoint = "save_deprovisioning")]
-#[allow(clippy::too_many_arguments, reason = "one for each control of the form")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "one for each control of the form"
+)]
 pub async fn save_deprovisioning(
     slug: String,
     #[server(default)] app_turned_off: PolicyInput,
@@ -431,7 +478,12 @@ pub async fn save_deprovisioning(
         deleted: tidy(deleted),
     };
     let mode = mode(live, go.as_deref());
-    super::answer(services.wizard.save_deprovisioning(&actor, &slug, form, mode).await)?;
+    super::answer(
+        services
+            .wizard
+            .save_deprovisioning(&actor, &slug, form, mode)
+            .await,
+    )?;
     super::redirect_to(&after(&slug, live, Step::Deprovisioning, go.as_deref()));
     Ok(())
 }

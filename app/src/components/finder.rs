@@ -24,16 +24,29 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
     let options = Resource::new(
         move || letters.get().trim().to_owned(),
         |letters| async move {
-            if letters.is_empty() { Ok(Vec::new()) } else { find_groups(letters).await }
+            if letters.is_empty() {
+                Ok(Vec::new())
+            } else {
+                find_groups(letters).await
+            }
         },
     );
     let chosen = StoredValue::new(chosen);
-    let count = move || options.with(|found| found.as_ref().and_then(|found| found.as_ref().ok()).map_or(0, Vec::len));
+    let count = move || {
+        options.with(|found| {
+            found
+                .as_ref()
+                .and_then(|found| found.as_ref().ok())
+                .map_or(0, Vec::len)
+        })
+    };
     let on_key = move |event: KeyboardEvent| {
         let n = count();
         match event.key().as_str() {
             "ArrowDown" if n > 0 => active.update(|at| *at = Some(at.map_or(0, |at| (at + 1) % n))),
-            "ArrowUp" if n > 0 => active.update(|at| *at = Some(at.map_or(n - 1, |at| (at + n - 1) % n))),
+            "ArrowUp" if n > 0 => {
+                active.update(|at| *at = Some(at.map_or(n - 1, |at| (at + n - 1) % n)))
+            }
             "Enter" => match active.get_untracked() {
                 Some(at) => browser::press(&format!("group-option-{at}")),
                 None => return,
@@ -91,20 +104,34 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
     .into_any()
 }
 
-fn list(found: Vec<GroupOption>, asked: bool, chosen: Vec<String>, active: RwSignal<Option<usize>>) -> AnyView {
+fn list(
+    found: Vec<GroupOption>,
+    asked: bool,
+    chosen: Vec<String>,
+    active: RwSignal<Option<usize>>,
+) -> AnyView {
     let status = match (asked, found.len()) {
         (false, _) => String::new(),
         (true, 0) => "No group matches.".to_owned(),
-        (true, n) => format!("{} found.", format::counted(u32::try_from(n).unwrap_or(20), "group", "groups")),
+        (true, n) => format!(
+            "{} found.",
+            format::counted(u32::try_from(n).unwrap_or(20), "group", "groups")
+        ),
     };
     let lines = found
         .into_iter()
         .enumerate()
         .map(|(at, group)| {
             let here = chosen.contains(&group.id);
-            let refused = if here { Some("Chosen already".to_owned()) } else { group.refused.clone() };
+            let refused = if here {
+                Some("Chosen already".to_owned())
+            } else {
+                group.refused.clone()
+            };
             let counts = match (group.direct, group.nested) {
-                (Some(direct), Some(nested)) if nested != direct => format!("{direct} direct, {nested} nested"),
+                (Some(direct), Some(nested)) if nested != direct => {
+                    format!("{direct} direct, {nested} nested")
+                }
                 (Some(direct), _) => format!("{direct} direct"),
                 _ => String::new(),
             };

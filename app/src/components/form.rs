@@ -10,7 +10,10 @@ use crate::{
     words::{self, Sentence},
 };
 use leptos::{ev::SubmitEvent, prelude::*, server_fn::error::ServerFnUrlError};
-use leptos_router::{NavigateOptions, hooks::{use_navigate, use_query_map}};
+use leptos_router::{
+    NavigateOptions,
+    hooks::{use_navigate, use_query_map},
+};
 
 /// What a form's parts share: the last error, and the labels of its controls.
 #[derive(Clone, Copy)]
@@ -25,7 +28,9 @@ impl Form {
     fn new(action: &str) -> Self {
         let error = use_query_map().with_untracked(|query| {
             let posted = query.get_str("__path")?;
-            (posted == action).then(|| query.get_str("__err"))?.map(ServerFnUrlError::<ApiError>::decode_err)
+            (posted == action)
+                .then(|| query.get_str("__err"))?
+                .map(ServerFnUrlError::<ApiError>::decode_err)
         });
         Self {
             error: RwSignal::new(error),
@@ -37,7 +42,15 @@ impl Form {
 
 /// The id of the control with this name.
 fn id_of(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '_' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect()
 }
 
 #[component]
@@ -46,9 +59,6 @@ pub fn PostForm(
     action: &'static str,
     #[prop(optional)] class: &'static str,
     #[prop(optional)] id: &'static str,
-    /// Another element shows the error.
-    #[prop(optional)]
-    quiet: bool,
     children: Children,
 ) -> impl IntoView {
     let form = Form::new(action);
@@ -60,7 +70,9 @@ pub fn PostForm(
             return;
         }
         event.prevent_default();
-        let Some(posted) = browser::posted(&event) else { return };
+        let Some(posted) = browser::posted(&event) else {
+            return;
+        };
         if form.busy.get_untracked() {
             return;
         }
@@ -88,7 +100,7 @@ pub fn PostForm(
         });
     };
     let children = children();
-    let note = (!quiet).then(|| form_error(form));
+    let note = form_error(form);
     let id = (!id.is_empty()).then_some(id);
     view! {
         <form
@@ -106,8 +118,7 @@ pub fn PostForm(
 }
 
 /// The note on top of a form: what is wrong, with a link to each field.
-#[must_use]
-pub fn form_error(form: Form) -> AnyView {
+fn form_error(form: Form) -> AnyView {
     (move || {
         form.error.get().map(|error| {
             let Sentence { title, text } = words::error(&error);
@@ -116,7 +127,10 @@ pub fn form_error(form: Form) -> AnyView {
                 .iter()
                 .map(|wrong| {
                     let label = form.labels.with_value(|labels| {
-                        labels.iter().find(|(name, _)| *name == wrong.field).map(|(_, label)| label.clone())
+                        labels
+                            .iter()
+                            .find(|(name, _)| *name == wrong.field)
+                            .map(|(_, label)| label.clone())
                     });
                     let text = match label {
                         Some(label) => format!("{label}: {}", words::field(wrong)),
@@ -147,7 +161,13 @@ pub fn field_error(name: &str) -> (Signal<bool>, AnyView) {
     let name = name.to_owned();
     let sentence = Memo::new(move |_| {
         form.error.with(|error| {
-            error.as_ref()?.fields.iter().find(|wrong| wrong.field == name).map(words::field).map(|text| (id_of(&name), text))
+            error
+                .as_ref()?
+                .fields
+                .iter()
+                .find(|wrong| wrong.field == name)
+                .map(words::field)
+                .map(|text| (id_of(&name), text))
         })
     });
     let view = move || {
@@ -155,7 +175,10 @@ pub fn field_error(name: &str) -> (Signal<bool>, AnyView) {
             view! { <p class="error" id=format!("{id}-error")>{parts::icon("op-failed")}<span>{text}</span></p> }
         })
     };
-    (Signal::derive(move || sentence.with(Option::is_some)), view.into_any())
+    (
+        Signal::derive(move || sentence.with(Option::is_some)),
+        view.into_any(),
+    )
 }
 
 /// A label, a hint, a control and its error, in this order.
@@ -168,7 +191,6 @@ pub struct Field {
     required: bool,
     autocomplete: &'static str,
     placeholder: String,
-    hidden_label: bool,
 }
 
 impl Field {
@@ -183,7 +205,6 @@ impl Field {
             required: false,
             autocomplete: "off",
             placeholder: String::new(),
-            hidden_label: false,
         }
     }
 
@@ -223,26 +244,25 @@ impl Field {
         self
     }
 
-    /// The label is only spoken.
-    #[must_use]
-    pub fn hidden_label(mut self) -> Self {
-        self.hidden_label = true;
-        self
-    }
-
     fn frame(self, control: impl FnOnce(Described) -> AnyView) -> AnyView {
         let id = id_of(&self.name);
         if let Some(form) = use_context::<Form>() {
             let (name, label) = (self.name.clone(), self.label.clone());
-            form.labels.update_value(|labels| labels.push((name, label)));
+            form.labels
+                .update_value(|labels| labels.push((name, label)));
         }
         let (wrong, error) = field_error(&self.name);
-        let hint = self.hint.map(|hint| view! { <p class="hint" id=format!("{id}-hint")>{hint}</p> });
-        let described = Described { id: id.clone(), hint: hint.is_some(), wrong };
-        let label_class = if self.hidden_label { "visually-hidden" } else { "" };
+        let hint = self
+            .hint
+            .map(|hint| view! { <p class="hint" id=format!("{id}-hint")>{hint}</p> });
+        let described = Described {
+            id: id.clone(),
+            hint: hint.is_some(),
+            wrong,
+        };
         view! {
             <div class="field">
-                <label for=id class=label_class>{self.label}{self.required.then(parts::must)}</label>
+                <label for=id>{self.label}{self.required.then(parts::must)}</label>
                 {hint}
                 {control(described)}
                 {error}
@@ -253,7 +273,12 @@ impl Field {
 
     #[must_use]
     pub fn input(self) -> AnyView {
-        let (name, kind, value, required) = (self.name.clone(), self.kind, self.value.clone(), self.required);
+        let (name, kind, value, required) = (
+            self.name.clone(),
+            self.kind,
+            self.value.clone(),
+            self.required,
+        );
         let (autocomplete, placeholder) = (self.autocomplete, self.placeholder.clone());
         self.frame(move |d| {
             let (id, by, wrong) = d.attributes();
@@ -334,8 +359,11 @@ impl Described {
     #[allow(clippy::type_complexity, reason = "three attributes")]
     fn attributes(
         self,
-    ) -> (String, impl Fn() -> Option<String> + Clone + Send + 'static, impl Fn() -> Option<&'static str> + Clone + Send + 'static)
-    {
+    ) -> (
+        String,
+        impl Fn() -> Option<String> + Clone + Send + 'static,
+        impl Fn() -> Option<&'static str> + Clone + Send + 'static,
+    ) {
         let (id, hint, wrong) = (self.id.clone(), self.hint, self.wrong);
         let by = move || match (hint, wrong.get()) {
             (true, true) => Some(format!("{id}-hint {id}-error")),
@@ -384,7 +412,13 @@ pub fn GetForm(
     let on_submit = move |event: SubmitEvent| {
         if let Some(address) = browser::searched(&event) {
             event.prevent_default();
-            navigate(&address, NavigateOptions { scroll: false, ..NavigateOptions::default() });
+            navigate(
+                &address,
+                NavigateOptions {
+                    scroll: false,
+                    ..NavigateOptions::default()
+                },
+            );
         }
     };
     view! { <form action=action method="get" class=class role=role on:submit=on_submit>{children()}</form> }

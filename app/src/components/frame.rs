@@ -27,7 +27,11 @@ pub fn SignInFirst() -> impl IntoView {
     let location = use_location();
     let path = location.pathname.get_untracked();
     let search = location.search.get_untracked();
-    let here = if search.is_empty() { path } else { format!("{path}?{search}") };
+    let here = if search.is_empty() {
+        path
+    } else {
+        format!("{path}?{search}")
+    };
     view! {
         <Redirect path=format!("/sign-in?next={}", format::query_value(&here))/>
         <p><a href="/sign-in">"Sign in"</a></p>
@@ -103,13 +107,22 @@ pub fn SignedIn() -> impl IntoView {
     }
 }
 
-fn place(href: String, shape: &'static str, text: String, count: Option<u32>, status: Option<&AppStatus>) -> AnyView {
+fn place(
+    href: String,
+    shape: &'static str,
+    text: String,
+    count: Option<u32>,
+    status: Option<&AppStatus>,
+) -> AnyView {
     let path = use_location().pathname;
     let own = href.clone();
     // The place of a page below it too: /apps/asana/runs is in /apps/asana.
     let current = move || {
         path.with(|path| {
-            let below = own != "/" && path.strip_prefix(&own).is_some_and(|rest| rest.starts_with('/'));
+            let below = own != "/"
+                && path
+                    .strip_prefix(&own)
+                    .is_some_and(|rest| rest.starts_with('/'));
             if *path == own {
                 Some("page")
             } else if below {
@@ -133,12 +146,33 @@ fn rail(frame: Frame) -> AnyView {
     let apps = frame
         .apps
         .iter()
-        .map(|app| place(format!("/apps/{}", app.slug), "apps", app.name.clone(), None, Some(&app.status)))
+        .map(|app| {
+            place(
+                format!("/apps/{}", app.slug),
+                "apps",
+                app.name.clone(),
+                None,
+                Some(&app.status),
+            )
+        })
         .collect::<Vec<_>>();
-    let demo = frame.demo.then(|| place("/demo".to_owned(), "flask", "Demo directory".to_owned(), None, None));
-    let organization = frame.organization.clone().map(|name| view! { <strong>{name}</strong> });
+    let demo = frame.demo.then(|| {
+        place(
+            "/demo".to_owned(),
+            "flask",
+            "Demo directory".to_owned(),
+            None,
+            None,
+        )
+    });
+    let organization = frame
+        .organization
+        .clone()
+        .map(|name| view! { <strong>{name}</strong> });
     let read = match frame.directory_read_at {
-        Some(at) => view! { "Directory read " {moment(at)} ", " {format::people(frame.people)} }.into_any(),
+        Some(at) => {
+            view! { "Directory read " {moment(at)} ", " {format::people(frame.people)} }.into_any()
+        }
         None => "No directory yet".into_any(),
     };
     let person = format!("{}, {}", frame.email, words::role(frame.role));

@@ -9,14 +9,15 @@ mod picture;
 mod time;
 
 pub use finder::{default_button, group_finder};
-pub use form::{Field, Form, GetForm, PostForm, field_error, form_error, hidden, plain_button};
+pub use form::{Field, GetForm, PostForm, field_error, hidden, plain_button};
 pub use frame::{SignedIn, provide};
 pub use page::{
-    Refresh, app_page, confirmation, crumbs, error_state, head, keep_fresh, load, loaded, pager, param, query, title, waiting,
+    app_page, confirmation, crumbs, error_state, head, keep_fresh, load, loaded, pager, param,
+    query, title, waiting,
 };
 pub use parts::{
-    button_link, change_list, chip, empty, fact, facts, figure, figures, icon, must, note, note_plain, op,
-    op_done, person_ref, sheet, state_chip, strip, strip_item, words,
+    button_link, change_list, chip, empty, fact, facts, figure, figures, icon, must, note,
+    note_plain, op, op_done, person_ref, sheet, state_chip, strip, strip_item, words,
 };
 pub use picture::{Tick, roll, tally, usage_lane};
-pub use time::{Show, ago, moment, time, time_day, until};
+pub use time::{Show, moment, time, time_day, until};

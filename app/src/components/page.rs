@@ -21,14 +21,12 @@ use serde::{Serialize, de::DeserializeOwned};
 pub struct Refresh(pub RwSignal<u32>);
 
 /// A parameter of the path.
-#[must_use]
 pub fn param(name: &'static str) -> impl Fn() -> String + Copy + Send + Sync + 'static {
     let params = use_params_map();
     move || params.with(|params| params.get(name).unwrap_or_default())
 }
 
 /// A parameter of the query; empty is none.
-#[must_use]
 pub fn query(name: &'static str) -> impl Fn() -> Option<String> + Copy + Send + Sync + 'static {
     let query = use_query_map();
     move || query.with(|query| query.get(name).filter(|text| !text.is_empty()))
@@ -45,7 +43,10 @@ where
     Fut: Future<Output = Result<T, ApiError>> + Send + 'static,
 {
     let refresh = expect_context::<Refresh>().0;
-    Resource::new(move || (refresh.get(), source()), move |(_, source)| fetch(source))
+    Resource::new(
+        move || (refresh.get(), source()),
+        move |(_, source)| fetch(source),
+    )
 }
 
 /// The page once it is loaded; before that, rows of the final height.
@@ -82,7 +83,9 @@ where
             None => was_live,
         });
         if is_live {
-            if let Ok(timer) = set_timeout_with_handle(move || data.refetch(), std::time::Duration::from_secs(1)) {
+            if let Ok(timer) =
+                set_timeout_with_handle(move || data.refetch(), std::time::Duration::from_secs(1))
+            {
                 on_cleanup(move || timer.clear());
             }
         } else if was_live {
@@ -95,13 +98,23 @@ where
 /// After a change everything is built anew, so that no control keeps what it held before.
 fn fresh(page: AnyView) -> AnyView {
     let version = expect_context::<Refresh>().0.get_untracked();
-    keyed(vec![(version, page)], |(version, _)| *version, |_, (_, page)| (|_| {}, page)).into_any()
+    keyed(
+        vec![(version, page)],
+        |(version, _)| *version,
+        |_, (_, page)| (|_| {}, page),
+    )
+    .into_any()
 }
 
 fn bones() -> AnyView {
-    let rows = ["bone bone--a", "bone bone--b", "bone bone--c", "bone bone--a"]
-        .map(|class| view! { <span class=class></span> })
-        .to_vec();
+    let rows = [
+        "bone bone--a",
+        "bone bone--b",
+        "bone bone--c",
+        "bone bone--a",
+    ]
+    .map(|class| view! { <span class=class></span> })
+    .to_vec();
     view! {
         <div class="bones" aria-busy="true">
             <p class="visually-hidden" role="status">"Loading"</p>
@@ -121,9 +134,14 @@ pub fn error_state(error: &ApiError) -> AnyView {
     let (tone, shape, href, action) = match error.code {
         ErrorCode::Forbidden => ("held", "lock", "/", "Home"),
         ErrorCode::NotFound | ErrorCode::DemoOnly => ("neutral", "search", "/", "Home"),
-        ErrorCode::DirectoryNotConnected | ErrorCode::DirectoryNotRead | ErrorCode::DirectoryChanged => {
-            ("suspended", "plug", "/directory/connection", "Open the connection")
-        }
+        ErrorCode::DirectoryNotConnected
+        | ErrorCode::DirectoryNotRead
+        | ErrorCode::DirectoryChanged => (
+            "suspended",
+            "plug",
+            "/directory/connection",
+            "Open the connection",
+        ),
         _ => ("failed", "op-failed", "", "Try again"),
     };
     view! {
@@ -154,7 +172,11 @@ pub fn crumbs(links: Vec<(String, String)>, here: impl Into<String>) -> AnyView 
 }
 
 /// Where am I, what is this, how is it, what can I do.
-pub fn head(title: impl Into<String>, lede: impl Into<String>, actions: Option<AnyView>) -> AnyView {
+pub fn head(
+    title: impl Into<String>,
+    lede: impl Into<String>,
+    actions: Option<AnyView>,
+) -> AnyView {
     let (title, lede): (String, String) = (title.into(), lede.into());
     let lede = (!lede.is_empty()).then(|| view! { <p class="lede">{lede}</p> });
     let actions = actions.map(|actions| view! { <div class="actions">{actions}</div> });
@@ -170,7 +192,12 @@ pub fn head(title: impl Into<String>, lede: impl Into<String>, actions: Option<A
 
 /// The head of every page of one app. `here` is the tab's path; `actions` and `below` as needed.
 #[must_use]
-pub fn app_page(app: &AppHead, here: &'static str, actions: Option<AnyView>, below: Option<AnyView>) -> AnyView {
+pub fn app_page(
+    app: &AppHead,
+    here: &'static str,
+    actions: Option<AnyView>,
+    below: Option<AnyView>,
+) -> AnyView {
     const TABS: [(&str, &str); 8] = [
         ("", "Overview"),
         ("sign-in", "Sign-in"),
@@ -182,11 +209,18 @@ pub fn app_page(app: &AppHead, here: &'static str, actions: Option<AnyView>, bel
         ("usage", "Usage"),
     ];
     let slug = app.slug.clone();
-    let name = TABS.iter().find(|(path, _)| *path == here).map_or("Overview", |(_, name)| name);
+    let name = TABS
+        .iter()
+        .find(|(path, _)| *path == here)
+        .map_or("Overview", |(_, name)| name);
     let tabs = TABS
         .iter()
         .map(|(path, name)| {
-            let href = if path.is_empty() { format!("/apps/{slug}") } else { format!("/apps/{slug}/{path}") };
+            let href = if path.is_empty() {
+                format!("/apps/{slug}")
+            } else {
+                format!("/apps/{slug}/{path}")
+            };
             let current = (*path == here).then_some("page");
             view! { <a href=href aria-current=current>{*name}</a> }.into_any()
         })
@@ -254,7 +288,10 @@ pub fn confirmation(
     back: impl Into<String>,
 ) -> AnyView {
     let title: String = title.into();
-    let text = text.into_iter().map(|line| view! { <li>{line}</li> }).collect::<Vec<_>>();
+    let text = text
+        .into_iter()
+        .map(|line| view! { <li>{line}</li> })
+        .collect::<Vec<_>>();
     view! {
         <Title text=title.clone()/>
         <div class="page-head">

@@ -51,7 +51,11 @@ pub fn chip(status: &AppStatus) -> AnyView {
 #[must_use]
 pub fn person_ref(person: &PersonRef) -> AnyView {
     let href = format!("/directory/people/{}", format::query_value(&person.id));
-    let name = if person.name.is_empty() { person.email.clone() } else { person.name.clone() };
+    let name = if person.name.is_empty() {
+        person.email.clone()
+    } else {
+        person.name.clone()
+    };
     view! {
         <span class="who">
             <a href=href><bdi>{name}</bdi></a>
@@ -62,7 +66,11 @@ pub fn person_ref(person: &PersonRef) -> AnyView {
 }
 
 #[must_use]
-pub fn button_link(href: impl Into<String>, class: &'static str, text: impl Into<String>) -> AnyView {
+pub fn button_link(
+    href: impl Into<String>,
+    class: &'static str,
+    text: impl Into<String>,
+) -> AnyView {
     view! { <a class=format!("button {class}") href=href.into()>{text.into()}</a> }.into_any()
 }
 
@@ -74,13 +82,28 @@ fn note_of(class: String, shape: &str, title: String, body: AnyView) -> AnyView 
 /// Something that waits for an answer, or has just happened.
 #[must_use]
 pub fn note(tone: &str, shape: &str, title: impl Into<String>, body: impl IntoAny) -> AnyView {
-    note_of(format!("note tone-{tone}"), shape, title.into(), body.into_any())
+    note_of(
+        format!("note tone-{tone}"),
+        shape,
+        title.into(),
+        body.into_any(),
+    )
 }
 
 /// Good to know.
 #[must_use]
-pub fn note_plain(tone: &str, shape: &str, title: impl Into<String>, body: impl IntoAny) -> AnyView {
-    note_of(format!("note note--plain tone-{tone}"), shape, title.into(), body.into_any())
+pub fn note_plain(
+    tone: &str,
+    shape: &str,
+    title: impl Into<String>,
+    body: impl IntoAny,
+) -> AnyView {
+    note_of(
+        format!("note note--plain tone-{tone}"),
+        shape,
+        title.into(),
+        body.into_any(),
+    )
 }
 
 #[must_use]

@@ -10,7 +10,13 @@ use leptos::prelude::*;
 /// The mark, or how far the set-up is: `done` strokes drawn, the next one in the accent.
 #[must_use]
 pub fn tally(done: Option<usize>) -> AnyView {
-    const STROKES: [&str; 5] = ["M4 4v16", "M9.3 4v16", "M14.6 4v16", "M20 4v16", "M1.2 16.4 22.8 7.6"];
+    const STROKES: [&str; 5] = [
+        "M4 4v16",
+        "M9.3 4v16",
+        "M14.6 4v16",
+        "M20 4v16",
+        "M1.2 16.4 22.8 7.6",
+    ];
     let strokes = STROKES
         .iter()
         .enumerate()
@@ -75,8 +81,10 @@ pub fn roll(id: &'static str, ticks: Vec<Tick>) -> AnyView {
         all.extend(bar(tick.look, x, tick.count));
         x += tick.count;
     }
-    let parts: Vec<String> =
-        ticks.iter().map(|tick| format!("{} {}", format::number(tick.count), tick.label)).collect();
+    let parts: Vec<String> = ticks
+        .iter()
+        .map(|tick| format!("{} {}", format::number(tick.count), tick.label))
+        .collect();
     let label = format!("{}: {}", format::people(everybody), parts.join(", "));
     let key = ticks
         .into_iter()
@@ -151,7 +159,11 @@ pub fn usage_lane(lane: &UsageLane, slug: &str) -> AnyView {
         .enumerate()
         .map(|(day, n)| {
             #[allow(clippy::cast_precision_loss, reason = "a bar's height")]
-            let height = if *n == 0 { 0.7 } else { (*n as f32 / peak as f32 * 20.0).max(1.2) };
+            let height = if *n == 0 {
+                0.7
+            } else {
+                (*n as f32 / peak as f32 * 20.0).max(1.2)
+            };
             view! {
                 <rect
                     class=if *n == 0 { "t-base" } else { "" }
@@ -166,7 +178,11 @@ pub fn usage_lane(lane: &UsageLane, slug: &str) -> AnyView {
         .collect::<Vec<_>>();
     let href = format!("/audit?app={slug}&{filter}");
     let view_box = format!("0 0 {} 20", lane.days.len().max(1));
-    let peak = if peak == 0 { "none".to_owned() } else { format!("up to {}", format::number(peak)) };
+    let peak = if peak == 0 {
+        "none".to_owned()
+    } else {
+        format!("up to {}", format::number(peak))
+    };
     view! {
         <a class=format!("lane tone-{tone}") href=href>
             {words(tone, shape, word)}

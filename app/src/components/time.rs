@@ -40,7 +40,9 @@ fn local_text(at: browser::Local, show: Show) -> String {
 pub fn time(at: DateTime<Utc>, show: Show) -> AnyView {
     let alive = use_context::<Alive>();
     let text = move || {
-        let local = alive.filter(|alive| alive.0.get()).and_then(|_| browser::local(at));
+        let local = alive
+            .filter(|alive| alive.0.get())
+            .and_then(|_| browser::local(at));
         match (local, show) {
             (Some(local), _) => local_text(local, show),
             (None, Show::Day) => format::day(at),
@@ -65,12 +67,9 @@ pub fn time_day(at: DateTime<Utc>) -> AnyView {
 #[must_use]
 pub fn until(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
     let seconds = (at - now).num_seconds();
-    if seconds <= 0 { "due now".to_owned() } else { format!("in {}", format::duration(seconds.max(60))) }
-}
-
-/// "3 min ago".
-#[must_use]
-pub fn ago(now: DateTime<Utc>, at: DateTime<Utc>) -> String {
-    let seconds = (now - at).num_seconds();
-    if seconds < 60 { "just now".to_owned() } else { format!("{} ago", format::duration(seconds)) }
+    if seconds <= 0 {
+        "due now".to_owned()
+    } else {
+        format!("in {}", format::duration(seconds.max(60)))
+    }
 }

@@ -6,7 +6,8 @@ use crate::{
         terms::{AppStatus, Counts, StopReason},
     },
     components::{
-        Tick, button_link, chip, head, icon, load, loaded, moment, roll, sheet, tally, time_day, title, until, words,
+        Tick, button_link, chip, head, icon, load, loaded, moment, roll, sheet, tally, time_day,
+        title, until, words,
     },
     format,
 };
@@ -30,11 +31,11 @@ fn page(home: Home) -> AnyView {
         Some(at) => view! { <p class="lede">"Everything else is running by itself. The next run starts at " {moment(at)} "."</p> }.into_any(),
         None => view! { <p class="lede">"No run is planned. Runs start once autoprovisioning of an app is on."</p> }.into_any(),
     };
-    let first = home.attention.first().map(|attention| std::ptr::from_ref(attention));
     let todo = home
         .attention
         .iter()
-        .map(|attention| todo(attention, first == Some(std::ptr::from_ref(attention))))
+        .enumerate()
+        .map(|(i, attention)| todo(attention, i == 0))
         .collect::<Vec<_>>();
     let todo = (!todo.is_empty()).then(|| {
         view! {
@@ -45,7 +46,11 @@ fn page(home: Home) -> AnyView {
         }
     });
     let now = home.now;
-    let rows = home.apps.iter().map(|app| app_row(app, now)).collect::<Vec<_>>();
+    let rows = home
+        .apps
+        .iter()
+        .map(|app| app_row(app, now))
+        .collect::<Vec<_>>();
     let rolls = home
         .roll
         .into_iter()
@@ -53,11 +58,36 @@ fn page(home: Home) -> AnyView {
         .map(|one| {
             let at = |path: &str| Some(format!("/apps/{}/{path}", one.slug));
             let ticks = vec![
-                Tick { look: "in", count: one.accounts, label: "have an account".to_owned(), href: at("accounts") },
-                Tick { look: "new", count: one.created_next, label: "created next run".to_owned(), href: at("runs") },
-                Tick { look: "fail", count: one.failing, label: "failing".to_owned(), href: at("runs") },
-                Tick { look: "leave", count: one.leaving, label: "leaving".to_owned(), href: at("queue") },
-                Tick { look: "out", count: one.left_out, label: "left out, with reasons".to_owned(), href: at("autoprovisioning/scope") },
+                Tick {
+                    look: "in",
+                    count: one.accounts,
+                    label: "have an account".to_owned(),
+                    href: at("accounts"),
+                },
+                Tick {
+                    look: "new",
+                    count: one.created_next,
+                    label: "created next run".to_owned(),
+                    href: at("runs"),
+                },
+                Tick {
+                    look: "fail",
+                    count: one.failing,
+                    label: "failing".to_owned(),
+                    href: at("runs"),
+                },
+                Tick {
+                    look: "leave",
+                    count: one.leaving,
+                    label: "leaving".to_owned(),
+                    href: at("queue"),
+                },
+                Tick {
+                    look: "out",
+                    count: one.left_out,
+                    label: "left out, with reasons".to_owned(),
+                    href: at("autoprovisioning/scope"),
+                },
             ];
             sheet(
                 "the-roll",
@@ -112,7 +142,9 @@ fn app_row(app: &HomeApp, now: crate::api::terms::Time) -> AnyView {
     let last = match &app.last_run {
         Some(run) => {
             let link = format!("/apps/{}/runs/{}", app.slug, run.number);
-            let took = run.seconds.map(|s| format!(", {}", format::duration(s.into())));
+            let took = run
+                .seconds
+                .map(|s| format!(", {}", format::duration(s.into())));
             view! { <a href=link>{moment(run.at)}</a>{took}<br/><span class="muted">{outcome(run)}</span> }.into_any()
         }
         None => view! { <span class="muted">"Never"</span> }.into_any(),
@@ -174,7 +206,11 @@ pub fn done(counts: &Counts, held: u32, failed: u32) -> String {
     .filter(|(n, _)| *n > 0)
     .map(|(n, word)| format!("{} {word}", format::number(n)))
     .collect();
-    if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() {
+        "nothing to do".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }
 
 fn todo(attention: &Attention, primary: bool) -> AnyView {
@@ -281,8 +317,13 @@ fn todo(attention: &Attention, primary: bool) -> AnyView {
 
 /// Three steps for somebody who begins; those that are done say so.
 fn beginning(home: &Home) -> AnyView {
-    let step = |n: usize, done: bool, now: bool, heading: &'static str, text: &'static str, action: AnyView| {
-        let mark = if done { icon("st-on") } else if now { tally(Some(n)) } else { tally(Some(n)) };
+    let step = |n: usize,
+                done: bool,
+                now: bool,
+                heading: &'static str,
+                text: &'static str,
+                action: AnyView| {
+        let mark = if done { icon("st-on") } else { tally(Some(n)) };
         let action = now.then_some(action);
         view! {
             <li class=if now || done { "" } else { "later" }>
@@ -293,13 +334,15 @@ fn beginning(home: &Home) -> AnyView {
         .into_any()
     };
     let connected = home.directory_read;
-    let app = home.apps.first();
     let connect = button_link(
         "/directory/connection",
         "button--primary",
-        if home.directory_connected { "Read the directory" } else { "Connect the directory" },
+        if home.directory_connected {
+            "Read the directory"
+        } else {
+            "Connect the directory"
+        },
     );
-    let _ = app;
     view! {
         {head(
             "Call the roll in three steps",

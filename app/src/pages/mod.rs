@@ -1,9 +1,16 @@
 //! Pages and their addresses.
 
+mod accounts;
 mod apps;
+mod audit;
+mod autoprovisioning;
+mod console;
+mod demo;
 mod directory;
 mod door;
 mod home;
+mod runs;
+mod wizard;
 
 use crate::components::SignedIn;
 use leptos::prelude::*;
@@ -37,6 +44,29 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/sign-in") view=apps::AppSignInPage/>
                     <Route path=path!("apps/:slug/access") view=apps::AccessPage/>
                     <Route path=path!("apps/:slug/access/review") view=apps::AccessReviewPage/>
+                    <Route path=path!("apps/:slug/setup/authorize") view=wizard::AuthorizePage/>
+                    <Route path=path!("apps/:slug/setup/attributes") view=wizard::AttributesPage/>
+                    <Route path=path!("apps/:slug/setup/scope") view=wizard::ScopePage/>
+                    <Route path=path!("apps/:slug/setup/deprovisioning") view=wizard::DeprovisioningPage/>
+                    <Route path=path!("apps/:slug/setup/review") view=wizard::ReviewPage/>
+                    <Route path=path!("apps/:slug/autoprovisioning") view=autoprovisioning::AutoprovisioningStatusPage/>
+                    <Route path=path!("apps/:slug/autoprovisioning/authorize") view=wizard::AuthorizePage/>
+                    <Route path=path!("apps/:slug/autoprovisioning/attributes") view=wizard::AttributesPage/>
+                    <Route path=path!("apps/:slug/autoprovisioning/scope") view=wizard::ScopePage/>
+                    <Route path=path!("apps/:slug/autoprovisioning/deprovisioning") view=wizard::DeprovisioningPage/>
+                    <Route path=path!("apps/:slug/autoprovisioning/turn-off") view=autoprovisioning::TurnOffPage/>
+                    <Route path=path!("apps/:slug/autoprovisioning/delete") view=autoprovisioning::DeletePage/>
+                    <Route path=path!("apps/:slug/accounts") view=accounts::AccountsPage/>
+                    <Route path=path!("apps/:slug/queue") view=accounts::QueuePage/>
+                    <Route path=path!("apps/:slug/runs") view=runs::RunsPage/>
+                    <Route path=path!("apps/:slug/runs/:number") view=runs::RunPage/>
+                    <Route path=path!("apps/:slug/usage") view=autoprovisioning::UsagePage/>
+                    <Route path=path!("audit") view=audit::AuditLogPage/>
+                    <Route path=path!("audit/:id") view=audit::EventPage/>
+                    <Route path=path!("administrators") view=console::AdministratorsPage/>
+                    <Route path=path!("settings") view=console::SettingsPage/>
+                    <Route path=path!("about") view=console::AboutPage/>
+                    <Route path=path!("demo") view=demo::DemoDirectoryPage/>
                 </ParentRoute>
             </Routes>
         </Router>

@@ -1,10 +1,13 @@
 //! For whom the app is on: along the tree of org units, with groups on top.
 
 use crate::{
-    api::apps::{Access, AccessEffect, AccessGroup, AccessSetting, AccessUnit, load_access, load_access_effect},
+    api::apps::{
+        Access, AccessEffect, AccessGroup, AccessSetting, AccessUnit, load_access,
+        load_access_effect,
+    },
     components::{
-        PostForm, app_page, button_link, default_button, group_finder, hidden, icon, load, loaded, note, param,
-        plain_button, sheet, title, words,
+        PostForm, app_page, button_link, default_button, group_finder, hidden, icon, load, loaded,
+        note, param, plain_button, sheet, title, words,
     },
     format,
 };
@@ -49,8 +52,18 @@ fn page(access: Access) -> AnyView {
             view! { <div class="actions">{plain_button("/api/discard_access", &slug, "button--s", Some("undo"), "Undo them")}</div> },
         )
     });
-    let rows = access.units.iter().enumerate().map(|(i, unit)| unit_row(i, unit)).collect::<Vec<_>>();
-    let groups = access.groups.iter().enumerate().map(|(i, group)| group_line(i, group)).collect::<Vec<_>>();
+    let rows = access
+        .units
+        .iter()
+        .enumerate()
+        .map(|(i, unit)| unit_row(i, unit))
+        .collect::<Vec<_>>();
+    let groups = access
+        .groups
+        .iter()
+        .enumerate()
+        .map(|(i, group)| group_line(i, group))
+        .collect::<Vec<_>>();
     let chosen = access.groups.iter().map(|group| group.id.clone()).collect();
     let picked = (!groups.is_empty()).then(|| view! { <ul class="picked">{groups}</ul> });
     view! {
@@ -96,7 +109,11 @@ fn page(access: Access) -> AnyView {
 fn unit_row(index: usize, unit: &AccessUnit) -> AnyView {
     let name = format!("units[{index}][setting]");
     let root = unit.depth == 0;
-    let choices = [(AccessSetting::Inherit, "inherit", "Inherit"), (AccessSetting::On, "on", "On"), (AccessSetting::Off, "off", "Off")];
+    let choices = [
+        (AccessSetting::Inherit, "inherit", "Inherit"),
+        (AccessSetting::On, "on", "On"),
+        (AccessSetting::Off, "off", "Off"),
+    ];
     let radios = choices
         .into_iter()
         .filter(|(setting, ..)| !(root && *setting == AccessSetting::Inherit))
@@ -112,7 +129,11 @@ fn unit_row(index: usize, unit: &AccessUnit) -> AnyView {
         (Some(path), _) => format!("inherited from {path}"),
         (None, _) => "set here".to_owned(),
     };
-    let on = if unit.on { words("created", "st-on", "On") } else { words("neutral", "st-off", "Off") };
+    let on = if unit.on {
+        words("created", "st-on", "On")
+    } else {
+        words("neutral", "st-off", "Off")
+    };
     view! {
         <tr role="row" class=changed.then_some("is-changed")>
             <th role="rowheader" scope="row">
@@ -133,9 +154,15 @@ fn unit_row(index: usize, unit: &AccessUnit) -> AnyView {
 }
 
 fn group_line(index: usize, group: &AccessGroup) -> AnyView {
-    let people = group.people.map_or("not read yet".to_owned(), format::people);
-    let gained = group.gained.filter(|n| *n > 0).map(|n| format!(", {} of them off otherwise", format::number(n))).unwrap_or_default();
-    let new = group.new.then_some(" · not saved yet").unwrap_or_default();
+    let people = group
+        .people
+        .map_or("not read yet".to_owned(), format::people);
+    let gained = group
+        .gained
+        .filter(|n| *n > 0)
+        .map(|n| format!(", {} of them off otherwise", format::number(n)))
+        .unwrap_or_default();
+    let new = if group.new { " · not saved yet" } else { "" };
     view! {
         <li>
             <span class="who">
@@ -160,7 +187,11 @@ pub fn AccessReviewPage() -> impl IntoView {
 
 fn review(access: AccessEffect) -> AnyView {
     let slug = access.head.slug.clone();
-    let changes = access.changes.iter().map(|line| view! { <li>{line.clone()}</li> }.into_any()).collect::<Vec<_>>();
+    let changes = access
+        .changes
+        .iter()
+        .map(|line| view! { <li>{line.clone()}</li> }.into_any())
+        .collect::<Vec<_>>();
     let nothing = changes.is_empty();
     let back = format!("/apps/{slug}/access");
     let list = if nothing {

@@ -15,14 +15,25 @@ pub fn AddAppPage() -> impl IntoView {
 }
 
 fn page(items: Vec<CatalogItem>) -> AnyView {
-    items.into_iter().enumerate().map(|(i, item)| entry(i, item)).collect::<Vec<_>>().into_any()
+    items
+        .into_iter()
+        .enumerate()
+        .map(|(i, item)| entry(i, item))
+        .collect::<Vec<_>>()
+        .into_any()
 }
 
 fn entry(index: usize, item: CatalogItem) -> AnyView {
     const IDS: [&str; 6] = ["app-0", "app-1", "app-2", "app-3", "app-4", "app-5"];
     let custom = item.endpoint.is_none();
-    let added = (!item.added.is_empty()).then(|| view! { <p class="hint">{format!("Added already: {}.", item.added.join(", "))}</p> });
-    let button = if index == 0 { "button button--primary" } else { "button" };
+    let added = (!item.added.is_empty()).then(
+        || view! { <p class="hint">{format!("Added already: {}.", item.added.join(", "))}</p> },
+    );
+    let button = if index == 0 {
+        "button button--primary"
+    } else {
+        "button"
+    };
     let fields = custom.then(|| {
         view! {
             {Field::new("name", "Name").hint("As you call it here.").required().input()}
@@ -34,7 +45,10 @@ fn entry(index: usize, item: CatalogItem) -> AnyView {
                 .input()}
         }
     });
-    let endpoint = item.endpoint.clone().map(|endpoint| view! { <p class="hint"><code>{endpoint}</code></p> });
+    let endpoint = item
+        .endpoint
+        .clone()
+        .map(|endpoint| view! { <p class="hint"><code>{endpoint}</code></p> });
     sheet(
         IDS[index.min(IDS.len() - 1)],
         item.name.clone(),

@@ -20,12 +20,29 @@ use leptos::prelude::*;
 /// Who stays, enters, leaves or is left out when a change is saved. Everybody is counted once.
 pub fn effect(effect: &Effect) -> AnyView {
     let ticks = vec![
-        Tick { look: "in", count: effect.stay, label: "stay".to_owned(), href: None },
-        Tick { look: "new", count: effect.enter, label: "enter".to_owned(), href: None },
-        Tick { look: "leave", count: effect.leave, label: "leave".to_owned(), href: None },
+        Tick {
+            look: "in",
+            count: effect.stay,
+            label: "stay".to_owned(),
+            href: None,
+        },
+        Tick {
+            look: "new",
+            count: effect.enter,
+            label: "enter".to_owned(),
+            href: None,
+        },
+        Tick {
+            look: "leave",
+            count: effect.leave,
+            label: "leave".to_owned(),
+            href: None,
+        },
         Tick {
             look: "out",
-            count: effect.everybody.saturating_sub(effect.stay + effect.enter + effect.leave),
+            count: effect
+                .everybody
+                .saturating_sub(effect.stay + effect.enter + effect.leave),
             label: "left out".to_owned(),
             href: None,
         },
@@ -38,7 +55,9 @@ pub fn effect(effect: &Effect) -> AnyView {
                 view! { <li><span class="stack-s">{person_ref(person)}<small class="muted">{why.clone()}</small></span></li> }.into_any()
             })
             .collect::<Vec<_>>();
-        let more = (more > 0).then(|| view! { <li class="muted">{format!("and {} more", format::number(more))}</li> });
+        let more = (more > 0).then(
+            || view! { <li class="muted">{format!("and {} more", format::number(more))}</li> },
+        );
         view! { <ul class="stack-s">{lines}{more}</ul> }.into_any()
     };
     let entering = (effect.enter > 0).then(|| {

@@ -6,7 +6,10 @@ use crate::{
         apps::{AppOverview, SignInMethod, load_app_overview},
         terms::AppStatus,
     },
-    components::{app_page, button_link, chip, fact, facts, load, loaded, moment, param, sheet, time_day, words},
+    components::{
+        app_page, button_link, chip, fact, facts, load, loaded, moment, param, sheet, time_day,
+        words,
+    },
     format,
 };
 use leptos::prelude::*;
@@ -23,16 +26,32 @@ fn page(app: AppOverview) -> AnyView {
     let on = app.access_units_on > 0 || app.access_groups > 0;
     let configured = app.head.status != AppStatus::NotConfigured;
     // The next thing to do is the one filled button.
-    let class = |now: bool| if now { "button--s button--primary" } else { "button--s" };
+    let class = |now: bool| {
+        if now {
+            "button--s button--primary"
+        } else {
+            "button--s"
+        }
+    };
 
     let sign_in = match app.sign_in.method {
-        None => view! { <p class="soft">"Not set up. Autoprovisioning needs it first."</p> }.into_any(),
+        None => {
+            view! { <p class="soft">"Not set up. Autoprovisioning needs it first."</p> }.into_any()
+        }
         Some(SignInMethod::Google) => words("created", "st-on", "People sign in with Google"),
         Some(SignInMethod::Saml) => facts(
             [
-                Some(fact("Method", words("created", "st-on", "SAML, metadata recorded"))),
-                app.sign_in.entity_id.clone().map(|id| fact("Entity ID", view! { <code>{id}</code> })),
-                app.sign_in.certificate_expires.map(|on| fact("Certificate", view! { "expires on " {time_day(on)} })),
+                Some(fact(
+                    "Method",
+                    words("created", "st-on", "SAML, metadata recorded"),
+                )),
+                app.sign_in
+                    .entity_id
+                    .clone()
+                    .map(|id| fact("Entity ID", view! { <code>{id}</code> })),
+                app.sign_in
+                    .certificate_expires
+                    .map(|on| fact("Certificate", view! { "expires on " {time_day(on)} })),
             ]
             .into_iter()
             .flatten()
@@ -62,12 +81,18 @@ fn page(app: AppOverview) -> AnyView {
     let auto = if configured {
         let last = app.last_run.clone().map(|run| {
             let href = format!("/apps/{slug}/runs/{}", run.number);
-            fact("Last run", view! { <a href=href>{moment(run.at)}</a> ", " {outcome(&run)} })
+            fact(
+                "Last run",
+                view! { <a href=href>{moment(run.at)}</a> ", " {outcome(&run)} },
+            )
         });
         facts(
             [
                 Some(fact("Status", chip(&app.head.status))),
-                Some(fact("Accounts", view! { <a href=at("accounts")>{format::number(app.accounts)}</a> })),
+                Some(fact(
+                    "Accounts",
+                    view! { <a href=at("accounts")>{format::number(app.accounts)}</a> },
+                )),
                 app.in_scope.map(|n| fact("In scope", format::people(n))),
                 last,
                 app.next_run.map(|time| fact("Next run", moment(time))),
@@ -87,7 +112,11 @@ fn page(app: AppOverview) -> AnyView {
         button_link(
             at("setup/authorize"),
             class(on),
-            if app.head.draft { "Go on with the set-up" } else { "Configure autoprovisioning" },
+            if app.head.draft {
+                "Go on with the set-up"
+            } else {
+                "Configure autoprovisioning"
+            },
         )
     } else {
         view! { <button class="button button--s" type="button" aria-disabled="true" aria-describedby="why-not">"Configure autoprovisioning"</button> }.into_any()

@@ -3,7 +3,8 @@
 use crate::{
     api::apps::{AppSignIn, SignInMethod, load_app_sign_in},
     components::{
-        Field, PostForm, app_page, fact, facts, hidden, load, loaded, moment, note, param, sheet, time_day, words,
+        Field, PostForm, app_page, fact, facts, hidden, load, loaded, moment, note, param, sheet,
+        time_day, words,
     },
     pages::directory::pasted,
 };
@@ -19,7 +20,11 @@ fn page(app: AppSignIn) -> AnyView {
         note(
             "suspended",
             "key",
-            if days < 0 { "The certificate has expired".to_owned() } else { format!("The certificate expires in {days} days") },
+            if days < 0 {
+                "The certificate has expired".to_owned()
+            } else {
+                format!("The certificate expires in {days} days")
+            },
             view! { <p>"Record the new metadata before people are locked out."</p> },
         )
     });
@@ -37,16 +42,32 @@ fn page(app: AppSignIn) -> AnyView {
                     },
                 ),
             )),
-            app.entity_id.clone().map(|id| fact("Entity ID", view! { <code>{id}</code> })),
-            app.sign_in_url.clone().map(|url| fact("Sign-in URL", view! { <code>{url}</code> })),
-            app.certificate_expires.map(|on| fact("Certificate", view! { "Valid until " {time_day(on)} })),
-            app.recorded_at.map(|at| fact("Recorded", view! { {moment(at)} {by} })),
+            app.entity_id
+                .clone()
+                .map(|id| fact("Entity ID", view! { <code>{id}</code> })),
+            app.sign_in_url
+                .clone()
+                .map(|url| fact("Sign-in URL", view! { <code>{url}</code> })),
+            app.certificate_expires
+                .map(|on| fact("Certificate", view! { "Valid until " {time_day(on)} })),
+            app.recorded_at
+                .map(|at| fact("Recorded", view! { {moment(at)} {by} })),
         ];
-        sheet("recorded", "Recorded", "", None, facts(rows.into_iter().flatten().collect()))
+        sheet(
+            "recorded",
+            "Recorded",
+            "",
+            None,
+            facts(rows.into_iter().flatten().collect()),
+        )
     });
     let saml = app.method == Some(SignInMethod::Saml);
     let slug = app.head.slug.clone();
-    let button = if app.method.is_none() { "button button--primary" } else { "button" };
+    let button = if app.method.is_none() {
+        "button button--primary"
+    } else {
+        "button"
+    };
     let form = view! {
         <PostForm action="/api/save_app_sign_in" class="stack measure">
             {hidden("slug", slug)}

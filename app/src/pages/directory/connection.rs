@@ -4,15 +4,16 @@ use crate::{
     api::{
         demo::{DemoCredentials, load_demo_credentials},
         directory::{
-            Connection, ImportFacts, ImportProgress, SavedConnection, ScopeCheck, ScopeResult, load_connection,
+            Connection, ImportFacts, ImportProgress, SavedConnection, ScopeCheck, ScopeResult,
+            load_connection,
         },
         shell::load_frame,
         terms::Outcome,
     },
     browser,
     components::{
-        Field, PostForm, fact, facts, head, icon, keep_fresh, load, loaded, moment, note, plain_button, query, sheet,
-        strip, strip_item, waiting, words,
+        Field, PostForm, fact, facts, head, icon, keep_fresh, load, loaded, moment, note,
+        plain_button, query, sheet, strip, strip_item, waiting, words,
     },
     format,
 };
@@ -26,8 +27,16 @@ pub fn ConnectionPage() -> impl IntoView {
         |fill| async move {
             let connection = load_connection().await?;
             let demo = load_frame().await?.demo;
-            let credentials = if fill && demo { Some(load_demo_credentials().await?) } else { None };
-            Ok(Loaded { connection, demo, credentials })
+            let credentials = if fill && demo {
+                Some(load_demo_credentials().await?)
+            } else {
+                None
+            };
+            Ok(Loaded {
+                connection,
+                demo,
+                credentials,
+            })
         },
     );
     keep_fresh(data, |page| page.connection.running.is_some());
@@ -42,10 +51,20 @@ struct Loaded {
 }
 
 fn page(page: Loaded) -> AnyView {
-    let Loaded { connection, demo, credentials } = page;
+    let Loaded {
+        connection,
+        demo,
+        credentials,
+    } = page;
     let saved = connection.saved.clone();
-    let granted = connection.scopes.iter().all(|scope| scope.result == ScopeResult::Granted);
-    let tested = connection.scopes.iter().any(|scope| scope.result != ScopeResult::Untested);
+    let granted = connection
+        .scopes
+        .iter()
+        .all(|scope| scope.result == ScopeResult::Granted);
+    let tested = connection
+        .scopes
+        .iter()
+        .any(|scope| scope.result != ScopeResult::Untested);
     let lede = if saved.is_some() {
         "Rollcall only reads. It cannot change anything in Google."
     } else {
@@ -71,7 +90,10 @@ fn page(page: Loaded) -> AnyView {
         )
     });
     let running = connection.running.as_ref().map(progress);
-    let last = connection.last_import.clone().map(|import| import_facts(&import, connection.last_complete.as_ref()));
+    let last = connection
+        .last_import
+        .clone()
+        .map(|import| import_facts(&import, connection.last_complete.as_ref()));
     let reading = saved.is_some().then(|| {
         let never = connection.last_complete.is_none();
         let text = if never { "Read the directory now" } else { "Read again now" };
@@ -126,16 +148,30 @@ fn import_facts(import: &ImportFacts, complete: Option<&ImportFacts>) -> AnyView
     });
     let facts = complete.map(|import| {
         let at = import.finished_at.unwrap_or(import.started_at);
-        let took = import.finished_at.map(|end| format::duration((end - import.started_at).num_seconds()));
+        let took = import
+            .finished_at
+            .map(|end| format::duration((end - import.started_at).num_seconds()));
         strip(vec![
-            strip_item("Last complete read", moment(at), took.map(|took| format!("took {took}"))),
+            strip_item(
+                "Last complete read",
+                moment(at),
+                took.map(|took| format!("took {took}")),
+            ),
             strip_item(
                 "People",
                 view! { <a href="/directory/people">{format::number(import.people)}</a> },
                 format!("{} deleted ones known", format::number(import.deleted)),
             ),
-            strip_item("Groups", view! { <a href="/directory/groups">{format::number(import.groups)}</a> }, ()),
-            strip_item("Org units", view! { <a href="/directory/org-units">{format::number(import.org_units)}</a> }, ()),
+            strip_item(
+                "Groups",
+                view! { <a href="/directory/groups">{format::number(import.groups)}</a> },
+                (),
+            ),
+            strip_item(
+                "Org units",
+                view! { <a href="/directory/org-units">{format::number(import.org_units)}</a> },
+                (),
+            ),
         ])
     });
     view! { {failed}{facts} }.into_any()
@@ -160,7 +196,9 @@ fn scope_line(check: &ScopeCheck) -> AnyView {
 
 fn scopes_sheet(connection: &Connection, saved: &SavedConnection) -> AnyView {
     let rows = connection.scopes.iter().map(scope_line).collect::<Vec<_>>();
-    let at = connection.checked_at.map(|at| view! { <p class="hint">"Tested at " {moment(at)} "."</p> });
+    let at = connection
+        .checked_at
+        .map(|at| view! { <p class="hint">"Tested at " {moment(at)} "."</p> });
     let delegation = saved.client_id.clone().map(|id| {
         view! {
             <p class="soft measure">
@@ -174,7 +212,13 @@ fn scopes_sheet(connection: &Connection, saved: &SavedConnection) -> AnyView {
         "scopes",
         "Scopes",
         "Each one is tested by itself, reading one entry.",
-        Some(plain_button("/api/test_connection", "", "button--s", None, "Test again")),
+        Some(plain_button(
+            "/api/test_connection",
+            "",
+            "button--s",
+            None,
+            "Test again",
+        )),
         view! {
             <table role="table" class="table stacks">
                 <thead role="rowgroup">
@@ -193,7 +237,12 @@ fn scopes_sheet(connection: &Connection, saved: &SavedConnection) -> AnyView {
 }
 
 /// A text area with a file chooser that fills it.
-pub fn pasted(field: Field, id: &'static str, accept: &'static str, label: &'static str) -> AnyView {
+pub fn pasted(
+    field: Field,
+    id: &'static str,
+    accept: &'static str,
+    label: &'static str,
+) -> AnyView {
     let chooser = format!("{id}-file");
     view! {
         {field.area()}
@@ -231,9 +280,21 @@ fn connection_form(
         )
     });
     let (key, email, endpoint) = match (&credentials, &saved) {
-        (Some(demo), _) => (demo.key.clone(), demo.admin_email.clone(), demo.directory_endpoint.clone()),
-        (None, Some(saved)) => (String::new(), saved.admin_email.clone(), saved.endpoint.clone()),
-        (None, None) => (String::new(), String::new(), connection.default_endpoint.clone()),
+        (Some(demo), _) => (
+            demo.key.clone(),
+            demo.admin_email.clone(),
+            demo.directory_endpoint.clone(),
+        ),
+        (None, Some(saved)) => (
+            String::new(),
+            saved.admin_email.clone(),
+            saved.endpoint.clone(),
+        ),
+        (None, None) => (
+            String::new(),
+            String::new(),
+            connection.default_endpoint.clone(),
+        ),
     };
     let advanced = endpoint != connection.default_endpoint;
     let key_hint = if saved.is_some() {
@@ -241,8 +302,14 @@ fn connection_form(
     } else {
         "The JSON file that Google Cloud gives you for the service account. Stored encrypted, never shown again."
     };
-    let key_field = Field::new("key", "Service-account key").hint(key_hint).value(key);
-    let key_field = if saved.is_none() { key_field.required() } else { key_field };
+    let key_field = Field::new("key", "Service-account key")
+        .hint(key_hint)
+        .value(key);
+    let key_field = if saved.is_none() {
+        key_field.required()
+    } else {
+        key_field
+    };
     let now = saved.as_ref().map(|saved| {
         let by = saved.saved_by.clone().map(|by| format!(" by {by}"));
         facts(vec![
@@ -254,7 +321,11 @@ fn connection_form(
             fact("Entered", view! { {moment(saved.saved_at)}{by} }),
         ])
     });
-    let button = if primary { "button button--primary" } else { "button" };
+    let button = if primary {
+        "button button--primary"
+    } else {
+        "button"
+    };
     let form = view! {
         <PostForm action="/api/save_connection" class="stack measure">
             {pasted(key_field, "key", ".json,application/json", "Or choose the file")}

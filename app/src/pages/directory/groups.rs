@@ -2,9 +2,12 @@
 
 use super::connection::read_at;
 use crate::{
-    api::directory::{GroupMember, GroupPage, GroupRow, Groups, GroupsQuery, MemberKind, load_group, load_groups},
+    api::directory::{
+        GroupMember, GroupPage, GroupRow, Groups, GroupsQuery, MemberKind, load_group, load_groups,
+    },
     components::{
-        Field, GetForm, button_link, crumbs, empty, head, icon, load, loaded, pager, param, query, strip, strip_item, title,
+        Field, GetForm, button_link, crumbs, empty, head, icon, load, loaded, pager, param, query,
+        strip, strip_item, title,
     },
     format,
 };
@@ -14,7 +17,10 @@ use leptos::prelude::*;
 pub fn GroupsPage() -> impl IntoView {
     let (q, number) = (query("q"), query("page"));
     let data = load(
-        move || GroupsQuery { q: q(), page: number().and_then(|page| page.parse().ok()).unwrap_or(1) },
+        move || GroupsQuery {
+            q: q(),
+            page: number().and_then(|page| page.parse().ok()).unwrap_or(1),
+        },
         |query: GroupsQuery| async move { load_groups(query).await },
     );
     view! {
@@ -34,11 +40,21 @@ fn list(groups: Groups) -> AnyView {
     let q = query("q")();
     if groups.rows.is_empty() {
         return match q {
-            Some(q) => empty("search", format!("No group matches “{q}”."), Some(button_link("/directory/groups", "", "Clear the search"))),
-            None => empty("groups", "No groups yet. They show up here once the directory is read.", None),
+            Some(q) => empty(
+                "search",
+                format!("No group matches “{q}”."),
+                Some(button_link("/directory/groups", "", "Clear the search")),
+            ),
+            None => empty(
+                "groups",
+                "No groups yet. They show up here once the directory is read.",
+                None,
+            ),
         };
     }
-    let address = q.map_or("/directory/groups".to_owned(), |q| format!("/directory/groups?q={}", format::query_value(&q)));
+    let address = q.map_or("/directory/groups".to_owned(), |q| {
+        format!("/directory/groups?q={}", format::query_value(&q))
+    });
     let rows = groups.rows.iter().map(row).collect::<Vec<_>>();
     view! {
         <table role="table" class="table stacks">
@@ -90,7 +106,12 @@ fn row(group: &GroupRow) -> AnyView {
 pub fn GroupDetailPage() -> impl IntoView {
     let (id, number) = (param("id"), query("page"));
     let data = load(
-        move || (id(), number().and_then(|page| page.parse().ok()).unwrap_or(1)),
+        move || {
+            (
+                id(),
+                number().and_then(|page| page.parse().ok()).unwrap_or(1),
+            )
+        },
         |(id, page)| load_group(id, page),
     );
     loaded(data, detail)
@@ -107,7 +128,8 @@ fn detail(page: GroupPage) -> AnyView {
             view! { <a href=href><bdi>{name.clone()}</bdi></a> " " }.into_any()
         })
         .collect::<Vec<_>>();
-    let parents = (!parents.is_empty()).then(|| view! { <p class="soft">"Itself a member of " {parents}</p> });
+    let parents = (!parents.is_empty())
+        .then(|| view! { <p class="soft">"Itself a member of " {parents}</p> });
     let address = format!("/directory/groups/{}", format::query_value(&group.id));
     let table = if rows.is_empty() {
         empty("groups", "No members, or they were not read yet.", None)
@@ -123,7 +145,9 @@ fn detail(page: GroupPage) -> AnyView {
         }
         .into_any()
     };
-    let lede = page.description.map(|text| view! { <p class="lede">{text}</p> });
+    let lede = page
+        .description
+        .map(|text| view! { <p class="lede">{text}</p> });
     view! {
         {title(group.name.clone())}
         <div class="page-head">
@@ -146,11 +170,29 @@ fn detail(page: GroupPage) -> AnyView {
 
 fn member(member: &GroupMember) -> AnyView {
     let (kind, shape, href) = match member.kind {
-        MemberKind::Person => ("Person", "person", Some(format!("/directory/people/{}", format::query_value(&member.id)))),
-        MemberKind::Group => ("Group", "groups", Some(format!("/directory/groups/{}", format::query_value(&member.id)))),
+        MemberKind::Person => (
+            "Person",
+            "person",
+            Some(format!(
+                "/directory/people/{}",
+                format::query_value(&member.id)
+            )),
+        ),
+        MemberKind::Group => (
+            "Group",
+            "groups",
+            Some(format!(
+                "/directory/groups/{}",
+                format::query_value(&member.id)
+            )),
+        ),
         MemberKind::Outside => ("From outside, never provisioned", "out", None),
     };
-    let name = if member.name.is_empty() { member.email.clone() } else { member.name.clone() };
+    let name = if member.name.is_empty() {
+        member.email.clone()
+    } else {
+        member.name.clone()
+    };
     let name = match href {
         Some(href) => view! { <a href=href><bdi>{name}</bdi></a> }.into_any(),
         None => view! { <b><bdi>{name}</bdi></b> }.into_any(),

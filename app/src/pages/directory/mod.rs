@@ -8,6 +8,6 @@ mod units;
 
 pub use connection::{ConnectionPage, pasted};
 pub use groups::{GroupDetailPage, GroupsPage};
-pub use people::PeoplePage;
+pub use people::{PeoplePage, state_words};
 pub use person::PersonPage;
 pub use units::OrgUnitsPage;

@@ -10,29 +10,61 @@ use leptos::prelude::*;
 
 pub const STATES: [(PersonState, &str, &str, &str, &str); 5] = [
     (PersonState::Active, "active", "Active", "created", "st-on"),
-    (PersonState::Suspended, "suspended", "Suspended", "suspended", "op-suspend"),
-    (PersonState::Archived, "archived", "Archived", "neutral", "op-skip"),
-    (PersonState::Deleted, "deleted", "Deleted", "deleted", "op-delete"),
-    (PersonState::Unknown, "unknown", "Unknown", "failed", "op-failed"),
+    (
+        PersonState::Suspended,
+        "suspended",
+        "Suspended",
+        "suspended",
+        "op-suspend",
+    ),
+    (
+        PersonState::Archived,
+        "archived",
+        "Archived",
+        "neutral",
+        "op-skip",
+    ),
+    (
+        PersonState::Deleted,
+        "deleted",
+        "Deleted",
+        "deleted",
+        "op-delete",
+    ),
+    (
+        PersonState::Unknown,
+        "unknown",
+        "Unknown",
+        "failed",
+        "op-failed",
+    ),
 ];
 
 /// Word, tone and icon of a person's state in Google.
 pub fn state_words(state: PersonState) -> (&'static str, &'static str, &'static str) {
-    STATES
-        .iter()
-        .find(|(one, ..)| *one == state)
-        .map_or(("Unknown", "failed", "op-failed"), |(_, _, word, tone, shape)| (*word, *tone, *shape))
+    STATES.iter().find(|(one, ..)| *one == state).map_or(
+        ("Unknown", "failed", "op-failed"),
+        |(_, _, word, tone, shape)| (*word, *tone, *shape),
+    )
 }
 
 #[component]
 pub fn PeoplePage() -> impl IntoView {
-    let (q, state, org_unit, page_number) = (query("q"), query("state"), query("org_unit"), query("page"));
+    let (q, state, org_unit, page_number) =
+        (query("q"), query("state"), query("org_unit"), query("page"));
     let data = load(
         move || PeopleQuery {
             q: q(),
-            state: state().and_then(|key| STATES.iter().find(|(_, k, ..)| *k == key).map(|(state, ..)| *state)),
+            state: state().and_then(|key| {
+                STATES
+                    .iter()
+                    .find(|(_, k, ..)| *k == key)
+                    .map(|(state, ..)| *state)
+            }),
             org_unit: org_unit(),
-            page: page_number().and_then(|page| page.parse().ok()).unwrap_or(1),
+            page: page_number()
+                .and_then(|page| page.parse().ok())
+                .unwrap_or(1),
         },
         |query: PeopleQuery| async move { load_people(query).await },
     );
@@ -46,7 +78,11 @@ pub fn PeoplePage() -> impl IntoView {
 fn filters() -> AnyView {
     let (q, state, org_unit) = (query("q"), query("state"), query("org_unit"));
     let mut options = vec![(String::new(), "Any state".to_owned())];
-    options.extend(STATES.iter().map(|(_, key, word, ..)| ((*key).to_owned(), (*word).to_owned())));
+    options.extend(
+        STATES
+            .iter()
+            .map(|(_, key, word, ..)| ((*key).to_owned(), (*word).to_owned())),
+    );
     view! {
         <GetForm action="/directory/people" class="filters" role="search">
             {Field::new("q", "Search").kind("search").placeholder("Name, e-mail, id").value(q().unwrap_or_default()).input()}
@@ -68,12 +104,22 @@ fn page(people: People) -> AnyView {
             (_, None) => empty(
                 "people",
                 "Nobody yet. Connect the directory and read it once; everybody shows up here.",
-                Some(crate::components::button_link("/directory/connection", "", "Open the connection")),
+                Some(crate::components::button_link(
+                    "/directory/connection",
+                    "",
+                    "Open the connection",
+                )),
             ),
             (Some(q), _) => empty(
                 "search",
-                format!("Nobody matches “{q}”. Names, e-mail addresses and ids are searched, deleted people too."),
-                Some(crate::components::button_link("/directory/people", "", "Clear the search")),
+                format!(
+                    "Nobody matches “{q}”. Names, e-mail addresses and ids are searched, deleted people too."
+                ),
+                Some(crate::components::button_link(
+                    "/directory/people",
+                    "",
+                    "Clear the search",
+                )),
             ),
             (None, _) => empty("search", "Nobody matches these filters.", None),
         };

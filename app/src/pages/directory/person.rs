@@ -7,11 +7,10 @@ use crate::{
         terms::OperationKind,
     },
     components::{
-        crumbs, empty, fact, facts, icon, load, loaded, moment, op_done, param, state_chip, strip, strip_item, title,
-        words,
+        crumbs, empty, fact, facts, icon, load, loaded, moment, op_done, param, state_chip, strip,
+        strip_item, title, words,
     },
-    format,
-    words as say,
+    format, words as say,
 };
 use leptos::prelude::*;
 
@@ -22,7 +21,11 @@ pub fn PersonPage() -> impl IntoView {
 }
 
 fn page(person: Person) -> AnyView {
-    let name = if person.person.name.is_empty() { person.person.email.clone() } else { person.person.name.clone() };
+    let name = if person.person.name.is_empty() {
+        person.person.email.clone()
+    } else {
+        person.person.name.clone()
+    };
     let (word, tone, shape) = state_words(person.state);
     let items = person
         .apps
@@ -33,14 +36,28 @@ fn page(person: Person) -> AnyView {
                 (None, Some(since)) => view! { "since " {moment(since)} }.into_any(),
                 (None, None) => ().into_any(),
             };
-            strip_item(format!("{} account", app.name), app.account_state.clone(), below)
+            strip_item(
+                format!("{} account", app.name),
+                app.account_state.clone(),
+                below,
+            )
         })
         .collect::<Vec<_>>();
     let items = (!items.is_empty()).then(|| strip(items));
     let apps = if person.apps.is_empty() {
-        empty("apps", "No app yet. Once one is added, this page says for each why this person has an account or not.", None)
+        empty(
+            "apps",
+            "No app yet. Once one is added, this page says for each why this person has an account or not.",
+            None,
+        )
     } else {
-        person.apps.iter().enumerate().map(|(i, app)| trace(i, app)).collect::<Vec<_>>().into_any()
+        person
+            .apps
+            .iter()
+            .enumerate()
+            .map(|(i, app)| trace(i, app))
+            .collect::<Vec<_>>()
+            .into_any()
     };
     let groups = person
         .groups
@@ -57,10 +74,15 @@ fn page(person: Person) -> AnyView {
     };
     let manager = person.manager.clone().map(|manager| {
         let href = format!("/directory/people/{}", format::query_value(&manager.id));
-        fact("Manager", view! { <a href=href><bdi>{manager.name}</bdi></a> })
+        fact(
+            "Manager",
+            view! { <a href=href><bdi>{manager.name}</bdi></a> },
+        )
     });
-    let plain = |label: &'static str, value: &Option<String>| value.clone().map(|value| fact(label, value));
-    let aliases = (!person.aliases.is_empty()).then(|| fact("Other addresses", person.aliases.join(", ")));
+    let plain =
+        |label: &'static str, value: &Option<String>| value.clone().map(|value| fact(label, value));
+    let aliases =
+        (!person.aliases.is_empty()).then(|| fact("Other addresses", person.aliases.join(", ")));
     let rows: Vec<AnyView> = [
         Some(fact("E-mail", person.person.email.clone())),
         plain("Title", &person.title),
@@ -69,13 +91,22 @@ fn page(person: Person) -> AnyView {
         Some(fact("Org unit", person.org_unit.clone())),
         Some(fact("Groups", groups)),
         aliases,
-        person.guest.then(|| fact("Guest", "Yes. Guests are not provisioned.")),
-        Some(fact("Directory id", view! { <code>{person.person.id.clone()}</code> })),
+        person
+            .guest
+            .then(|| fact("Guest", "Yes. Guests are not provisioned.")),
+        Some(fact(
+            "Directory id",
+            view! { <code>{person.person.id.clone()}</code> },
+        )),
     ]
     .into_iter()
     .flatten()
     .collect();
-    let timeline = person.timeline.iter().map(timeline_item).collect::<Vec<_>>();
+    let timeline = person
+        .timeline
+        .iter()
+        .map(timeline_item)
+        .collect::<Vec<_>>();
     let timeline = if timeline.is_empty() {
         view! { <p class="soft">"Nothing happened yet."</p> }.into_any()
     } else {
@@ -127,7 +158,10 @@ fn trace(index: usize, app: &PersonApp) -> AnyView {
         let trigger = next.trigger.map(|trigger| view! { <p>{say::trigger(trigger)}</p> });
         view! { <li class=format!("tone-{tone}")>{icon("st-waiting")}<div><h3>{next_words(next)}</h3>{trigger}</div></li> }
     });
-    let account = app.account_id.clone().map(|id| view! { <p class="hint">"Account " <code>{id}</code></p> });
+    let account = app
+        .account_id
+        .clone()
+        .map(|id| view! { <p class="hint">"Account " <code>{id}</code></p> });
     view! {
         <section class="stack" aria-labelledby=labelled>
             <h2 id=id>{format!("{}: {}", app.name, app.headline)}</h2>
@@ -150,7 +184,11 @@ fn rule(line: &RuleLine) -> AnyView {
         (_, RuleResult::NotAsked) => format!("tone-{tone} after"),
         _ => format!("tone-{tone}"),
     };
-    let answer = if line.decides { format!("{}, this decides", line.answer) } else { line.answer.clone() };
+    let answer = if line.decides {
+        format!("{}, this decides", line.answer)
+    } else {
+        line.answer.clone()
+    };
     let detail = (!line.detail.is_empty()).then(|| view! { <p>{line.detail.clone()}</p> });
     view! { <li class=class>{icon(shape)}<div><h3>{line.rule.clone()} " " <span>{answer}</span></h3>{detail}</div></li> }.into_any()
 }
@@ -166,6 +204,9 @@ fn timeline_item(item: &TimelineItem) -> AnyView {
         None => what,
     };
     let app = item.app.clone().map(|app| format!(" in {app}"));
-    let detail = item.detail.clone().map(|detail| view! { <br/><span class="muted">{detail}</span> });
+    let detail = item
+        .detail
+        .clone()
+        .map(|detail| view! { <br/><span class="muted">{detail}</span> });
     view! { <li>{moment(item.at)}<div>{what}{app}{detail}</div></li> }.into_any()
 }

@@ -18,7 +18,11 @@ pub fn OrgUnitsPage() -> impl IntoView {
 
 fn page(units: OrgUnits) -> AnyView {
     if units.rows.is_empty() {
-        return empty("units", "No org units yet. They show up here once the directory is read.", None);
+        return empty(
+            "units",
+            "No org units yet. They show up here once the directory is read.",
+            None,
+        );
     }
     let rows = units.rows.iter().map(row).collect::<Vec<_>>();
     view! {
@@ -39,7 +43,10 @@ fn page(units: OrgUnits) -> AnyView {
 }
 
 fn row(unit: &OrgUnitRow) -> AnyView {
-    let href = format!("/directory/people?org_unit={}", format::query_value(&unit.path));
+    let href = format!(
+        "/directory/people?org_unit={}",
+        format::query_value(&unit.path)
+    );
     view! {
         <tr role="row">
             <th role="rowheader" scope="row">

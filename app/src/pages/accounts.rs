@@ -1,0 +1,234 @@
+//! Accounts in an app, and the queue of what waits to happen to them.
+
+use crate::{
+    api::{
+        accounts::{
+            AccountList, AccountRow, AccountState, AccountsQuery, Queue, QueueRow, load_accounts,
+            load_queue,
+        },
+        terms::{Outcome, Time},
+    },
+    components::{
+        Field, GetForm, app_page, button_link, empty, load, loaded, moment, op, pager, param,
+        person_ref, query, strip, strip_item, time_day, until, words,
+    },
+    format, words as say,
+};
+use leptos::prelude::*;
+
+const STATES: [(&str, AccountState, &str, &str, &str); 3] = [
+    ("active", AccountState::Active, "Active", "created", "st-on"),
+    (
+        "suspended",
+        AccountState::Suspended,
+        "Suspended",
+        "suspended",
+        "op-suspend",
+    ),
+    ("gone", AccountState::Gone, "Gone", "failed", "op-failed"),
+];
+
+#[component]
+pub fn AccountsPage() -> impl IntoView {
+    let (slug, q, state, number) = (param("slug"), query("q"), query("state"), query("page"));
+    let data = load(
+        move || {
+            let query = AccountsQuery {
+                q: q(),
+                state: state().and_then(|key| {
+                    STATES
+                        .iter()
+                        .find(|(k, ..)| *k == key)
+                        .map(|(_, state, ..)| *state)
+                }),
+                page: number().and_then(|page| page.parse().ok()).unwrap_or(1),
+            };
+            (slug(), query)
+        },
+        |(slug, query): (String, AccountsQuery)| async move { load_accounts(slug, query).await },
+    );
+    loaded(data, accounts)
+}
+
+fn accounts(list: AccountList) -> AnyView {
+    let slug = list.head.slug.clone();
+    let base = format!("/apps/{slug}/accounts");
+    let (q, state) = (query("q")(), query("state")());
+    let mut options = vec![(String::new(), "Any state".to_owned())];
+    options.extend(
+        STATES
+            .iter()
+            .map(|(key, _, word, ..)| ((*key).to_owned(), (*word).to_owned())),
+    );
+    let filtered = q.is_some() || state.is_some();
+    let none = list.active + list.suspended + list.gone == 0;
+    let body = if none {
+        empty(
+            "people",
+            "No accounts yet. They show up here as they are created or linked.",
+            None,
+        )
+    } else if list.rows.is_empty() {
+        empty(
+            "search",
+            "No account matches.",
+            filtered.then(|| button_link(base.clone(), "", "Clear the search")),
+        )
+    } else {
+        let mut address = format!("{base}?");
+        for (name, value) in [("q", &q), ("state", &state)] {
+            if let Some(value) = value {
+                address.push_str(&format!("{name}={}&", format::query_value(value)));
+            }
+        }
+        let rows = list.rows.iter().map(account_row).collect::<Vec<_>>();
+        view! {
+            <table role="table" class="table stacks">
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col">"Person"</th>
+                        <th role="columnheader" scope="col">"State"</th>
+                        <th role="columnheader" scope="col">"Account"</th>
+                        <th role="columnheader" scope="col">"Since"</th>
+                        <th role="columnheader" scope="col">"Last change"</th>
+                        <th role="columnheader" scope="col">"Next step"</th>
+                    </tr>
+                </thead>
+                <tbody role="rowgroup">{rows}</tbody>
+            </table>
+            {pager(list.paging, address.trim_end_matches(['?', '&']))}
+        }
+        .into_any()
+    };
+    let figures = strip(vec![
+        strip_item("Active", format::number(list.active), "can sign in"),
+        strip_item(
+            "Suspended",
+            format::number(list.suspended),
+            "kept, but closed",
+        ),
+        strip_item("Gone", format::number(list.gone), "no longer in the app"),
+    ]);
+    let filters = (!none).then(|| {
+        view! {
+            <GetForm action=base.clone() class="filters" role="search">
+                {Field::new("q", "Search").kind("search").placeholder("Name, e-mail, account id").value(q.clone().unwrap_or_default()).input()}
+                {Field::new("state", "State").value(state.clone().unwrap_or_default()).select(options)}
+                <div class="actions">
+                    <button class="button button--s" type="submit">"Apply"</button>
+                    <a class="button button--s button--quiet" href=base.clone()>"Clear"</a>
+                </div>
+            </GetForm>
+        }
+    });
+    view! { {app_page(&list.head, "accounts", None, (!none).then_some(figures))}{filters}{body} }
+        .into_any()
+}
+
+fn account_row(row: &AccountRow) -> AnyView {
+    let (word, tone, shape) = STATES
+        .iter()
+        .find(|(_, state, ..)| *state == row.state)
+        .map_or(
+            ("Unknown", "neutral", "st-none"),
+            |(_, _, word, tone, shape)| (*word, *tone, *shape),
+        );
+    let next = match row.next {
+        Some((kind, Some(due))) => view! { {op(kind)} " " {moment(due)} }.into_any(),
+        Some((kind, None)) => view! { {op(kind)} " with the next run" }.into_any(),
+        None => view! { <span class="muted">"None"</span> }.into_any(),
+    };
+    view! {
+        <tr role="row">
+            <th role="rowheader" scope="row">{person_ref(&row.person)}</th>
+            <td role="cell" data-label="State">{words(tone, shape, word)}</td>
+            <td role="cell" data-label="Account">
+                {row.user_name.clone()}
+                <br/>
+                <code class="muted">{row.account.clone()}</code>
+            </td>
+            <td role="cell" data-label="Since">{time_day(row.since)}</td>
+            <td role="cell" data-label="Last change">{row.changed_at.map(moment)}</td>
+            <td role="cell" data-label="Next step">{next}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+#[component]
+pub fn QueuePage() -> impl IntoView {
+    let (slug, number) = (param("slug"), query("page"));
+    let data = load(
+        move || {
+            (
+                slug(),
+                number().and_then(|page| page.parse().ok()).unwrap_or(1),
+            )
+        },
+        |(slug, page)| load_queue(slug, page),
+    );
+    loaded(data, queue)
+}
+
+fn queue(queue: Queue) -> AnyView {
+    let slug = queue.head.slug.clone();
+    let body = if queue.rows.is_empty() {
+        empty(
+            "st-waiting",
+            "Nobody waits. Suspensions and deletions show up here before they happen.",
+            None,
+        )
+    } else {
+        let now = queue.now;
+        let rows = queue
+            .rows
+            .iter()
+            .map(|row| queue_row(row, now))
+            .collect::<Vec<_>>();
+        let address = format!("/apps/{slug}/queue");
+        view! {
+            <table role="table" class="table stacks">
+                <caption>{format!("{} wait. When the cause ends in time, the step is cancelled by itself.", format::people(queue.paging.total))}</caption>
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col">"Person"</th>
+                        <th role="columnheader" scope="col">"Step"</th>
+                        <th role="columnheader" scope="col">"Due"</th>
+                        <th role="columnheader" scope="col">"Cause"</th>
+                        <th role="columnheader" scope="col">"Since"</th>
+                    </tr>
+                </thead>
+                <tbody role="rowgroup">{rows}</tbody>
+            </table>
+            {pager(queue.paging, &address)}
+        }
+        .into_any()
+    };
+    view! { {app_page(&queue.head, "queue", None, None)}{body} }.into_any()
+}
+
+fn queue_row(row: &QueueRow, now: Time) -> AnyView {
+    let due = if row.held {
+        words("held", "op-held", "Held for review")
+    } else {
+        view! { {moment(row.due)}<br/><span class="muted">{until(now, row.due)}</span> }.into_any()
+    };
+    view! {
+        <tr role="row">
+            <th role="rowheader" scope="row">{person_ref(&row.person)}</th>
+            <td role="cell" data-label="Step">{op(row.step)}</td>
+            <td role="cell" data-label="Due">{due}</td>
+            <td role="cell" data-label="Cause">{say::trigger(row.trigger)}</td>
+            <td role="cell" data-label="Since">{moment(row.since)}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// "ok" or "failed", as in the address.
+pub fn outcome_key(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Failed => "failed",
+    }
+}

@@ -1,0 +1,288 @@
+//! The audit log: newest first, filtered by its address; and one event.
+
+use super::accounts::outcome_key;
+use crate::{
+    api::{
+        audit::{AuditPage, AuditQuery, EventDetail, EventRow, load_event, load_events},
+        terms::Outcome,
+    },
+    components::{
+        Field, GetForm, Show, change_list, crumbs, empty, fact, facts, icon, load, loaded, param,
+        query, sheet, time, title, words,
+    },
+    format, words as say,
+};
+use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+
+/// The filters, without the place in the list.
+const FILTERS: [&str; 9] = [
+    "q", "from", "to", "event", "app", "person", "actor", "outcome", "run",
+];
+
+/// The filters of the address as a query string.
+fn filters() -> String {
+    use_query_map().with_untracked(|query| {
+        FILTERS
+            .iter()
+            .filter_map(|name| {
+                let value = query.get_str(name).filter(|value| !value.is_empty())?;
+                Some(format!("{name}={}", format::query_value(value)))
+            })
+            .collect::<Vec<_>>()
+            .join("&")
+    })
+}
+
+fn asked() -> AuditQuery {
+    use_query_map().with(|query| {
+        let get = |name: &str| query.get(name).filter(|value| !value.is_empty());
+        AuditQuery {
+            q: get("q"),
+            from: get("from"),
+            to: get("to"),
+            event: get("event"),
+            app: get("app"),
+            person: get("person"),
+            actor: get("actor"),
+            outcome: get("outcome").and_then(|key| {
+                [Outcome::Ok, Outcome::Failed]
+                    .into_iter()
+                    .find(|outcome| outcome_key(*outcome) == key)
+            }),
+            run: get("run"),
+            before: get("before"),
+            after: get("after"),
+        }
+    })
+}
+
+#[component]
+pub fn AuditLogPage() -> impl IntoView {
+    loaded(
+        load(asked, |query: AuditQuery| async move {
+            load_events(query).await
+        }),
+        page,
+    )
+}
+
+fn page(page: AuditPage) -> AnyView {
+    let query_string = filters();
+    let export = |format: &str| {
+        if query_string.is_empty() {
+            format!("/export/audit?format={format}")
+        } else {
+            format!("/export/audit?format={format}&{query_string}")
+        }
+    };
+    let value = |name: &'static str| query(name)().unwrap_or_default();
+    let choices = |any: &str, list: &[(String, String)]| {
+        let mut options = vec![(String::new(), any.to_owned())];
+        options.extend(list.iter().cloned());
+        options
+    };
+    let outcomes = [
+        ("ok".to_owned(), "Done".to_owned()),
+        ("failed".to_owned(), "Failed".to_owned()),
+    ];
+    let (events, apps, outcomes) = (
+        choices("Any event", &page.events),
+        choices("Any app", &page.apps),
+        choices("Any outcome", &outcomes),
+    );
+    let list = if page.rows.is_empty() {
+        empty("log", "No events for these filters.", None)
+    } else {
+        events_table(&page, &query_string)
+    };
+    view! {
+        {title("Audit log")}
+        <div class="page-head">
+            <div class="page-head__row">
+                <h1>"Audit log"</h1>
+                <div class="actions">
+                    <a class="button button--s" href=export("csv") rel="external" download="">{icon("save")}"CSV"</a>
+                    <a class="button button--s" href=export("ndjson") rel="external" download="">{icon("save")}"NDJSON"</a>
+                    <a class="button button--s" href=export("reports") rel="external" download="">{icon("save")}"Reports API"</a>
+                </div>
+            </div>
+            <p class="lede">"Every change to a person, an account or this console. Newest first, in your time zone."</p>
+        </div>
+        <GetForm action="/audit" class="filters" role="search">
+            {Field::new("q", "Search").kind("search").placeholder("Name, e-mail, id, text").value(value("q")).input()}
+            {Field::new("from", "From").kind("date").value(value("from")).input()}
+            {Field::new("to", "To").kind("date").value(value("to")).input()}
+            {Field::new("event", "Event").value(value("event")).select(events)}
+            {Field::new("outcome", "Outcome").value(value("outcome")).select(outcomes)}
+            {Field::new("app", "App").value(value("app")).select(apps)}
+            {Field::new("person", "Person").placeholder("E-mail or id").value(value("person")).input()}
+            {Field::new("actor", "Actor").placeholder("Anyone").value(value("actor")).input()}
+            {Field::new("run", "Run").placeholder("Any run").value(value("run")).input()}
+            <div class="actions">
+                <button class="button button--s button--primary" type="submit">"Apply"</button>
+                <a class="button button--s button--quiet" href="/audit">"Clear"</a>
+            </div>
+        </GetForm>
+        {list}
+    }
+    .into_any()
+}
+
+fn events_table(page: &AuditPage, query_string: &str) -> AnyView {
+    let rows = page.rows.iter().map(event_row).collect::<Vec<_>>();
+    let about = page.about.map(|n| {
+        let n = i64::try_from(n).unwrap_or(i64::MAX);
+        view! { <caption>{format!("About {} {} match.", format::number(n), if n == 1 { "event" } else { "events" })}</caption> }
+    });
+    let link = |name: &str, id: &Option<String>, text: &'static str| {
+        id.clone().map(|id| {
+            let joint = if query_string.is_empty() { "" } else { "&" };
+            view! { <a href=format!("/audit?{query_string}{joint}{name}={}", format::query_value(&id))>{text}</a> }
+        })
+    };
+    let (newer, older) = (
+        link("after", &page.newer, "Newer events"),
+        link("before", &page.older, "Older events"),
+    );
+    view! {
+        <table role="table" class="table stacks dense">
+            {about}
+            <thead role="rowgroup">
+                <tr role="row">
+                    <th role="columnheader" scope="col">"Time"</th>
+                    <th role="columnheader" scope="col">"Event"</th>
+                    <th role="columnheader" scope="col">"Person"</th>
+                    <th role="columnheader" scope="col">"Change"</th>
+                    <th role="columnheader" scope="col">"Actor"</th>
+                    <th role="columnheader" scope="col">"App"</th>
+                    <th role="columnheader" scope="col">"Run"</th>
+                </tr>
+            </thead>
+            <tbody role="rowgroup">{rows}</tbody>
+        </table>
+        <nav class="pager" aria-label="Pages"><span>{newer}</span><span>{older}</span></nav>
+    }
+    .into_any()
+}
+
+fn event_words(row: &EventRow) -> AnyView {
+    match (row.outcome, row.kind) {
+        (Outcome::Failed, _) => {
+            view! { <span class="op tone-failed">{icon("op-failed")}{row.name.clone()}<span class="visually-hidden">", failed"</span></span> }.into_any()
+        }
+        (Outcome::Ok, Some(kind)) => {
+            let (_, _, shape, tone) = say::operation(kind);
+            words(tone, shape, row.name.clone())
+        }
+        (Outcome::Ok, None) => words("neutral", "person", row.name.clone()),
+    }
+}
+
+fn event_row(row: &EventRow) -> AnyView {
+    let href = format!("/audit/{}", format::query_value(&row.id));
+    view! {
+        <tr role="row">
+            <td role="cell" class="bare soft">{time(row.time, Show::Seconds)}</td>
+            <th role="rowheader" scope="row"><a href=href>{event_words(row)}</a></th>
+            <td role="cell" data-label="Person">{person(row)}</td>
+            <td role="cell" data-label="Change">{row.summary.clone()}</td>
+            <td role="cell" data-label="Actor">{row.actor.clone()}</td>
+            <td role="cell" data-label="App">{row.app.clone().map(|(_, name)| name)}</td>
+            <td role="cell" data-label="Run">{run(row)}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+fn person(row: &EventRow) -> Option<AnyView> {
+    row.person.clone().map(|(id, name)| {
+        let href = format!("/directory/people/{}", format::query_value(&id));
+        view! { <span class="who"><a href=href><bdi>{name}</bdi></a></span> }.into_any()
+    })
+}
+
+fn run(row: &EventRow) -> Option<AnyView> {
+    let (number, (slug, _)) = (row.run?, row.app.clone()?);
+    Some(
+        view! { <a href=format!("/apps/{slug}/runs/{number}")>{format::number(number)}</a> }
+            .into_any(),
+    )
+}
+
+#[component]
+pub fn EventPage() -> impl IntoView {
+    loaded(load(param("id"), load_event), event)
+}
+
+fn event(event: EventDetail) -> AnyView {
+    let row = event.row.clone();
+    let code = |text: String| view! { <code>{text}</code> };
+    let rows: Vec<AnyView> = [
+        Some(fact("Time", time(row.time, Show::Seconds))),
+        Some(fact(
+            "Outcome",
+            match row.outcome {
+                Outcome::Ok => words("created", "st-on", "Done"),
+                Outcome::Failed => words("failed", "op-failed", "Failed"),
+            },
+        )),
+        Some(fact("Actor", row.actor.clone())),
+        row.app
+            .clone()
+            .map(|(slug, name)| fact("App", view! { <a href=format!("/apps/{slug}")>{name}</a> })),
+        person(&row).map(|person| fact("Person", person)),
+        event.account.clone().map(|id| fact("Account", code(id))),
+        run(&row).map(|run| fact("Run", run)),
+        event.reason.clone().map(|reason| fact("Reason", reason)),
+        event.error.clone().map(|error| fact("Error", error)),
+        event
+            .address
+            .clone()
+            .map(|address| fact("From", code(address))),
+        Some(fact("Event", code(row.id.clone()))),
+        event.hash.clone().map(|hash| {
+            let before = event
+                .previous_hash
+                .clone()
+                .map(|hash| view! { " after " <code>{hash}</code> });
+            fact("Hash", view! { <code>{hash}</code>{before} })
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let changes = (!event.changes.is_empty()).then(|| {
+        sheet(
+            "changes",
+            "Old and new values",
+            "",
+            None,
+            change_list(&event.changes),
+        )
+    });
+    let exchange = (event.request.is_some() || event.response.is_some()).then(|| {
+        let block = |label: &'static str, text: Option<String>| {
+            text.map(|text| view! { <h3>{label}</h3><pre class="code" tabindex="0" aria-label=label>{text}</pre> })
+        };
+        sheet(
+            "exchange",
+            "Request and response",
+            "Secrets removed.",
+            None,
+            view! { {block("Request", event.request.clone())}{block("Response", event.response.clone())} },
+        )
+    });
+    view! {
+        {title(row.name.clone())}
+        <div class="page-head">
+            {crumbs(vec![("/audit".to_owned(), "Audit log".to_owned())], row.name.clone())}
+            <h1>{row.name.clone()}</h1>
+            <p class="lede">{row.summary.clone()}</p>
+        </div>
+        {sheet("facts", "Facts", "", None, facts(rows))}
+        {changes}
+        {exchange}
+    }
+    .into_any()
+}

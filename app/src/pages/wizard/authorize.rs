@@ -1,0 +1,150 @@
+//! Step 1: the access token. Later: reauthorize.
+
+use super::{live, save_bar, step_head};
+use crate::{
+    api::{
+        demo::{DemoCredentials, load_demo_credentials},
+        shell::load_frame,
+        wizard::{AuthorizeStep, Step, load_authorize_step},
+    },
+    components::{Field, PostForm, hidden, load, loaded, moment, note, param, query},
+};
+use leptos::prelude::*;
+
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Loaded {
+    step: AuthorizeStep,
+    demo: bool,
+    credentials: Option<DemoCredentials>,
+}
+
+#[component]
+pub fn AuthorizePage() -> impl IntoView {
+    let (slug, asked) = (param("slug"), query("demo"));
+    let data = load(
+        move || (slug(), asked().is_some()),
+        |(slug, fill)| async move {
+            let step = load_authorize_step(slug).await?;
+            let demo = load_frame().await?.demo;
+            let credentials = if fill && demo {
+                Some(load_demo_credentials().await?)
+            } else {
+                None
+            };
+            Ok(Loaded {
+                step,
+                demo,
+                credentials,
+            })
+        },
+    );
+    loaded(data, page)
+}
+
+fn page(page: Loaded) -> AnyView {
+    let Loaded {
+        step,
+        demo,
+        credentials,
+    } = page;
+    let live = live();
+    let slug = step.head.slug.clone();
+    let app = step.head.name.clone();
+    let heading = if live {
+        format!("Reauthorize {app}")
+    } else {
+        format!("Let Rollcall in to {app}")
+    };
+    let lede = if live {
+        "A new token is checked at once. Mapping, scope, links and timers stay as they are; a stopped app goes on where it stood."
+    } else {
+        "Rollcall uses an access token of the app. It is checked at once, stored encrypted and never shown again."
+    };
+    let here = if live {
+        format!("/apps/{slug}/autoprovisioning/authorize")
+    } else {
+        format!("/apps/{slug}/setup/authorize")
+    };
+    let hint = (demo && credentials.is_none()).then(|| {
+        note(
+            "accent",
+            "flask",
+            "This is a demo",
+            view! {
+                <p>"An emulated Asana is running beside Rollcall, with some accounts in it already."</p>
+                <div class="actions"><a class="button button--s" href=format!("{here}?demo=1")>"Fill in its endpoint and token"</a></div>
+            },
+        )
+    });
+    let (endpoint, token) = match credentials {
+        Some(demo) => (demo.app_endpoint, demo.app_token),
+        None => (step.endpoint.clone(), String::new()),
+    };
+    let stored = step.token_stored.then(|| {
+        let at = step.checked_at.map(|at| view! { " at " {moment(at)} });
+        let by = step
+            .entered_by
+            .clone()
+            .map(|by| format!(", entered by {by}"));
+        note(
+            "created",
+            "st-on",
+            "A token is stored",
+            view! { <p>"Accepted" {at} {by} ". A new one replaces it."</p> },
+        )
+    });
+    let mut field = Field::new("token", "Access token")
+        .kind("password")
+        .value(token);
+    field = if step.token_stored {
+        field.hint("Leave empty to keep the stored one.")
+    } else {
+        field
+            .required()
+            .hint("Stored encrypted, never shown again.")
+    };
+    let endpoint_field = || {
+        Field::new("endpoint", "SCIM endpoint")
+            .kind("url")
+            .hint("Changing its origin asks for the token again.")
+            .value(endpoint.clone())
+            .required()
+            .input()
+    };
+    let advanced = endpoint != step.endpoint;
+    let endpoint_part = if step.endpoint_known {
+        view! { <details class="fold" open=advanced><summary>"Advanced"</summary>{endpoint_field()}</details> }.into_any()
+    } else {
+        endpoint_field()
+    };
+    let steps = step
+        .instructions
+        .iter()
+        .map(|line| view! { <li>{line.clone()}</li> }.into_any())
+        .collect::<Vec<_>>();
+    let help = step.help_url.clone().map(|url| view! { <p class="hint"><a href=url rel="external noreferrer">{format!("{app}’s own help")}</a></p> });
+    let next = if live {
+        "The app is asked at once whether it accepts the token."
+    } else {
+        "Next: what the app gets to know."
+    };
+    view! {
+        {step_head(&step.head, &step.progress, Step::Authorize, live, heading, lede.into_any())}
+        <PostForm action="/api/save_authorize" class="beside">
+            {hidden("slug", slug.clone())}
+            {live.then(|| hidden("live", "true"))}
+            <div class="stack measure">
+                {hint}
+                {stored}
+                {field.input()}
+                {endpoint_part}
+            </div>
+            <aside class="aside panel" aria-labelledby="how">
+                <header><h2 id="how">{format!("How to get a token from {app}")}</h2></header>
+                <div><ol class="bullets numbered">{steps}</ol>{help}</div>
+            </aside>
+            {save_bar(&slug, Step::Authorize, live, next.into_any())}
+        </PostForm>
+    }
+    .into_any()
+}

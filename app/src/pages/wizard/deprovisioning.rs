@@ -1,0 +1,186 @@
+//! Step 4: what ends an account, and when. Each policy is a sentence and a line in time.
+
+use super::{live, save_bar, step_head};
+use crate::{
+    api::{
+        terms::{OperationKind, Trigger},
+        wizard::{DeprovisioningStep, PolicyView, Step, load_deprovisioning_step},
+    },
+    components::{PostForm, field_error, hidden, icon, load, loaded, op, param},
+};
+use leptos::prelude::*;
+
+#[component]
+pub fn DeprovisioningPage() -> impl IntoView {
+    loaded(load(param("slug"), load_deprovisioning_step), page)
+}
+
+fn page(step: DeprovisioningStep) -> AnyView {
+    let live = live();
+    let slug = step.head.slug.clone();
+    let app = step.head.name.clone();
+    let lede = "Three things can end an account. Say for each how long people keep it. If the cause ends in time, the step is cancelled.";
+    let (windows, policies) = (step.windows.clone(), step.policies.clone());
+    let sentences = move || {
+        policies
+            .iter()
+            .map(|one| policy(one, &windows))
+            .collect::<Vec<_>>()
+    };
+    let bullets = |lines: &[String]| {
+        lines
+            .iter()
+            .map(|line| view! { <li>{line.clone()}</li> }.into_any())
+            .collect::<Vec<_>>()
+    };
+    let (suspending, deleting) = (bullets(&step.suspending), bullets(&step.deleting));
+    let next = if live && step.waiting > 0 {
+        "All waiting steps get new dates when you save."
+    } else if live {
+        "It holds from the next run on."
+    } else {
+        "Next: a plan with every person by name. Nothing is sent yet."
+    };
+    view! {
+        {step_head(&step.head, &step.progress, Step::Deprovisioning, live, "What happens when somebody leaves?".to_owned(), lede.into_any())}
+        <PostForm action="/api/save_deprovisioning" class="beside">
+            {hidden("slug", slug.clone())}
+            {live.then(|| hidden("live", "true"))}
+            <div>{sentences()}</div>
+            <aside class="aside stack" aria-labelledby="truth">
+                <div class="panel">
+                    <header><h2 id="truth">{format!("What {app} really does")}</h2></header>
+                    <div><h3>{op(OperationKind::Suspend)}</h3><ul class="bullets">{suspending}</ul></div>
+                    <div><h3>{op(OperationKind::Delete)}</h3><ul class="bullets">{deleting}</ul></div>
+                </div>
+            </aside>
+            {save_bar(&slug, Step::Deprovisioning, live, next.into_any())}
+        </PostForm>
+    }
+    .into_any()
+}
+
+/// "24h" as "24 hours".
+pub fn window_words(window: &str) -> String {
+    match window {
+        "24h" => "24 hours".to_owned(),
+        "1d" => "1 day".to_owned(),
+        other => match other.strip_suffix('d') {
+            Some(days) => format!("{days} days"),
+            None => other.to_owned(),
+        },
+    }
+}
+
+/// "within 24 hours", "after 7 days".
+pub fn when(window: &str) -> String {
+    let within = if window == "24h" { "within" } else { "after" };
+    format!("{within} {}", window_words(window))
+}
+
+fn policy(policy: &PolicyView, windows: &[String]) -> AnyView {
+    let (key, legend, hint, cause) = match policy.trigger {
+        Trigger::AppTurnedOff => (
+            "app_turned_off",
+            "The app is turned off for a person",
+            "Their org unit, a group or the scope no longer includes them.",
+            "when the app is turned off",
+        ),
+        Trigger::Suspended => (
+            "suspended",
+            "A person is suspended in Google",
+            "They come back when the suspension ends.",
+            "when suspended in Google",
+        ),
+        Trigger::Deleted => (
+            "deleted",
+            "A person is deleted from Google",
+            "Google keeps deleted people for 20 days.",
+            "when deleted from Google",
+        ),
+    };
+    let (suspend, delete) = (
+        RwSignal::new(policy.suspend.clone()),
+        RwSignal::new(policy.delete.clone()),
+    );
+    let select =
+        |part: &'static str, never: &'static str, verb: &'static str, value: RwSignal<String>| {
+            let name = format!("{key}[{part}]");
+            let id = format!("{key}-{part}-");
+            let (wrong, error) = field_error(&name);
+            let error_id = format!("{id}-error");
+            let options = windows
+                .iter()
+                .map(|window| {
+                    let selected = value.with_untracked(|value| value == window);
+                    view! { <option value=window.clone() selected=selected>{when(window)}</option> }
+                        .into_any()
+                })
+                .collect::<Vec<_>>();
+            let none = value.with_untracked(String::is_empty);
+            let control = view! {
+                <select
+                    class="select"
+                    id=id
+                    name=name
+                    aria-label=format!("{verb}, {cause}")
+                    aria-invalid=move || wrong.get().then_some("true")
+                    aria-describedby=move || wrong.get().then(|| error_id.clone())
+                    on:change=move |event| value.set(event_target_value(&event))
+                >
+                    <option value="" selected=none>{never}</option>
+                    {options}
+                </select>
+            };
+            (control.into_any(), error)
+        };
+    let (suspend_control, suspend_error) = select("suspend", "never", "Suspend", suspend);
+    let (delete_control, delete_error) = select("delete", "never", "Delete", delete);
+    let (_, both_error) = field_error(key);
+    let order: Vec<String> = windows.to_vec();
+    let line = move || ruler(&order, &suspend.get(), &delete.get());
+    view! {
+        <fieldset class="policy">
+            <legend>{legend}</legend>
+            <p class="hint">{hint}</p>
+            <p class="sentence">"Suspend the account " {suspend_control} " and delete it " {delete_control} "."</p>
+            {both_error}
+            {suspend_error}
+            {delete_error}
+            {line}
+        </fieldset>
+    }
+    .into_any()
+}
+
+/// The same as a line in time: works, suspended, gone.
+fn ruler(windows: &[String], suspend: &str, delete: &str) -> AnyView {
+    let mut state = "live";
+    let marks = windows
+        .iter()
+        .map(|window| {
+            let (tone, shape, spoken) = if window == delete {
+                state = "gone";
+                ("tone-deleted is-step", Some("op-delete"), "deleted: ")
+            } else if window == suspend && state == "live" {
+                state = "susp";
+                ("tone-suspended is-step", Some("op-suspend"), "suspended: ")
+            } else {
+                ("", None, "")
+            };
+            let mark = match shape {
+                Some(shape) => icon(shape),
+                None => view! { <span class="mk"></span> }.into_any(),
+            };
+            view! {
+                <li class=format!("{state} {tone}")>
+                    {mark}
+                    <span class="visually-hidden">{spoken}</span>
+                    {window_words(window)}
+                </li>
+            }
+            .into_any()
+        })
+        .collect::<Vec<_>>();
+    view! { <ol class="ruler" aria-label="Timeline"><li class="live"><span class="mk mk--start"></span>"Cause"</li>{marks}</ol> }.into_any()
+}

@@ -1,0 +1,126 @@
+//! Setting up autoprovisioning. The same forms edit one section later, on its own.
+
+mod attributes;
+mod authorize;
+mod deprovisioning;
+mod review;
+mod scope;
+
+pub use attributes::AttributesPage;
+pub use authorize::AuthorizePage;
+pub use deprovisioning::{DeprovisioningPage, when};
+pub use review::ReviewPage;
+pub use scope::ScopePage;
+
+use crate::{
+    api::{
+        terms::AppHead,
+        wizard::{Progress, Step},
+    },
+    components::{crumbs, icon, moment, tally, title},
+};
+use leptos::prelude::*;
+use leptos_router::hooks::use_location;
+
+/// The page is a section's own, not a step of the wizard.
+pub fn live() -> bool {
+    use_location()
+        .pathname
+        .with_untracked(|path| path.contains("/autoprovisioning/"))
+}
+
+fn name(step: Step) -> &'static str {
+    match step {
+        Step::Authorize => "Authorize",
+        Step::Attributes => "Attributes",
+        Step::Scope => "Scope",
+        Step::Deprovisioning => "Deprovisioning",
+        Step::Review => "Review and turn on",
+    }
+}
+
+/// Title, lede and, in the wizard, the five steps.
+pub fn step_head(
+    app: &AppHead,
+    progress: &Progress,
+    step: Step,
+    live: bool,
+    heading: String,
+    lede: AnyView,
+) -> AnyView {
+    let trail = vec![
+        (format!("/apps/{}", app.slug), app.name.clone()),
+        (
+            format!("/apps/{}/autoprovisioning", app.slug),
+            "Autoprovisioning".to_owned(),
+        ),
+    ];
+    let here = if live {
+        name(step).to_owned()
+    } else {
+        "Set up".to_owned()
+    };
+    let steps = (!live).then(|| steps(app, progress, step));
+    view! {
+        {title(format!("{heading} · {}", app.name))}
+        <div class="page-head">
+            {crumbs(trail, here)}
+            <h1>{heading}</h1>
+            <p class="lede">{lede}</p>
+        </div>
+        {steps}
+    }
+    .into_any()
+}
+
+fn steps(app: &AppHead, progress: &Progress, here: Step) -> AnyView {
+    let items = Step::ALL
+        .into_iter()
+        .enumerate()
+        .map(|(i, step)| {
+            let href = format!("/apps/{}/setup/{}", app.slug, step.path());
+            let text = format!("{}. {}", i + 1, name(step));
+            let done = progress.done.contains(&step);
+            if step == here {
+                view! { <li aria-current="step">{text}</li> }.into_any()
+            } else if done {
+                view! { <li>{icon("check")}<a href=href>{name(step)}</a></li> }.into_any()
+            } else {
+                view! { <li>{text}</li> }.into_any()
+            }
+        })
+        .collect::<Vec<_>>();
+    let at = Step::ALL.iter().position(|step| *step == here);
+    let saved = progress
+        .saved_at
+        .map(|at| view! { <p>"Draft saved " {moment(at)}</p> });
+    view! { <nav class="steps" aria-label="Set-up steps">{tally(at)}<ol>{items}</ol>{saved}</nav> }
+        .into_any()
+}
+
+/// The last row of a step: what comes next, and the buttons.
+pub fn save_bar(slug: &str, step: Step, live: bool, next: AnyView) -> AnyView {
+    let buttons = if live {
+        view! {
+            <a class="button" href=format!("/apps/{slug}/autoprovisioning")>"Cancel"</a>
+            <button class="button button--primary" type="submit" name="go" value="save">"Save"</button>
+        }
+        .into_any()
+    } else {
+        let before = Step::ALL.into_iter().rev().find(|other| *other < step);
+        let back = before.map(|before| {
+            view! { <a class="button" href=format!("/apps/{slug}/setup/{}", before.path())>"Back"</a> }
+        });
+        let leave = (step != Step::Authorize).then(|| {
+            view! { <button class="button button--quiet" type="submit" name="go" value="leave" formnovalidate>"Save and leave"</button> }
+        });
+        view! {
+            {leave}
+            {back}
+            <button class="button button--primary" type="submit" name="go" value="continue">"Continue"</button>
+        }
+        .into_any()
+    };
+    view! { <div class="save-bar"><p>{next}</p><div class="actions">{buttons}</div></div> }
+        .into_any()
+}

@@ -1,0 +1,172 @@
+//! Step 3: groups that narrow down who gets an account, beside who enters and leaves.
+
+use super::{live, save_bar, step_head};
+use crate::{
+    api::wizard::{
+        Members, ScopeEffect, ScopeGroup, ScopeStep, Step, load_scope_effect, load_scope_step,
+    },
+    components::{
+        PostForm, default_button, field_error, group_finder, hidden, icon, load, loaded, param,
+        words,
+    },
+    format,
+};
+use leptos::prelude::*;
+
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Loaded {
+    step: ScopeStep,
+    effect: Option<ScopeEffect>,
+}
+
+#[component]
+pub fn ScopePage() -> impl IntoView {
+    let data = load(param("slug"), |slug: String| async move {
+        let step = load_scope_step(slug.clone()).await?;
+        // A group that can't be read leaves the picture out; the form still works.
+        let effect = load_scope_effect(slug).await.ok();
+        Ok(Loaded { step, effect })
+    });
+    loaded(data, page)
+}
+
+fn page(page: Loaded) -> AnyView {
+    let Loaded { step, effect } = page;
+    let live = live();
+    let slug = step.head.slug.clone();
+    let app = step.head.name.clone();
+    let lede = view! {
+        "Everyone for whom the app is on, which is "
+        <a href=format!("/apps/{slug}/access")>
+            {format!("{} in {}", format::people(step.access_people), format::counted(step.access_units, "org unit", "org units"))}
+        </a>
+        ". Add groups to narrow it down: then a person needs both."
+    };
+    let groups = step.groups.clone();
+    let none = groups.is_empty();
+    // Made inside the form, so that each line finds its error.
+    let picked = move || {
+        if groups.is_empty() {
+            return view! { <p class="soft">"No groups: everybody for whom the app is on."</p> }
+                .into_any();
+        }
+        let lines = groups
+            .iter()
+            .enumerate()
+            .map(|(i, group)| group_line(i, group))
+            .collect::<Vec<_>>();
+        view! { <ul class="picked">{lines}</ul> }.into_any()
+    };
+    let chosen = step
+        .groups
+        .iter()
+        .map(|group| group.id.clone())
+        .collect::<Vec<_>>();
+    let everyone = step.everyone;
+    let confirm = none && step.had_groups;
+    let in_scope = effect.as_ref().map(|effect| effect.in_scope);
+    let panel = effect.map(|effect| {
+        view! {
+            <aside class="aside panel" aria-labelledby="effect-title">
+                <header>
+                    <h2 id="effect-title">"What this changes"</h2>
+                    <p class="hint">"Compared with what is saved. Everybody of the directory, each counted once."</p>
+                </header>
+                {crate::pages::apps::effect(&effect.effect)}
+            </aside>
+        }
+    });
+    let next = match in_scope {
+        Some(n) => view! { <b>{format::people(n)}</b> " will be in scope." }.into_any(),
+        None => "Changes are counted when they are shown.".into_any(),
+    };
+    view! {
+        {step_head(&step.head, &step.progress, Step::Scope, live, format!("Who gets an account in {app}?"), lede.into_any())}
+        <PostForm action="/api/save_scope" class="beside">
+            {default_button("find")}
+            {hidden("slug", slug.clone())}
+            {live.then(|| hidden("live", "true"))}
+            <section class="stack" aria-labelledby="groups">
+                <h2 id="groups">"Groups " <span class="muted">"(optional)"</span></h2>
+                {picked()}
+                {group_finder("Add a group", chosen)}
+                {confirm.then(|| everyone_box(everyone))}
+                <p class="hint">
+                    "Members from a secondary domain or from outside your organization are not provisioned, whatever group they are in."
+                </p>
+                <div class="actions"><button class="button button--s" type="submit" name="go" value="show">"Count again"</button></div>
+            </section>
+            {panel}
+            {save_bar(&slug, Step::Scope, live, next)}
+        </PostForm>
+    }
+    .into_any()
+}
+
+fn everyone_box(everyone: bool) -> AnyView {
+    let (wrong, error) = field_error("everyone");
+    view! {
+        <div class="field">
+            <label class="check">
+                <input
+                    type="checkbox"
+                    id="everyone"
+                    name="everyone"
+                    value="true"
+                    checked=everyone
+                    aria-invalid=move || wrong.get().then_some("true")
+                    aria-describedby=move || wrong.get().then_some("everyone-error")
+                />
+                <span>
+                    "Everybody for whom the app is on"
+                    <small class="hint">"There were groups before. Without them, everybody gets an account."</small>
+                </span>
+            </label>
+            {error}
+        </div>
+    }
+    .into_any()
+}
+
+fn group_line(index: usize, group: &ScopeGroup) -> AnyView {
+    let members = format!("groups[{index}][members]");
+    let (_, error) = field_error(&format!("groups[{index}]"));
+    let counts = match (group.members, group.direct, group.nested) {
+        (_, None, _) => "members not read yet".to_owned(),
+        (Members::Nested, Some(direct), Some(nested)) if nested > direct => {
+            format!(
+                "{}, {} of them nested",
+                format::people(nested),
+                format::number(nested - direct)
+            )
+        }
+        (Members::Nested, _, Some(nested)) => format::people(nested),
+        (_, Some(direct), _) => format!("{} direct", format::people(direct)),
+    };
+    let problem = group
+        .problem
+        .clone()
+        .map(|problem| words("failed", "op-failed", problem));
+    let nested = group.members == Members::Nested;
+    view! {
+        <li>
+            <span class="who">
+                <b><bdi>{group.name.clone()}</bdi></b>
+                <small>{format!("{} · {counts}", group.email)}</small>
+                {problem}
+                {error}
+            </span>
+            <input type="hidden" name=format!("groups[{index}][id]") value=group.id.clone()/>
+            <span class="segmented" role="radiogroup" aria-label=format!("Members of {}", group.name)>
+                <label><input type="radio" name=members.clone() value="direct" checked=!nested/>"Direct"</label>
+                <label><input type="radio" name=members value="nested" checked=nested/>"Direct and nested"</label>
+            </span>
+            <button class="button button--s button--quiet" type="submit" name="remove" value=group.id.clone()>
+                {icon("close")}
+                "Remove"
+                <span class="visually-hidden">{format!(" {}", group.name)}</span>
+            </button>
+        </li>
+    }
+    .into_any()
+}
