@@ -8,8 +8,7 @@ use std::sync::Arc;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-pub const ALLOW_LOOPBACK_ENV: &str = "ROLLCALL_ALLOW_LOOPBACK_TARGETS";
-pub const ALLOW_PRIVATE_ENV: &str = "ROLLCALL_ALLOW_PRIVATE_TARGETS";
+use crate::settings::{ALLOW_LOOPBACK_TARGETS, ALLOW_PRIVATE_TARGETS, AllowedTargets};
 
 /// What the operator's environment allows beyond public https addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,20 +17,16 @@ pub struct TargetPolicy {
     pub allow_private: bool,
 }
 
-impl TargetPolicy {
-    /// Reads the two settings through `lookup`, which is `std::env::var` outside tests.
-    pub fn from_settings(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let on = |name| lookup(name).is_some_and(|value| value.trim() == "1");
+impl From<AllowedTargets> for TargetPolicy {
+    fn from(allowed: AllowedTargets) -> Self {
         Self {
-            allow_loopback: on(ALLOW_LOOPBACK_ENV),
-            allow_private: on(ALLOW_PRIVATE_ENV),
+            allow_loopback: allowed.loopback,
+            allow_private: allowed.private,
         }
     }
+}
 
-    pub fn from_env() -> Self {
-        Self::from_settings(|name| std::env::var(name).ok())
-    }
-
+impl TargetPolicy {
     /// Checks scheme, host and literal address; names are checked again when they are resolved.
     pub fn check(&self, url: &Url) -> Result<(), TargetRefusal> {
         let shown = shown_address(url);
@@ -83,11 +78,11 @@ pub enum TargetRefusal {
     )]
     CredentialInAddress { address: String },
     #[error(
-        "{host} is this machine itself (loopback), which is refused. Enter the public address, or set {ALLOW_LOOPBACK_ENV}=1."
+        "{host} is this machine itself (loopback), which is refused. Enter the public address, or set {ALLOW_LOOPBACK_TARGETS}=1."
     )]
     Loopback { host: String },
     #[error(
-        "{host} is a private network address, which is refused. Enter the public address, or set {ALLOW_PRIVATE_ENV}=1."
+        "{host} is a private network address, which is refused. Enter the public address, or set {ALLOW_PRIVATE_TARGETS}=1."
     )]
     Private { host: String },
     #[error(
@@ -345,19 +340,6 @@ mod tests {
             refused(policy, "https://169.254.169.254/"),
             Some("target-forbidden")
         );
-    }
-
-    #[test]
-    fn only_the_value_one_switches_an_allowance_on() {
-        let with = |value: &'static str| {
-            TargetPolicy::from_settings(move |name| {
-                (name == ALLOW_LOOPBACK_ENV).then(|| value.to_owned())
-            })
-        };
-        assert!(with("1").allow_loopback);
-        assert!(!with("1").allow_private);
-        assert!(!with("0").allow_loopback);
-        assert!(!with("true").allow_loopback);
     }
 
     #[test]

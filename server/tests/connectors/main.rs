@@ -6,6 +6,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod against_sandbox;
 mod google_listings;
 mod google_sign_in;
 mod outgoing;
