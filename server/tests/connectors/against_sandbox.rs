@@ -164,7 +164,7 @@ async fn no_fault_of_the_directory_passes_for_a_complete_listing() {
             .sandbox
             .inject(Fault::always(Call::UsersList, failure.clone()).after(1));
         let read = google.users(UserListing::Current).all().await;
-        let error = read.expect_err(&format!("{failure:?}"));
+        let error = read.unwrap_err();
         assert!(error.to_string().ends_with('.'), "{error}");
         running.sandbox.clear_faults();
         assert_eq!(
@@ -206,7 +206,7 @@ async fn passing_trouble_of_the_directory_is_waited_out() {
                 .times(times),
         );
         let users = running.google().users(UserListing::Current).all().await;
-        assert_eq!(users.expect(&format!("{failure:?}")).len(), 600);
+        assert_eq!(users.map(|users| users.len()), Ok(600), "{failure:?}");
     }
 }
 

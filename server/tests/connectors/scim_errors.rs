@@ -368,3 +368,43 @@ async fn checking_an_app_bears_missing_discovery_and_heeds_what_there_is() {
         Some(server::connectors::scim::UpdateStyle::Put)
     );
 }
+
+#[tokio::test]
+async fn a_pasted_token_loses_its_line_end_and_an_impossible_one_is_refused_unsent() {
+    let script = Scripted::in_turn(vec![ok(account("7", "anna@example.com"))]).await;
+    let app = script.app_with(|settings| settings.token = format!(" {TOKEN}\r\n").into());
+    app.get(&AccountId::new("7")).await.unwrap();
+    let sent = &script.requests().await[0].headers["authorization"];
+    assert_eq!(sent, format!("Bearer {TOKEN}").as_str());
+    for token in ["", " \n", "two words", "line\nbreak", "snow☃man"] {
+        let outgoing = script.outgoing.clone();
+        let settings = server::connectors::ScimSettings::new(
+            script.url("/scim").parse().unwrap(),
+            token.into(),
+            server::connectors::ScimLimits::of(0, 1, 1),
+        );
+        let clock = std::sync::Arc::new(server::clock::FakeClock::at(noon()));
+        let error = server::connectors::ScimApp::new(settings, outgoing, clock).unwrap_err();
+        assert_eq!(error.code(), "scim-token-unusable", "{token:?}");
+        assert!(error.is_authorization());
+        assert!(
+            token.trim().is_empty() || !error.to_string().contains(token),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_outage_with_a_wished_pause_holds_back_every_request() {
+    let script = Scripted::in_turn(vec![
+        ResponseTemplate::new(503).insert_header("retry-after", "20"),
+        ok(account("7", "anna@example.com")),
+    ])
+    .await;
+    let app = script.app();
+    let error = app.create(&json!({"userName": "a"})).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(20)));
+    app.get(&AccountId::new("7")).await.unwrap();
+    let waited: Duration = script.timer.waits().iter().sum();
+    assert!(waited >= Duration::from_secs(19), "{waited:?}");
+}

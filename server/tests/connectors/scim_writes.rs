@@ -309,7 +309,7 @@ async fn suspending_is_one_write_with_a_json_boolean_and_whatever_else_changed()
 async fn a_suspension_that_is_answered_yes_and_not_done_is_not_taken_for_done() {
     // Values without a path are ignored here; paths work.
     let script = Scripted::answering(|request| {
-        let body = request.body_json::<Value>().unwrap();
+        let body = request.body_json::<Value>().unwrap_or_default();
         let by_path = body["Operations"][0]["path"] == "active";
         ok(seven("Old", !by_path))
     })
@@ -414,4 +414,21 @@ async fn runs_count_apart_and_share_the_limits() {
         (0, 1)
     );
     assert_eq!(app.learned().update, Some(UpdateStyle::PatchValue));
+}
+
+#[tokio::test]
+async fn an_answer_that_shows_the_account_as_it_was_is_checked_by_a_read() {
+    let script = Scripted::answering(|request| match request.method.as_str() {
+        "PATCH" => ok(seven("Old", true)),
+        _ => ok(seven("Old", false)),
+    })
+    .await;
+    let wish = Wish::title(None);
+    let only = Update {
+        changes: &[],
+        ..wish.update()
+    };
+    let done = script.app().set_active(&id(), false, only).await.unwrap();
+    assert_eq!(done.unwrap().active, Some(false));
+    assert_eq!(script.bodies("PATCH").await.len(), 1);
 }

@@ -12,6 +12,8 @@ pub struct ServiceAccountKey {
     client_id: Option<String>,
     key_id: Option<String>,
     token_uri: Url,
+    /// As the file has it: Google compares the audience letter by letter.
+    audience: String,
     signer: EncodingKey,
 }
 
@@ -131,6 +133,7 @@ impl ServiceAccountKey {
         let client_email = required("client_email")?.to_owned();
         let private_key = required("private_key")?;
         let token_uri = required("token_uri")?;
+        let audience = token_uri.to_owned();
         let token_uri = Url::parse(token_uri).map_err(|_| KeyProblem::TokenUri)?;
         if !matches!(token_uri.scheme(), "https" | "http") || !token_uri.has_host() {
             return Err(KeyProblem::TokenUri);
@@ -145,6 +148,7 @@ impl ServiceAccountKey {
             client_id: field("client_id").map(str::to_owned),
             key_id: field("private_key_id").map(str::to_owned),
             token_uri,
+            audience,
             signer,
         })
     }
@@ -163,6 +167,10 @@ impl ServiceAccountKey {
 
     pub fn token_uri(&self) -> &Url {
         &self.token_uri
+    }
+
+    pub(super) fn audience(&self) -> &str {
+        &self.audience
     }
 
     pub(super) fn signer(&self) -> &EncodingKey {

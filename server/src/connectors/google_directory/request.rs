@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use http::header::USER_AGENT;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
@@ -15,6 +16,8 @@ use crate::connectors::http::{Answer, SendFailure};
 use crate::connectors::path::{PathError, join};
 use crate::connectors::retry::retry_after;
 
+/// Google compresses only for those who also say so here.
+const AGENT: &str = concat!("Rollcall/", env!("CARGO_PKG_VERSION"), " (gzip)");
 /// Longer than this nobody waits within a run.
 const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 
@@ -108,6 +111,7 @@ impl GoogleDirectory {
                 .outgoing
                 .client()
                 .get(url.clone())
+                .header(USER_AGENT, AGENT)
                 .bearer_auth(token.expose_secret());
             it.outgoing.counts().count_directory();
             let outcome = it.outgoing.send(request).await;

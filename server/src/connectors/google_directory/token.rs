@@ -100,7 +100,7 @@ async fn request_token(
             iss: key.client_email(),
             sub: &settings.admin_email,
             scope: scope.url(),
-            aud: key.token_uri().as_str(),
+            aud: key.audience(),
             iat: now.timestamp(),
             exp: (now + LIFETIME).timestamp(),
         };

@@ -80,6 +80,10 @@ impl std::fmt::Display for ScimError {
             .map_or(String::new(), |status| format!(" with status {status}"));
         let request = &self.request;
         match &self.class {
+            ScimErrorClass::Authorization if self.status.is_none() => write!(
+                f,
+                "The access token can't be used ({detail}): copy it again, whole, from the app."
+            ),
             ScimErrorClass::Authorization => write!(
                 f,
                 "The app refused the access token{status} ({detail}): reauthorize with a token that may manage users."
@@ -189,6 +193,15 @@ impl ScimError {
             class: ScimErrorClass::Ambiguous,
             code: "scim-ambiguous",
             ..Self::endpoint(request, status, detail)
+        }
+    }
+
+    /// Nothing was sent: this can't be a token.
+    pub(super) fn unusable_token(detail: &str) -> Self {
+        Self {
+            class: ScimErrorClass::Authorization,
+            code: "scim-token-unusable",
+            ..Self::endpoint("", None, detail)
         }
     }
 

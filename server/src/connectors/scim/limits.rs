@@ -141,6 +141,14 @@ impl Limiter {
         self.state().step_back(permit.era, asked, self.timer.now());
     }
 
+    /// The app is out of order and says until when: nobody needs to try before.
+    pub fn pause(&self, asked: Duration) {
+        let until = self.timer.now() + asked.min(LONGEST_PAUSE);
+        let mut state = self.state();
+        state.paused_until = Some(state.paused_until.map_or(until, |known| known.max(until)));
+        state.next = state.next.max(until);
+    }
+
     /// The app answered anything else.
     pub fn went_through(&self) {
         self.state().pauses_in_a_row = 0;

@@ -1,10 +1,12 @@
 //! Finding one account: by id, by user name, and by everything else when a conflict says it exists.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use provisioning::identity::{Account, AccountId, same_address};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::error::{ScimError, ScimErrorClass};
 use super::learned::FilterWorth;
@@ -19,13 +21,22 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// How long a reading of all names is good for.
+const NAMES_LAST: Duration = Duration::from_secs(15 * 60);
+
 /// User names in lower case, with the ids that have them.
-#[derive(Debug, Default)]
-pub(super) struct NameIndex(HashMap<String, Vec<AccountId>>);
+#[derive(Debug)]
+pub(super) struct NameIndex {
+    ids: HashMap<String, Vec<AccountId>>,
+    read_at: Instant,
+}
 
 impl NameIndex {
     fn add(&mut self, account: &Account) {
-        let ids = self.0.entry(account.user_name.to_lowercase()).or_default();
+        let ids = self
+            .ids
+            .entry(account.user_name.to_lowercase())
+            .or_default();
         if !ids.contains(&account.id) {
             ids.push(account.id.clone());
         }
@@ -102,8 +113,15 @@ impl ScimApp {
         let ids = {
             // Held while listing, so that it is read once for all who ask.
             let mut names = self.app.names.lock().await;
-            if names.is_none() {
-                let mut index = NameIndex::default();
+            let now = self.outgoing.timer().now();
+            if names
+                .as_ref()
+                .is_none_or(|index| now.saturating_duration_since(index.read_at) > NAMES_LAST)
+            {
+                let mut index = NameIndex {
+                    ids: HashMap::new(),
+                    read_at: now,
+                };
                 let mut listing = self.accounts();
                 while let Some(page) = listing.next_page().await? {
                     page.iter().for_each(|account| index.add(account));
@@ -112,7 +130,7 @@ impl ScimApp {
             }
             names
                 .as_ref()
-                .and_then(|index| index.0.get(&user_name.to_lowercase()).cloned())
+                .and_then(|index| index.ids.get(&user_name.to_lowercase()).cloned())
                 .unwrap_or_default()
         };
         let mut hits = Vec::new();

@@ -13,6 +13,7 @@ mod write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use provisioning::identity::Account;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
@@ -46,13 +47,14 @@ struct App {
 }
 
 impl ScimApp {
-    /// Fails when the endpoint is not allowed.
+    /// Fails when the endpoint is not allowed or the token can't be one.
     pub fn new(
-        settings: ScimSettings,
+        mut settings: ScimSettings,
         outgoing: Outgoing,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ScimError> {
         outgoing.check(&settings.endpoint)?;
+        settings.token = usable_token(&settings.token)?;
         let limiter = Limiter::new(settings.limits, Arc::clone(outgoing.timer()));
         let learned = Mutex::new(settings.learned.clone());
         let app = App {
@@ -102,6 +104,19 @@ impl ScimApp {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The token without the blanks and line ends that pasting brings along.
+fn usable_token(token: &SecretString) -> Result<SecretString, ScimError> {
+    let trimmed = token.expose_secret().trim();
+    if trimmed.is_empty() {
+        return Err(ScimError::unusable_token("it is empty"));
+    }
+    if !trimmed.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let detail = "it holds blanks or characters that no token has";
+        return Err(ScimError::unusable_token(detail));
+    }
+    Ok(SecretString::from(trimmed))
 }
 
 /// The account in an answer to a request for one.

@@ -110,6 +110,11 @@ impl ScimApp {
                         }
                     } else {
                         it.limiter.went_through();
+                        if let (StatusCode::SERVICE_UNAVAILABLE, Some(asked)) =
+                            (answer.status, asked)
+                        {
+                            it.limiter.pause(asked);
+                        }
                     }
                     if answer.status.is_success() {
                         return Ok(answer);

@@ -211,7 +211,7 @@ impl ScimApp {
                     detail,
                 )))
             }
-            Ok(answer) => self.effect(&call.shown, answer.json(), update),
+            Ok(answer) => self.effect(id, &call.shown, answer.json(), update).await,
             Err(error) if error.is_not_found() => {
                 // Gone, or a server without PATCH: a read tells.
                 match self.get(id).await {
@@ -241,7 +241,7 @@ impl ScimApp {
                     detail,
                 )))
             }
-            Ok(answer) => self.effect(&call.shown, answer.json(), update),
+            Ok(answer) => self.effect(id, &call.shown, answer.json(), update).await,
             // It was there a moment ago, so this is a server without PUT.
             Err(error) if error.is_not_found() => {
                 let detail = "it knows the account, but not this way of changing it";
@@ -256,8 +256,9 @@ impl ScimApp {
 
     /// Takes the answered account, if there is one, and looks whether it really is suspended or
     /// active as it should be: that it says yes and does nothing matters most there.
-    fn effect(
+    async fn effect(
         &self,
+        id: &AccountId,
         shown: &str,
         answered: Option<Value>,
         update: &Update<'_>,
@@ -265,16 +266,22 @@ impl ScimApp {
         let Some(Ok(account)) = answered.map(Account::from_resource) else {
             return Ok(None);
         };
-        match (update.active, account.active) {
-            (Some(wanted), Some(is)) if wanted != is => {
-                let detail = if wanted {
-                    "it says yes, but the account stays inactive"
-                } else {
-                    "it says yes, but the account stays active"
-                };
-                Err(Refusal::Style(ScimError::unsupported(shown, detail)))
+        let Some(wanted) = update.active else {
+            return Ok(Some(account));
+        };
+        let differs = |account: &Account| account.active.is_some_and(|is| is != wanted);
+        if !differs(&account) {
+            return Ok(Some(account));
+        }
+        // The answer may show how it was before: a read decides.
+        let read = self.get(id).await.map_err(Refusal::Final)?;
+        match read {
+            Some(account) if differs(&account) => {
+                let state = if wanted { "inactive" } else { "active" };
+                let detail = format!("it says yes, but the account stays {state}");
+                Err(Refusal::Style(ScimError::unsupported(shown, &detail)))
             }
-            _ => Ok(Some(account)),
+            other => Ok(other),
         }
     }
 
