@@ -3,6 +3,7 @@
 //! Only clocks are stored; when a step is due always follows from the clocks and the policies as
 //! they are now, so a changed policy re-dates everything that is pending.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -198,6 +199,49 @@ pub fn step_due_now(
         .find(|step| step.is_due(now))
 }
 
+/// What becomes of the earliest pending step when the policies change (S6.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Redated {
+    /// Due now, and was not before.
+    AtOnce,
+    Earlier,
+    Later,
+    /// There is no step any more.
+    Ended,
+    Unchanged,
+}
+
+/// Compares the earliest pending step under two sets of policies.
+pub fn redate(
+    lifecycle: &Lifecycle,
+    before: &DeprovisioningPolicies,
+    after: &DeprovisioningPolicies,
+    now: DateTime<Utc>,
+) -> Redated {
+    let next = |policies| {
+        due_steps(lifecycle, policies, now)
+            .into_iter()
+            .find(DueStep::is_live)
+    };
+    match (next(before), next(after)) {
+        (None, None) => Redated::Unchanged,
+        (Some(_), None) => Redated::Ended,
+        (before, Some(after)) => {
+            let was_due = before.as_ref().is_some_and(|step| step.is_due(now));
+            match before {
+                _ if after.is_due(now) && !was_due => Redated::AtOnce,
+                None => Redated::Earlier,
+                Some(before) => match after.due_at.cmp(&before.due_at) {
+                    Ordering::Less => Redated::Earlier,
+                    Ordering::Greater => Redated::Later,
+                    Ordering::Equal => Redated::Unchanged,
+                },
+            }
+        }
+    }
+}
+
 impl Clock {
     pub fn started(since: DateTime<Utc>) -> Self {
         Self {
@@ -377,5 +421,59 @@ pub fn confirm_cause(
         (_, Trigger::Suspended) => Err("the person is not suspended in Google any more".into()),
         (_, Trigger::AppTurnedOff) if !decision.app_on => Ok(()),
         (_, Trigger::AppTurnedOff) => Err("the app is on for the person again".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Window;
+
+    fn policies(suspend: Option<Window>, delete: Option<Window>) -> DeprovisioningPolicies {
+        let mut policies = DeprovisioningPolicies::default();
+        policies.set(Trigger::Suspended, Policy::new(suspend, delete).unwrap());
+        policies
+    }
+
+    #[test]
+    fn a_changed_policy_says_what_becomes_due_at_once_earlier_or_later() {
+        let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let causes = Causes {
+            suspended: true,
+            ..Causes::default()
+        };
+        let lifecycle = observe(&Lifecycle::default(), causes, start);
+        let now = start + TimeDelta::days(2);
+        let seven = policies(Some(Window::SEVEN_DAYS), None);
+        let redated = |after: &DeprovisioningPolicies| redate(&lifecycle, &seven, after, now);
+        assert_eq!(redated(&seven), Redated::Unchanged);
+        assert_eq!(
+            redated(&policies(Some(Window::ONE_DAY), None)),
+            Redated::AtOnce
+        );
+        assert_eq!(
+            redated(&policies(Some("3d".parse().unwrap()), None)),
+            Redated::Earlier
+        );
+        assert_eq!(
+            redated(&policies(Some(Window::TWENTY_ONE_DAYS), None)),
+            Redated::Later
+        );
+        let mut suspended = lifecycle.clone();
+        suspended.suspended(now);
+        let both = policies(Some(Window::ONE_DAY), Some(Window::SEVEN_DAYS));
+        assert_eq!(redate(&suspended, &both, &seven, now), Redated::Ended);
+    }
+
+    #[test]
+    fn a_lifecycle_that_holds_nothing_is_an_empty_object() {
+        assert_eq!(
+            serde_json::to_value(Lifecycle::default()).unwrap(),
+            serde_json::json!({})
+        );
+        assert_eq!(
+            serde_json::from_str::<Lifecycle>("{}").unwrap(),
+            Lifecycle::default()
+        );
     }
 }

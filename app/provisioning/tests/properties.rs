@@ -98,7 +98,11 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 /// Runs and what happened before each: hours since the run before, and happenings.
 fn history() -> impl Strategy<Value = Vec<(u16, Vec<Happening>)>> {
-    let hours = prop_oneof![Just(0u16), 1..30u16, 100..700u16];
+    // Often just before, at and just after the ends of windows.
+    let ends = vec![
+        0u16, 23, 24, 25, 143, 144, 145, 167, 168, 169, 335, 336, 503, 504, 505,
+    ];
+    let hours = prop_oneof![4 => prop::sample::select(ends), 1 => 1..30u16, 1 => 100..700u16];
     prop::collection::vec((hours, prop::collection::vec(happening(), 0..3)), 1..25)
 }
 

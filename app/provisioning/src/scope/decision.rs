@@ -176,6 +176,27 @@ impl ScopeDecision {
     }
 }
 
+/// What a change of scope or access means for one person (S5.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Movement {
+    Stays,
+    Enters,
+    Leaves,
+    LeftOut,
+}
+
+impl Movement {
+    pub fn between(before: &ScopeDecision, after: &ScopeDecision) -> Self {
+        match (before.in_scope, after.in_scope) {
+            (true, true) => Self::Stays,
+            (false, true) => Self::Enters,
+            (true, false) => Self::Leaves,
+            (false, false) => Self::LeftOut,
+        }
+    }
+}
+
 /// Access and scope of one configuration, laid against one import. Made once per run.
 #[derive(Debug, Clone)]
 pub struct Resolved {

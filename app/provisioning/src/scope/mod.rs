@@ -4,7 +4,9 @@ mod decision;
 mod facts;
 mod membership;
 
-pub use decision::{Resolved, Rule, RuleResult, ScopeDecision, Verdict, decide_scope, unresolved};
+pub use decision::{
+    Movement, Resolved, Rule, RuleResult, ScopeDecision, Verdict, decide_scope, unresolved,
+};
 pub use facts::{DirectoryFacts, GroupFact, OrgUnit};
 pub use membership::{GroupMemberships, MemberKind, MemberRef, MembershipRow, expand_memberships};
 
