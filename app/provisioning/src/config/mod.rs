@@ -84,7 +84,7 @@ impl AppConfig {
     }
 
     /// The groups that this configuration names, access and scope together, in their order.
-    pub fn groups(&self) -> impl Iterator<Item = &GroupRef> {
+    pub fn groups(&self) -> impl Iterator<Item = &GroupRef> + Clone {
         self.access
             .groups_on
             .iter()
@@ -105,9 +105,13 @@ impl AppConfig {
                 .and_then(|known| known.id.clone());
         }
         let keep = |group: &mut GroupRef| {
-            let known = stored
+            let mut same = stored
                 .groups()
-                .find(|known| same_address(&known.email, &group.email));
+                .filter(|known| same_address(&known.email, &group.email));
+            let known = same
+                .clone()
+                .find(|known| known.id.is_some())
+                .or_else(|| same.next());
             if let Some(known) = known {
                 group.id = group.id.take().or_else(|| known.id.clone());
                 group.name = group.name.take().or_else(|| known.name.clone());

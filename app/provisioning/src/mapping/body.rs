@@ -432,7 +432,7 @@ mod tests {
         );
         assert_eq!(
             full.body[ENTERPRISE_SCHEMA],
-            json!({"department": "R&D", "manager": {"value": "77"}})
+            json!({"department": "R&D", "manager": {"value": "77", "$ref": "../Users/77"}})
         );
     }
 

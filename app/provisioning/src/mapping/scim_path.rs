@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{ENTERPRISE_SCHEMA, USER_SCHEMA};
 
@@ -183,7 +183,7 @@ impl ScimPath {
             let value = if value.is_object() {
                 value
             } else {
-                Value::Object(Map::from_iter([("value".to_owned(), value)]))
+                manager(&value)
             };
             set(parent, &self.attribute, value);
             return;
@@ -386,6 +386,24 @@ impl FromStr for ScimPath {
     }
 }
 
+/// The manager with this account id. RFC 7643, 4.3 asks for the reference besides the value, and
+/// strict servers refuse a manager without it; it is relative to the account, as in the RFC.
+pub(super) fn manager(id: &Value) -> Value {
+    let text = match id {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let mut reference = "../Users/".to_owned();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            reference.push(char::from(byte));
+        } else {
+            reference.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    json!({ "value": id, "$ref": reference })
+}
+
 /// Where the bracket ends that was opened just before `text`; quoted text may hold brackets.
 fn closing_bracket(text: &str) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
@@ -453,7 +471,6 @@ fn object(value: &mut Value) -> Option<&mut Map<String, Value>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn path(text: &str) -> ScimPath {
         text.parse().unwrap()
@@ -558,7 +575,12 @@ mod tests {
         manager.write(&mut resource, json!("42"));
         assert_eq!(
             resource[ENTERPRISE_SCHEMA],
-            json!({"manager": {"value": "42"}})
+            json!({"manager": {"value": "42", "$ref": "../Users/42"}})
+        );
+        manager.write(&mut resource, json!("a+b@c.d"));
+        assert_eq!(
+            resource[ENTERPRISE_SCHEMA]["manager"]["$ref"],
+            "../Users/a%2Bb%40c.d"
         );
         let flat = json!({ENTERPRISE_SCHEMA: {"manager": "42"}});
         assert_eq!(manager.read(&flat), Some(&json!("42")));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::body::set_schemas;
-use super::scim_path::member;
+use super::scim_path::{manager, member};
 use super::{ENTERPRISE_SCHEMA, FieldChange, MappingRow, PATCH_SCHEMA, ScimPath};
 
 /// PATCH with one operation per attribute (RFC 7644, 3.5.2): `replace` with a path, `add` for an
@@ -40,7 +40,7 @@ pub fn patch_operations(changes: &[FieldChange], body: &Value, active: Option<bo
             continue;
         };
         if path.is_manager() {
-            let value = json!({"value": new});
+            let value = manager(new);
             operations.push(json!({"op": "replace", "path": entry.to_string(), "value": value}));
         } else if path.filter.is_some() && !existed(&entry, changes, body) {
             if added.contains(&entry.key()) {
@@ -155,12 +155,16 @@ pub fn replace_body(
                 .iter()
                 .any(|known| name.eq_ignore_ascii_case(known))
         });
-        if let Some(manager) = (members.get_mut(ENTERPRISE_SCHEMA))
+        if let Some(manager_read) = (members.get_mut(ENTERPRISE_SCHEMA))
             .and_then(|extension| extension.get_mut("manager"))
             .and_then(Value::as_object_mut)
         {
-            // The app fills these from the value (RFC 7643, 4.3).
-            manager.retain(|name, _| !name.eq_ignore_ascii_case("displayName") && name != "$ref");
+            // Read-only (RFC 7643, 4.3), and the reference goes with the value.
+            manager_read.retain(|name, _| !name.eq_ignore_ascii_case("displayName"));
+            if let (Some(id), None) = (manager_read.get("value"), manager_read.get("$ref")) {
+                let reference = manager(id)["$ref"].take();
+                manager_read.insert("$ref".to_owned(), reference);
+            }
         }
         if let Some(active) = active {
             members.retain(|name, _| !name.eq_ignore_ascii_case("active"));
@@ -222,7 +226,7 @@ mod tests {
         }
     }
 
-    fn manager() -> String {
+    fn manager_path() -> String {
         format!("{ENTERPRISE_SCHEMA}:manager")
     }
 
@@ -235,7 +239,7 @@ mod tests {
             change("nickName", Some("n"), None),
             change(&format!("{WORK}.country"), None, Some("DE")),
             change(&format!("{WORK}.region"), None, Some("BY")),
-            change(&manager(), Some("6"), Some("7")),
+            change(&manager_path(), Some("6"), Some("7")),
             change("phoneNumbers[type eq \"work\"].value", Some("1"), None),
         ];
         assert_eq!(
@@ -244,7 +248,7 @@ mod tests {
                 {"op": "replace", "path": "active", "value": true},
                 {"op": "replace", "path": "title", "value": "T"},
                 {"op": "add", "path": "addresses", "value": [{"type": "work", "country": "DE", "region": "BY"}]},
-                {"op": "replace", "path": manager(), "value": {"value": "7"}},
+                {"op": "replace", "path": manager_path(), "value": {"value": "7", "$ref": "../Users/7"}},
                 {"op": "remove", "path": "nickName"},
                 {"op": "remove", "path": "phoneNumbers[type eq \"work\"]"},
             ])
@@ -288,7 +292,7 @@ mod tests {
         let read_back = json!({"id": "1", "meta": {}, "groups": [], "schemas": ["odd"], "active": "True",
             "userName": "old", "nickName": null, "title": "t", "locale": "de",
             "emails": [{"type": "home", "value": "h", "display": null}],
-            ENTERPRISE_SCHEMA: {"manager": {"value": "6", "displayName": "Boss", "$ref": "x"}}});
+            ENTERPRISE_SCHEMA: {"manager": {"value": "6", "displayName": "Boss"}}});
         let body = json!({"userName": "new", "emails": [{"type": "work", "value": "w"}]});
         let rows = ["userName", "title", "emails[type eq \"work\"].value"]
             .map(|attribute| MappingRow::from_attribute(attribute, "primaryEmail"));
@@ -304,7 +308,7 @@ mod tests {
             json!({"schemas": [super::super::USER_SCHEMA, ENTERPRISE_SCHEMA], "active": true,
                 "userName": "new", "locale": "de",
                 "emails": [{"type": "home", "value": "h"}, {"type": "work", "value": "w"}],
-                ENTERPRISE_SCHEMA: {"manager": {"value": "6"}}})
+                ENTERPRISE_SCHEMA: {"manager": {"value": "6", "$ref": "../Users/6"}}})
         );
     }
 }

@@ -163,3 +163,15 @@ pub struct Skip {
     pub rule: Rule,
     pub detail: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_can_be_shared_between_threads() {
+        fn shareable<T: Send + Sync>() {}
+        shareable::<PlanContext<'_>>();
+        shareable::<PersonPlan>();
+    }
+}
