@@ -9,10 +9,14 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::clock::{Clock, SystemClock};
+use crate::connectors::http::SetupError;
+use crate::connectors::{Outgoing, TargetPolicy};
+use crate::jobs::{self, JobError};
 use crate::postgres::{Cluster, ClusterError, Durability};
 use crate::secrets::{SecretKey, SecretKeyError, Vault};
 use crate::settings::{DATABASE_URL, MIGRATE_URL, SECRET_KEY, SECRET_KEY_FILE, Settings};
 use crate::store::schema;
+use crate::sync::Engine;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const MOST_CONNECTIONS: u32 = 20;
@@ -34,6 +38,10 @@ pub enum InstallationError {
     },
     #[error("the database could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("the database could not be brought up to date: {0}")]
+    Jobs(#[from] JobError),
+    #[error(transparent)]
+    Outgoing(#[from] SetupError),
 }
 
 /// Everything that a command works with. Leave it with [`Installation::close`].
@@ -77,11 +85,11 @@ impl Installation {
         let applied = match &settings.migrate_url {
             Some(url) => {
                 let owner = connect(MIGRATE_URL, parse(MIGRATE_URL, url)?, 1).await?;
-                let applied = schema::migrate(&owner).await;
+                let applied = migrate(&owner).await;
                 owner.close().await;
                 applied?
             }
-            None => schema::migrate(&pool).await?,
+            None => migrate(&pool).await?,
         };
         let vault = Vault::new(&secret_key);
         let clock = Arc::new(SystemClock);
@@ -103,6 +111,21 @@ impl Installation {
         &self.settings.data_dir
     }
 
+    /// What runs and the console work with.
+    pub fn engine(&self) -> Result<Engine, InstallationError> {
+        let policy = TargetPolicy {
+            allow_loopback: self.settings.allowed_targets.loopback,
+            allow_private: self.settings.allowed_targets.private,
+        };
+        let outgoing = Outgoing::new(policy)?;
+        Ok(Engine::new(
+            self.pool.clone(),
+            self.clock.clone(),
+            self.vault.clone(),
+            outgoing,
+        ))
+    }
+
     /// Closes the connections and leaves the embedded cluster.
     pub async fn close(self) {
         self.pool.close().await;
@@ -110,6 +133,12 @@ impl Installation {
             cluster.leave().await;
         }
     }
+}
+
+async fn migrate(pool: &PgPool) -> Result<usize, InstallationError> {
+    let applied = schema::migrate(pool).await?;
+    jobs::migrate(pool).await?;
+    Ok(applied)
 }
 
 fn parse(

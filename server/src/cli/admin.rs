@@ -4,15 +4,20 @@ use std::io::BufRead as _;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
+use provisioning::event::EventName;
 use secrecy::SecretString;
+use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::SHELL;
 use super::{Failure, Outcome};
 use crate::installation::Installation;
 use crate::services::{email, one_time_links as links, passwords};
 use crate::settings::{DEFAULT_ADDRESS, Settings};
+use crate::store::StoreError;
 use crate::store::administrators::{self, Administrator, Role};
+use crate::store::events::{self, NewEvent};
 use crate::store::one_time_links::{self, Purpose};
 
 #[derive(Debug, Args)]
@@ -88,7 +93,7 @@ async fn add(
     email: &str,
     role: RoleArgument,
     hash: &str,
-) -> Result<bool, sqlx::Error> {
+) -> Result<bool, StoreError> {
     let administrator = Administrator {
         id: Uuid::now_v7(),
         email: email.to_owned(),
@@ -103,6 +108,13 @@ async fn add(
     let added = administrators::add(&mut transaction, &administrator, hash).await?;
     if added {
         one_time_links::end_first_run(&mut transaction).await?;
+        let event = NewEvent::new(
+            administrator.created_at,
+            EventName::AdministratorAdded,
+            SHELL,
+        )
+        .detail(json!({ "administrator": email, "role": administrator.role.word() }));
+        events::record(&mut transaction, &event).await?;
     }
     transaction.commit().await?;
     Ok(added)

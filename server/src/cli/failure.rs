@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::installation::InstallationError;
 use crate::settings::SettingsError;
+use crate::store::StoreError;
 use crate::telemetry::LogFilterError;
 
 /// One clear line, and the exit code that goes with it.
@@ -65,5 +66,11 @@ impl From<InstallationError> for Failure {
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         Self::failed(format!("the database did not answer: {error}"))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::failed(error)
     }
 }

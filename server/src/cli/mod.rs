@@ -1,10 +1,12 @@
 //! The commands of the operator.
 
 mod admin;
+mod audit;
 mod database;
 mod failure;
 mod migrate;
 mod sandbox;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -14,6 +16,9 @@ pub use failure::Failure;
 
 use crate::settings::Settings;
 use crate::telemetry;
+
+/// Who acted, when it was somebody at a shell.
+const SHELL: &str = "shell";
 
 type Outcome = Result<ExitCode, Failure>;
 
@@ -42,10 +47,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Carry out runs, without a console
+    Worker,
     /// Bring the database up to date
     Migrate,
     /// Create administrators and let them in again
     Admin(admin::Arguments),
+    /// Export the audit log
+    Audit(audit::Arguments),
     /// Serve the emulated Google directory and Asana alone
     Sandbox(sandbox::Arguments),
     /// Run a command with DATABASE_URL set, or keep the database running until it is stopped
@@ -55,7 +64,10 @@ enum Command {
 impl Command {
     /// Whether people read its output, so that routine lines of the log would be in the way.
     fn is_quiet(&self) -> bool {
-        matches!(self, Self::Migrate | Self::Admin(_) | Self::Database(_))
+        matches!(
+            self,
+            Self::Migrate | Self::Admin(_) | Self::Audit(_) | Self::Database(_)
+        )
     }
 }
 
@@ -98,8 +110,10 @@ fn run(command: Command) -> Outcome {
     let runtime = runtime.map_err(Failure::failed)?;
     runtime.block_on(async {
         match command {
+            Command::Worker => worker::run(settings).await,
             Command::Migrate => migrate::run(settings).await,
             Command::Admin(arguments) => admin::run(settings, arguments).await,
+            Command::Audit(arguments) => audit::run(settings, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Database(arguments) => database::run(settings, arguments).await,
         }

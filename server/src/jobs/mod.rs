@@ -12,6 +12,7 @@ use graphile_worker::{
     WorkerRecoveryConfig, WorkerUtils,
 };
 use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::store::StoreError;
@@ -81,6 +82,14 @@ impl TaskHandler for Schedule {
     }
 }
 
+/// Creates or upgrades the engine's own tables; done with ours, by the role that owns them.
+pub async fn migrate(pool: &PgPool) -> Result<(), JobError> {
+    WorkerUtils::new(pool.clone(), SCHEMA)
+        .migrate()
+        .await
+        .map_err(|error| JobError::Engine(error.to_string()))
+}
+
 /// Puts work on the job engine.
 #[derive(Clone)]
 pub struct Queue {
@@ -95,14 +104,6 @@ impl Queue {
             engine,
             utils: Arc::new(utils),
         }
-    }
-
-    /// Creates or upgrades the engine's own tables.
-    pub async fn migrate(&self) -> Result<(), JobError> {
-        self.utils
-            .migrate()
-            .await
-            .map_err(|error| JobError::Engine(error.to_string()))
     }
 
     /// Queues a run and hands it to a worker. Returns the run that is under way when there is one.

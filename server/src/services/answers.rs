@@ -3,6 +3,7 @@
 use app::api::{ApiError, ErrorCode};
 
 use super::passwords::HashError;
+use crate::store::StoreError;
 
 pub fn database(error: sqlx::Error) -> ApiError {
     tracing::error!(%error, "the database did not do what was asked");
@@ -15,4 +16,14 @@ pub fn database(error: sqlx::Error) -> ApiError {
 pub fn hashing(error: HashError) -> ApiError {
     tracing::error!(%error, "a password could not be checked");
     ApiError::internal()
+}
+
+pub fn store(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Database(error) => database(error),
+        error @ StoreError::Corrupt { .. } => {
+            tracing::error!(%error, "a stored row can't be read");
+            ApiError::internal()
+        }
+    }
 }

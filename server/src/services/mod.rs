@@ -2,7 +2,10 @@
 
 pub mod administrators;
 pub mod answers;
+pub mod app_status;
+pub mod demo;
 pub mod email;
+pub mod frame;
 pub mod one_time_links;
 pub mod passwords;
 pub mod saml;

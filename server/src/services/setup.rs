@@ -7,15 +7,17 @@ use app::api::{ApiError, ErrorCode, FieldCode, FieldError};
 use app::services::{Actor, Answer, RequestContext, Secret, Setup};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use provisioning::event::EventName;
 use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::answers::{database, hashing};
+use super::answers::{database, hashing, store};
 use super::passwords::PasswordProblem;
 use super::{email, one_time_links as links, passwords};
 use crate::clock::Clock;
 use crate::store::administrators::{self, Administrator, Role};
+use crate::store::events::{self, NewEvent};
 use crate::store::one_time_links::{self, Purpose};
 
 #[derive(Clone, Debug)]
@@ -62,7 +64,7 @@ impl SetupService {
         if !taken.map_err(database)? {
             return Err(ApiError::new(ErrorCode::LinkUsed));
         }
-        let id = match deed {
+        let (id, told) = match deed {
             Deed::Create { email, hash } => {
                 let id = Uuid::now_v7();
                 let administrator = Administrator {
@@ -79,15 +81,18 @@ impl SetupService {
                 one_time_links::end_first_run(&mut transaction)
                     .await
                     .map_err(database)?;
-                id
+                (
+                    id,
+                    vec![EventName::FirstRunSetup, EventName::AdministratorAdded],
+                )
             }
             Deed::SetPassword { id, hash } => {
                 administrators::set_password(&mut transaction, id, &hash)
                     .await
                     .map_err(database)?;
-                id
+                (id, vec![EventName::AdministratorChanged])
             }
-            Deed::SignIn { id } => id,
+            Deed::SignIn { id } => (id, Vec::new()),
         };
         administrators::signed_in(&mut transaction, id, now)
             .await
@@ -96,6 +101,12 @@ impl SetupService {
             .await
             .map_err(database)?;
         let administrator = administrator.ok_or_else(|| ApiError::new(ErrorCode::LinkInvalid))?;
+        for name in told.into_iter().chain([EventName::SignIn]) {
+            let event = NewEvent::new(now, name, &administrator.email).reason("One-time link");
+            events::record(&mut transaction, &event)
+                .await
+                .map_err(store)?;
+        }
         transaction.commit().await.map_err(database)?;
         Ok(super::actor(&administrator))
     }

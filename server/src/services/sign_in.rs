@@ -7,12 +7,16 @@ use app::api::{ApiError, ErrorCode};
 use app::services::{Actor, Answer, RequestContext, Secret, SignIn};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use provisioning::event::EventName;
+use serde_json::json;
 use sqlx::PgPool;
 
-use super::answers::{database, hashing};
+use super::answers::{database, hashing, store};
 use super::{email, passwords};
 use crate::clock::Clock;
-use crate::store::{administrators, sign_in_failures};
+use crate::store::administrators::{self, Administrator};
+use crate::store::events::{self, NewEvent};
+use crate::store::{StoreError, sign_in_failures};
 
 /// Failures that cost nothing: everybody mistypes, and an office shares one address.
 const FREE_FOR_ACCOUNT: i32 = 3;
@@ -57,7 +61,7 @@ impl SignInService {
         subjects: &[(String, i32)],
         actor: &Actor,
         now: DateTime<Utc>,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await?;
         for (index, (subject, _)) in subjects.iter().enumerate() {
             if index == 0 {
@@ -68,7 +72,30 @@ impl SignInService {
         }
         sign_in_failures::prune(&mut transaction, now - MEMORY).await?;
         administrators::signed_in(&mut transaction, actor.id, now).await?;
-        transaction.commit().await
+        events::record(
+            &mut transaction,
+            &NewEvent::new(now, EventName::SignIn, &actor.email),
+        )
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// An e-mail that nobody has is not kept: it may be a password in the wrong field.
+    async fn fail(
+        &self,
+        known: Option<&Administrator>,
+        request: &RequestContext,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut db = self.pool.acquire().await?;
+        let actor = known.map_or("unknown", |administrator| &administrator.email);
+        let address = request.address.map(|address| address.to_string());
+        let event = NewEvent::new(now, EventName::FailedSignIn, actor)
+            .failed("wrong-credentials", "The e-mail or the password is wrong.")
+            .detail(json!({ "address": address }));
+        events::record(&mut db, &event).await?;
+        Ok(())
     }
 }
 
@@ -99,9 +126,7 @@ impl SignIn for SignInService {
         match administrator {
             Some(administrator) if right => {
                 let actor = super::actor(&administrator);
-                self.succeed(&subjects, &actor, now)
-                    .await
-                    .map_err(database)?;
+                self.succeed(&subjects, &actor, now).await.map_err(store)?;
                 request.session.start(&actor).await?;
                 Ok(actor)
             }
@@ -109,8 +134,12 @@ impl SignIn for SignInService {
         }
     }
 
-    async fn sign_out(&self, request: &RequestContext, _actor: &Actor) -> Answer<()> {
-        request.session.end().await
+    async fn sign_out(&self, request: &RequestContext, actor: &Actor) -> Answer<()> {
+        request.session.end().await?;
+        let mut db = self.pool.acquire().await.map_err(database)?;
+        let event = NewEvent::new(self.clock.now(), EventName::SignOut, &actor.email);
+        events::record(&mut db, &event).await.map_err(store)?;
+        Ok(())
     }
 }
 

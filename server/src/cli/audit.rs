@@ -1,0 +1,99 @@
+//! `rollcall audit`: the audit log for other programs.
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, Subcommand};
+use provisioning::event::EventName;
+use serde_json::json;
+
+use super::{Failure, Outcome, SHELL};
+use crate::export::{self, Format};
+use crate::installation::Installation;
+use crate::settings::Settings;
+use crate::store::StoreError;
+use crate::store::events::{self, EventFilter, NewEvent};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the log to standard output, oldest event first
+    Export(Export),
+}
+
+#[derive(Debug, Args)]
+struct Export {
+    /// Events of this app only
+    #[arg(long, value_name = "SLUG")]
+    app: Option<String>,
+    /// Events from this time on, such as 2027-01-31 or 2027-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<DateTime<Utc>>,
+    /// Events before this time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<DateTime<Utc>>,
+    /// Events of this name only, such as "Create User By Auto Provisioning"
+    #[arg(long, value_name = "NAME", value_parser = event)]
+    event: Option<EventName>,
+    /// csv, ndjson, or reports: the shape of Google's Reports API
+    #[arg(long, value_name = "FORMAT")]
+    format: Format,
+}
+
+pub(super) async fn run(settings: Settings, arguments: Arguments) -> Outcome {
+    let Command::Export(arguments) = arguments.command;
+    let installation = Installation::open(settings).await?;
+    let exported = export(&installation, arguments).await;
+    installation.close().await;
+    exported?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn export(installation: &Installation, arguments: Export) -> Result<(), Failure> {
+    let filter = EventFilter {
+        since: arguments.since,
+        until: arguments.until,
+        event: arguments.event.map(|event| event.to_string()),
+        app: arguments.app,
+        ..EventFilter::default()
+    };
+    let key = &installation.secret_key;
+    let mut out = tokio::io::BufWriter::new(tokio::io::stdout());
+    let written = export::write(&installation.pool, key, &filter, arguments.format, &mut out);
+    let written = written.await.map_err(Failure::failed)?;
+    record(installation, arguments.format, written).await?;
+    Ok(())
+}
+
+async fn record(
+    installation: &Installation,
+    format: Format,
+    written: u64,
+) -> Result<(), StoreError> {
+    let mut db = installation.pool.acquire().await?;
+    let detail = json!({ "format": format.extension(), "events": written });
+    let event = NewEvent::new(installation.clock.now(), EventName::Export, SHELL).detail(detail);
+    events::record(&mut db, &event).await?;
+    Ok(())
+}
+
+fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.to_utc());
+    }
+    let day: Result<NaiveDate, _> = text.parse();
+    let midnight = day.ok().and_then(|day| day.and_hms_opt(0, 0, 0));
+    midnight
+        .map(|midnight| midnight.and_utc())
+        .ok_or_else(|| "use a day (2027-01-31) or a time (2027-01-31T08:00:00Z)".to_owned())
+}
+
+fn event(name: &str) -> Result<EventName, String> {
+    name.parse()
+        .map_err(|_| "no event has this name".to_owned())
+}
