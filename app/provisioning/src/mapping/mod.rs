@@ -5,17 +5,18 @@ mod changes;
 mod expression;
 mod scim_path;
 mod source;
+mod value;
 mod write;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use body::convert;
 pub use body::{ManagerAccount, MappedBody, Outcome, PreparedMapping, RowOutcome, build_body};
 pub use changes::{FieldChange, changes, project, same_value};
 pub use expression::{ExpressionProblem, MAX_EXPRESSION_LENGTH, check_expression};
 pub use scim_path::{Filter, FilterValue, ScimPath, ScimPathProblem};
 pub use source::{SOURCE_CHOICES, SourceChoice, SourcePath, SourcePathProblem};
+pub(crate) use value::convert;
 pub use write::{patch_operations, patch_value_style, replace_body};
 
 use crate::digest::Digest;

@@ -3,19 +3,21 @@
 mod decision;
 mod facts;
 mod membership;
-
-pub use decision::{
-    Movement, Resolved, Rule, RuleResult, ScopeDecision, Verdict, decide_scope, unresolved,
-};
-pub use facts::{DirectoryFacts, GroupFact, OrgUnit};
-pub use membership::{GroupMemberships, MemberKind, MemberRef, MembershipRow, expand_memberships};
+mod resolve;
+mod rule;
 
 use crate::config::AppConfig;
+
+pub use decision::{Movement, Resolved, ScopeDecision, decide_scope};
+pub use facts::{DirectoryFacts, GroupFact, OrgUnit};
+pub use membership::{GroupMemberships, MemberKind, MemberRef, MembershipRow, expand_memberships};
+pub use resolve::unresolved;
+pub use rule::{Rule, RuleResult, Verdict};
 
 impl AppConfig {
     /// Writes ids of groups and org units, and their names as they are now, into the
     /// configuration. True when something changed. What is not found stays as it is.
     pub fn resolve_ids(&mut self, facts: &DirectoryFacts) -> bool {
-        decision::resolve_ids(self, facts)
+        resolve::resolve_ids(self, facts)
     }
 }

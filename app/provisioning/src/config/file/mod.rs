@@ -7,6 +7,7 @@
 mod app;
 mod reader;
 mod render;
+mod sections;
 
 use std::fmt;
 

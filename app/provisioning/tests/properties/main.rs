@@ -1,0 +1,39 @@
+//! What holds for every history, however people come, go and are renamed; for every request, and
+//! for every text from outside.
+
+// Helpers of tests are outside of what clippy takes for a test.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod file;
+mod history;
+mod requests;
+mod texts;
+
+use proptest::prelude::*;
+use provisioning::catalog::{CatalogEntry, entry};
+use serde_json::Value;
+
+/// Times `ROLLCALL_PROPERTY_FACTOR`, for long runs.
+fn cases(cases: u32) -> ProptestConfig {
+    let factor = std::env::var("ROLLCALL_PROPERTY_FACTOR")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    ProptestConfig {
+        cases: cases * factor.unwrap_or(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+fn asana() -> &'static CatalogEntry {
+    entry("asana").unwrap()
+}
+
+fn contains_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(contains_null),
+        Value::Object(members) => members.values().any(contains_null),
+        _ => false,
+    }
+}
