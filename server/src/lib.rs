@@ -1,8 +1,11 @@
 //! The server's half of Rollcall: the store, the connectors, the sync worker and the web server.
 
 pub mod audit;
+pub mod authorization;
 pub mod cli;
 pub mod clock;
+pub mod config_file;
+pub mod configuration;
 pub mod connectors;
 pub mod export;
 pub mod http;

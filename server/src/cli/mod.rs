@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod config;
 mod database;
 mod failure;
 mod migrate;
@@ -55,6 +56,8 @@ enum Command {
     Admin(admin::Arguments),
     /// Export the audit log
     Audit(audit::Arguments),
+    /// Apply, write out or compare the configuration file
+    Config(config::Arguments),
     /// Serve the emulated Google directory and Asana alone
     Sandbox(sandbox::Arguments),
     /// Run a command with DATABASE_URL set, or keep the database running until it is stopped
@@ -66,7 +69,7 @@ impl Command {
     fn is_quiet(&self) -> bool {
         matches!(
             self,
-            Self::Migrate | Self::Admin(_) | Self::Audit(_) | Self::Database(_)
+            Self::Migrate | Self::Admin(_) | Self::Audit(_) | Self::Config(_) | Self::Database(_)
         )
     }
 }
@@ -115,6 +118,7 @@ fn run(command: Command) -> Outcome {
             Command::Admin(arguments) => admin::run(settings, arguments).await,
             Command::Audit(arguments) => audit::run(settings, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
+            Command::Config(arguments) => config::run(settings, arguments).await,
             Command::Database(arguments) => database::run(settings, arguments).await,
         }
     })

@@ -240,6 +240,17 @@ pub async fn set_authorized(
     Ok(())
 }
 
+/// The app has not been asked yet whether it takes the token that is stored now.
+pub async fn forget_authorization(connection: &mut PgConnection, id: AppId) -> Result<()> {
+    sqlx::query!(
+        "UPDATE apps SET authorized_at = NULL WHERE id = $1",
+        id.0
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 pub async fn set_learned(connection: &mut PgConnection, id: AppId, learned: &Value) -> Result<()> {
     sqlx::query!("UPDATE apps SET learned = $2 WHERE id = $1", id.0, learned)
         .execute(connection)
@@ -424,7 +435,8 @@ pub async fn discard_draft(connection: &mut PgConnection, id: AppId) -> Result<(
     Ok(())
 }
 
-/// Forgets links, timers, listings, drafts and failures; the log and the accounts stay (S7.2).
+/// Forgets the configuration with its versions, links, timers, listings, drafts and failures; the
+/// log and the accounts stay (S7.2).
 pub async fn forget_configuration(connection: &mut PgConnection, id: AppId) -> Result<()> {
     sqlx::query!("DELETE FROM links WHERE app_id = $1", id.0)
         .execute(&mut *connection)
@@ -444,9 +456,12 @@ pub async fn forget_configuration(connection: &mut PgConnection, id: AppId) -> R
     sqlx::query!("DELETE FROM app_drafts WHERE app_id = $1", id.0)
         .execute(&mut *connection)
         .await?;
+    sqlx::query!("DELETE FROM app_configs WHERE app_id = $1", id.0)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query!(
         "UPDATE apps SET learned = '{}', facts = '{}', authorized_at = NULL, first_plan_confirmed = false,
-                last_drift_at = NULL, paused_until = NULL, pause_step = 0 WHERE id = $1",
+                config_version = 0, last_drift_at = NULL, paused_until = NULL, pause_step = 0 WHERE id = $1",
         id.0
     )
     .execute(connection)

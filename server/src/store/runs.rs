@@ -584,3 +584,21 @@ pub async fn orphans(connection: &mut PgConnection) -> Result<Vec<RunId>> {
     .map(RunId)
     .collect())
 }
+
+/// The code of a preview whose plan is no longer true.
+pub const OUTDATED: &str = "outdated";
+
+/// Ends the previews of an app: what they planned from was changed since.
+pub async fn outdate_previews(connection: &mut PgConnection, app: AppId, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE runs SET state = 'stopped', finished_at = COALESCE(finished_at, $2), error_code = $3,
+                error_message = 'The set-up was changed since this was planned.'
+         WHERE app_id = $1 AND kind = 'preview' AND state IN ('queued', 'running', 'completed')",
+        app.0,
+        now,
+        OUTDATED,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

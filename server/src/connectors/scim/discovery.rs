@@ -78,6 +78,11 @@ impl ScimApp {
         self.optional(&["Schemas"]).await
     }
 
+    /// `/Schemas` as the app gave it; `None` where it gives none.
+    pub async fn raw_schemas(&self) -> Result<Option<Value>, ScimError> {
+        self.optional(&["Schemas"]).await
+    }
+
     async fn read_some_accounts(
         &self,
         query: &str,
