@@ -1,6 +1,6 @@
 //! Finding a group by letters of its name: a combobox, and without a script a list of buttons.
 
-use super::{form::field_error, page::query, parts::icon};
+use super::{form::field_error, page::asked, parts::icon};
 use crate::{
     api::directory::{GroupOption, find_groups},
     browser, format,
@@ -19,7 +19,7 @@ pub fn default_button(value: &'static str) -> AnyView {
 /// Each line is a button that sends `add` with the group's id. `chosen` holds ids.
 #[must_use]
 pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
-    let letters = RwSignal::new(query("find")().unwrap_or_default());
+    let letters = RwSignal::new(asked("find").unwrap_or_default());
     let active = RwSignal::new(None::<usize>);
     let options = Resource::new(
         move || letters.get().trim().to_owned(),
@@ -63,20 +63,20 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
     let open = move || count() > 0;
     view! {
         <div class="field measure">
-            <label for="find-group">{label}</label>
-            <p class="hint" id="find-group-hint">"Type one or more letters of the name or address."</p>
+            <label for="find">{label}</label>
+            <p class="hint" id="find-hint">"Type one or more letters of the name or address."</p>
             <div class="find-row">
                 <div class="find">
                     {icon("search")}
                     <input
                         class="input"
-                        id="find-group"
+                        id="find"
                         name="find"
                         role="combobox"
                         autocomplete="off"
                         aria-autocomplete="list"
                         aria-controls="found-groups"
-                        aria-describedby="find-group-hint"
+                        aria-describedby=move || if wrong.get() { "find-hint find-error" } else { "find-hint" }
                         aria-expanded=move || open().to_string()
                         aria-invalid=move || wrong.get().then_some("true")
                         aria-activedescendant=move || active.get().map(|at| format!("group-option-{at}"))

@@ -290,7 +290,8 @@ impl Field {
                     id=id
                     name=name
                     type=kind
-                    value=value
+                    value=value.clone()
+                    prop:value=value.unwrap_or_default()
                     placeholder=placeholder
                     required=required
                     autocomplete=autocomplete
@@ -335,7 +336,7 @@ impl Field {
                 .into_iter()
                 .map(|(option, text)| {
                     let chosen = option == value;
-                    view! { <option value=option selected=chosen>{text}</option> }.into_any()
+                    view! { <option value=option selected=chosen prop:selected=chosen>{text}</option> }.into_any()
                 })
                 .collect::<Vec<_>>();
             view! {
@@ -406,6 +407,7 @@ pub fn GetForm(
     #[prop(into)] action: String,
     #[prop(optional)] class: &'static str,
     #[prop(optional)] role: Option<&'static str>,
+    #[prop(optional)] label: Option<&'static str>,
     children: Children,
 ) -> impl IntoView {
     let navigate = use_navigate();
@@ -421,5 +423,5 @@ pub fn GetForm(
             );
         }
     };
-    view! { <form action=action method="get" class=class role=role on:submit=on_submit>{children()}</form> }
+    view! { <form action=action method="get" class=class role=role aria-label=label on:submit=on_submit>{children()}</form> }
 }

@@ -40,7 +40,7 @@ pub fn SignInFirst() -> impl IntoView {
 
 /// Moves focus to the title after a change of page; the router does not.
 #[component]
-fn Arrivals() -> impl IntoView {
+pub fn Arrivals() -> impl IntoView {
     let location = use_location();
     let alive = expect_context::<Alive>();
     Effect::new(move |before: Option<String>| {
@@ -65,7 +65,6 @@ pub fn SignedIn() -> impl IntoView {
     let frame = load(move || location.pathname.get(), |_| load_frame());
     view! {
         <a class="skip" href="#main" rel="external">"Skip to content"</a>
-        <Arrivals/>
         <div class="shell">
             <header class="rail">
                 <div class="rail__in">
@@ -177,10 +176,10 @@ fn rail(frame: Frame) -> AnyView {
     };
     let person = format!("{}, {}", frame.email, words::role(frame.role));
     view! {
-        <GetForm action="/directory/people" class="find" role="search">
+        <GetForm action="/directory/people" class="find" role="search" label="Directory">
             {icon("search")}
-            <label class="visually-hidden" for="find">"Find a person"</label>
-            <input class="input" id="find" name="q" type="search" placeholder="Find a person" autocomplete="off"/>
+            <label class="visually-hidden" for="rail-find">"Find a person"</label>
+            <input class="input" id="rail-find" name="q" type="search" placeholder="Find a person" autocomplete="off"/>
         </GetForm>
         <nav class="places" aria-label="Main">
             <ul>

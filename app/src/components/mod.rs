@@ -10,10 +10,10 @@ mod time;
 
 pub use finder::{default_button, group_finder};
 pub use form::{Field, GetForm, PostForm, field_error, hidden, plain_button};
-pub use frame::{SignedIn, provide};
+pub use frame::{Arrivals, SignedIn, provide};
 pub use page::{
-    app_page, confirmation, crumbs, error_state, head, keep_fresh, load, loaded, pager, param,
-    query, title, waiting,
+    app_page, asked, confirmation, crumbs, error_state, head, keep_fresh, load, loaded, pager,
+    param, query, title, waiting,
 };
 pub use parts::{
     button_link, change_list, chip, empty, fact, facts, figure, figures, icon, must, note,

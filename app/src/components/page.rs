@@ -32,6 +32,12 @@ pub fn query(name: &'static str) -> impl Fn() -> Option<String> + Copy + Send + 
     move || query.with(|query| query.get(name).filter(|text| !text.is_empty()))
 }
 
+/// A parameter of the query as it is now, for what is built once.
+#[must_use]
+pub fn asked(name: &str) -> Option<String> {
+    use_query_map().with_untracked(|query| query.get(name).filter(|text| !text.is_empty()))
+}
+
 /// What a page shows, loaded again when its address or anything on it changes.
 pub fn load<S, T, Fut>(
     source: impl Fn() -> S + Send + Sync + 'static,

@@ -9,8 +9,8 @@ use crate::{
         terms::{Outcome, Time},
     },
     components::{
-        Field, GetForm, app_page, button_link, empty, load, loaded, moment, op, pager, param,
-        person_ref, query, strip, strip_item, time_day, until, words,
+        Field, GetForm, app_page, asked, button_link, empty, load, loaded, moment, op, pager,
+        param, person_ref, query, strip, strip_item, time_day, until, words,
     },
     format, words as say,
 };
@@ -53,7 +53,7 @@ pub fn AccountsPage() -> impl IntoView {
 fn accounts(list: AccountList) -> AnyView {
     let slug = list.head.slug.clone();
     let base = format!("/apps/{slug}/accounts");
-    let (q, state) = (query("q")(), query("state")());
+    let (q, state) = (asked("q"), asked("state"));
     let mut options = vec![(String::new(), "Any state".to_owned())];
     options.extend(
         STATES
@@ -111,7 +111,7 @@ fn accounts(list: AccountList) -> AnyView {
     ]);
     let filters = (!none).then(|| {
         view! {
-            <GetForm action=base.clone() class="filters" role="search">
+            <GetForm action=base.clone() class="filters">
                 {Field::new("q", "Search").kind("search").placeholder("Name, e-mail, account id").value(q.clone().unwrap_or_default()).input()}
                 {Field::new("state", "State").value(state.clone().unwrap_or_default()).select(options)}
                 <div class="actions">

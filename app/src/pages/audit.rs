@@ -7,8 +7,8 @@ use crate::{
         terms::Outcome,
     },
     components::{
-        Field, GetForm, Show, change_list, crumbs, empty, fact, facts, icon, load, loaded, param,
-        query, sheet, time, title, words,
+        Field, GetForm, Show, asked, change_list, crumbs, empty, fact, facts, icon, load, loaded,
+        param, sheet, time, title, words,
     },
     format, words as say,
 };
@@ -34,7 +34,7 @@ fn filters() -> String {
     })
 }
 
-fn asked() -> AuditQuery {
+fn filtered() -> AuditQuery {
     use_query_map().with(|query| {
         let get = |name: &str| query.get(name).filter(|value| !value.is_empty());
         AuditQuery {
@@ -60,7 +60,7 @@ fn asked() -> AuditQuery {
 #[component]
 pub fn AuditLogPage() -> impl IntoView {
     loaded(
-        load(asked, |query: AuditQuery| async move {
+        load(filtered, |query: AuditQuery| async move {
             load_events(query).await
         }),
         page,
@@ -76,7 +76,7 @@ fn page(page: AuditPage) -> AnyView {
             format!("/export/audit?format={format}&{query_string}")
         }
     };
-    let value = |name: &'static str| query(name)().unwrap_or_default();
+    let value = |name: &'static str| asked(name).unwrap_or_default();
     let choices = |any: &str, list: &[(String, String)]| {
         let mut options = vec![(String::new(), any.to_owned())];
         options.extend(list.iter().cloned());
@@ -109,7 +109,7 @@ fn page(page: AuditPage) -> AnyView {
             </div>
             <p class="lede">"Every change to a person, an account or this console. Newest first, in your time zone."</p>
         </div>
-        <GetForm action="/audit" class="filters" role="search">
+        <GetForm action="/audit" class="filters">
             {Field::new("q", "Search").kind("search").placeholder("Name, e-mail, id, text").value(value("q")).input()}
             {Field::new("from", "From").kind("date").value(value("from")).input()}
             {Field::new("to", "To").kind("date").value(value("to")).input()}

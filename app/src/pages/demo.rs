@@ -6,8 +6,8 @@ use crate::{
         directory::PersonState,
     },
     components::{
-        Field, GetForm, PostForm, empty, fact, facts, head, hidden, icon, load, loaded, note_plain,
-        pager, plain_button, query, sheet, words,
+        Field, GetForm, PostForm, asked, empty, fact, facts, head, hidden, icon, load, loaded,
+        note_plain, pager, plain_button, query, sheet, words,
     },
     format,
     pages::directory::state_words,
@@ -68,7 +68,7 @@ fn page(page: DemoPage) -> AnyView {
         .chosen
         .clone()
         .map(|person| one(&person, &page.org_units));
-    let q = query("q")();
+    let q = asked("q");
     let address = q.clone().map_or("/demo".to_owned(), |q| {
         format!("/demo?q={}", format::query_value(&q))
     });
@@ -101,7 +101,7 @@ fn page(page: DemoPage) -> AnyView {
         {then}
         <section class="section" aria-labelledby="everybody">
             <h2 id="everybody" class="visually-hidden">"Everybody"</h2>
-            <GetForm action="/demo" class="filters" role="search">
+            <GetForm action="/demo" class="filters">
                 {Field::new("q", "Find a person").kind("search").placeholder("Name, e-mail").value(q.unwrap_or_default()).input()}
                 <div class="actions">
                     <button class="button button--s" type="submit">"Find"</button>

@@ -2,7 +2,7 @@
 
 use crate::{
     api::setup::{LinkPurpose, OneTimeLink, load_one_time_link},
-    components::{Field, PostForm, hidden, icon, load, loaded, moment, query, tally, title},
+    components::{Field, PostForm, asked, hidden, icon, load, loaded, moment, query, tally, title},
 };
 use leptos::prelude::*;
 
@@ -20,7 +20,7 @@ fn door(body: AnyView) -> AnyView {
 
 #[component]
 pub fn SignIn() -> impl IntoView {
-    let next = query("next")();
+    let next = asked("next");
     door(
         view! {
             {title("Sign in")}
@@ -49,7 +49,7 @@ pub fn Setup() -> impl IntoView {
 }
 
 fn redeem(link: OneTimeLink) -> AnyView {
-    let token = query("token")().unwrap_or_default();
+    let token = asked("token").unwrap_or_default();
     let password = |label: &'static str| {
         view! {
             {Field::new("password", label).kind("password").autocomplete("new-password").required().hint("At least 12 characters. A few words are good.").input()}

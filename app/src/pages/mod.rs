@@ -12,7 +12,7 @@ mod home;
 mod runs;
 mod wizard;
 
-use crate::components::SignedIn;
+use crate::components::{Arrivals, SignedIn};
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{
@@ -28,6 +28,7 @@ pub fn App() -> impl IntoView {
     view! {
         <Title formatter=|text: String| if text.is_empty() { "Rollcall".to_owned() } else { format!("{text} · Rollcall") }/>
         <Router>
+            <Arrivals/>
             <Routes fallback=not_found>
                 <Route path=path!("/sign-in") view=door::SignIn ssr=SsrMode::Async/>
                 <Route path=path!("/setup") view=door::Setup ssr=SsrMode::Async/>

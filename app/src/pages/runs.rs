@@ -11,9 +11,9 @@ use crate::{
         terms::OperationKind,
     },
     components::{
-        PostForm, app_page, button_link, change_list, crumbs, empty, figure, figures, hidden, icon,
-        keep_fresh, load, loaded, moment, note, note_plain, op, op_done, pager, param, person_ref,
-        plain_button, query, sheet, state_chip, strip, strip_item, title, words,
+        PostForm, app_page, asked, button_link, change_list, crumbs, empty, figure, figures,
+        hidden, icon, keep_fresh, load, loaded, moment, note, note_plain, op, op_done, pager,
+        param, person_ref, plain_button, query, sheet, state_chip, strip, strip_item, title, words,
     },
     format,
 };
@@ -509,7 +509,7 @@ fn failure_sheet(slug: &str, number: i64, failures: &Operations) -> Option<AnyVi
 }
 
 fn operation_sheet(slug: &str, number: i64, operations: &Operations, preview: bool) -> AnyView {
-    let chosen = query("kind")().unwrap_or_default();
+    let chosen = asked("kind").unwrap_or_default();
     let base = format!("/apps/{slug}/runs/{number}");
     let link = |key: &str, text: &str| {
         let href = if key.is_empty() {

@@ -6,8 +6,8 @@ use crate::{
         GroupMember, GroupPage, GroupRow, Groups, GroupsQuery, MemberKind, load_group, load_groups,
     },
     components::{
-        Field, GetForm, button_link, crumbs, empty, head, icon, load, loaded, pager, param, query,
-        strip, strip_item, title,
+        Field, GetForm, asked, button_link, crumbs, empty, head, icon, load, loaded, pager, param,
+        query, strip, strip_item, title,
     },
     format,
 };
@@ -25,19 +25,27 @@ pub fn GroupsPage() -> impl IntoView {
     );
     view! {
         {head("Groups", "Members are read for the groups that an app’s scope or access names; for others when somebody looks at them.", None)}
-        <GetForm action="/directory/groups" class="filters" role="search">
+        {filters}
+        {loaded(data, list)}
+    }
+}
+
+fn filters() -> AnyView {
+    let q = query("q");
+    view! {
+        <GetForm action="/directory/groups" class="filters">
             {Field::new("q", "Search").kind("search").placeholder("Name, e-mail").value(q().unwrap_or_default()).input()}
             <div class="actions">
                 <button class="button button--s" type="submit">"Apply"</button>
                 <a class="button button--s button--quiet" href="/directory/groups">"Clear"</a>
             </div>
         </GetForm>
-        {loaded(data, list)}
     }
+    .into_any()
 }
 
 fn list(groups: Groups) -> AnyView {
-    let q = query("q")();
+    let q = asked("q");
     if groups.rows.is_empty() {
         return match q {
             Some(q) => empty(

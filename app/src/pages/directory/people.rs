@@ -3,7 +3,9 @@
 use super::connection::read_at;
 use crate::{
     api::directory::{People, PeopleQuery, PersonRow, PersonState, load_people},
-    components::{Field, GetForm, empty, head, load, loaded, pager, person_ref, query, words},
+    components::{
+        Field, GetForm, asked, empty, head, load, loaded, pager, person_ref, query, words,
+    },
     format,
 };
 use leptos::prelude::*;
@@ -70,7 +72,7 @@ pub fn PeoplePage() -> impl IntoView {
     );
     view! {
         {head("People", "Everybody whom the directory knows, deleted people too.", None)}
-        {filters()}
+        {filters}
         {loaded(data, page)}
     }
 }
@@ -84,7 +86,7 @@ fn filters() -> AnyView {
             .map(|(_, key, word, ..)| ((*key).to_owned(), (*word).to_owned())),
     );
     view! {
-        <GetForm action="/directory/people" class="filters" role="search">
+        <GetForm action="/directory/people" class="filters">
             {Field::new("q", "Search").kind("search").placeholder("Name, e-mail, id").value(q().unwrap_or_default()).input()}
             {Field::new("state", "State in Google").value(state().unwrap_or_default()).select(options)}
             {Field::new("org_unit", "Org unit, those below included").placeholder("/Sales").value(org_unit().unwrap_or_default()).input()}
@@ -98,9 +100,9 @@ fn filters() -> AnyView {
 }
 
 fn page(people: People) -> AnyView {
-    let (q, state, org_unit) = (query("q"), query("state"), query("org_unit"));
+    let (q, state, org_unit) = (asked("q"), asked("state"), asked("org_unit"));
     if people.rows.is_empty() {
-        return match (q(), people.read_at) {
+        return match (q.clone(), people.read_at) {
             (_, None) => empty(
                 "people",
                 "Nobody yet. Connect the directory and read it once; everybody shows up here.",
@@ -125,7 +127,7 @@ fn page(people: People) -> AnyView {
         };
     }
     let mut address = "/directory/people?".to_owned();
-    for (name, value) in [("q", q()), ("state", state()), ("org_unit", org_unit())] {
+    for (name, value) in [("q", q), ("state", state), ("org_unit", org_unit)] {
         if let Some(value) = value {
             address.push_str(&format!("{name}={}&", format::query_value(&value)));
         }

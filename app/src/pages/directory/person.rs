@@ -156,7 +156,7 @@ fn trace(index: usize, app: &PersonApp) -> AnyView {
             _ => "created",
         };
         let trigger = next.trigger.map(|trigger| view! { <p>{say::trigger(trigger)}</p> });
-        view! { <li class=format!("tone-{tone}")>{icon("st-waiting")}<div><h3>{next_words(next)}</h3>{trigger}</div></li> }
+        view! { <li class=format!("tone-{tone}")>{icon("st-waiting")}<div><h3><strong>{next_words(next)}</strong></h3>{trigger}</div></li> }
     });
     let account = app
         .account_id

@@ -7,8 +7,8 @@ use crate::{
         load_attributes_step,
     },
     components::{
-        PostForm, default_button, field_error, hidden, icon, load, loaded, must, note_plain, param,
-        person_ref, query, words,
+        PostForm, asked, default_button, field_error, hidden, icon, load, loaded, must, note_plain,
+        param, person_ref, query, words,
     },
     format,
 };
@@ -191,9 +191,7 @@ fn mapping_row(
     };
     let hint = hint
         .or_else(|| {
-            row.source
-                .is_empty()
-                .then(|| format!("{app} keeps what it has."))
+            (row.source.is_empty() && !row.mandatory).then(|| format!("{app} keeps what it has."))
         })
         .map(|hint| view! { <p class="hint">{hint}</p> });
     let group_id = format!("row-{index}");
@@ -223,7 +221,7 @@ fn short(attribute: &str) -> String {
 }
 
 fn preview_panel(preview: Option<MappingPreview>) -> AnyView {
-    let asked = query("preview")().unwrap_or_default();
+    let sought = asked("preview").unwrap_or_default();
     let content = match preview {
         Some(preview) => {
             let values = preview
@@ -250,10 +248,10 @@ fn preview_panel(preview: Option<MappingPreview>) -> AnyView {
             .into_any()
         }
         None => {
-            let text = if asked.is_empty() {
+            let text = if sought.is_empty() {
                 "Nobody to show yet.".to_owned()
             } else {
-                format!("Nobody matches “{asked}”.")
+                format!("Nobody matches “{sought}”.")
             };
             view! { <p class="soft">{text}</p> }.into_any()
         }
@@ -266,7 +264,7 @@ fn preview_panel(preview: Option<MappingPreview>) -> AnyView {
                     <div class="find">
                         {icon("search")}
                         <label class="visually-hidden" for="preview-person">"Person to preview"</label>
-                        <input class="input input--s" id="preview-person" name="preview" placeholder="Name or e-mail" autocomplete="off" value=asked/>
+                        <input class="input input--s" id="preview-person" name="preview" placeholder="Name or e-mail" autocomplete="off" value=sought/>
                     </div>
                     <button class="button button--s" type="submit" name="go" value="preview">"Show"</button>
                 </div>

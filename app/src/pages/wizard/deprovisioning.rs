@@ -3,12 +3,15 @@
 use super::{live, save_bar, step_head};
 use crate::{
     api::{
+        FieldCode, FieldError,
         terms::{OperationKind, Trigger},
         wizard::{DeprovisioningStep, PolicyView, Step, load_deprovisioning_step},
     },
     components::{PostForm, field_error, hidden, icon, load, loaded, op, param},
+    words,
 };
 use leptos::prelude::*;
+use provisioning::config::{Policy, PolicyProblem, Window};
 
 #[component]
 pub fn DeprovisioningPage() -> impl IntoView {
@@ -61,21 +64,34 @@ fn page(step: DeprovisioningStep) -> AnyView {
 }
 
 /// "24h" as "24 hours".
-pub fn window_words(window: &str) -> String {
-    match window {
-        "24h" => "24 hours".to_owned(),
-        "1d" => "1 day".to_owned(),
-        other => match other.strip_suffix('d') {
-            Some(days) => format!("{days} days"),
-            None => other.to_owned(),
-        },
-    }
+fn label(window: &str) -> String {
+    window
+        .parse::<Window>()
+        .map_or_else(|_| window.to_owned(), Window::label)
 }
 
 /// "within 24 hours", "after 7 days".
 pub fn when(window: &str) -> String {
-    let within = if window == "24h" { "within" } else { "after" };
-    format!("{within} {}", window_words(window))
+    window
+        .parse::<Window>()
+        .map_or_else(|_| window.to_owned(), Window::sentence)
+}
+
+/// What the rules say of this choice; empty is never.
+fn problem(suspend: &str, delete: &str) -> Option<FieldCode> {
+    let window = |text: &str| {
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            text.parse::<Window>().map(Some)
+        }
+    };
+    let policy = window(suspend).and_then(|suspend| Policy::new(suspend, window(delete)?));
+    match policy.err()? {
+        PolicyProblem::NoStep => Some(FieldCode::NothingChosen),
+        PolicyProblem::DeleteNotLater { .. } => Some(FieldCode::DeleteNotAfterSuspend),
+        PolicyProblem::UnknownWindow(_) => Some(FieldCode::WindowUnknown),
+    }
 }
 
 fn policy(policy: &PolicyView, windows: &[String]) -> AnyView {
@@ -103,12 +119,21 @@ fn policy(policy: &PolicyView, windows: &[String]) -> AnyView {
         RwSignal::new(policy.suspend.clone()),
         RwSignal::new(policy.delete.clone()),
     );
+    let found =
+        Memo::new(move |_| suspend.with(|suspend| delete.with(|delete| problem(suspend, delete))));
+    let own = move || {
+        found.get().map(|code| {
+            let text = words::field(&FieldError { field: String::new(), code, args: Vec::new() });
+            view! { <p class="error" id=format!("{key}-problem")>{icon("op-failed")}<span>{text}</span></p> }
+        })
+    };
     let select =
         |part: &'static str, never: &'static str, verb: &'static str, value: RwSignal<String>| {
             let name = format!("{key}[{part}]");
             let id = format!("{key}-{part}-");
             let (wrong, error) = field_error(&name);
             let error_id = format!("{id}-error");
+            let own_id = format!("{key}-problem");
             let options = windows
                 .iter()
                 .map(|window| {
@@ -124,8 +149,14 @@ fn policy(policy: &PolicyView, windows: &[String]) -> AnyView {
                     id=id
                     name=name
                     aria-label=format!("{verb}, {cause}")
-                    aria-invalid=move || wrong.get().then_some("true")
-                    aria-describedby=move || wrong.get().then(|| error_id.clone())
+                    aria-invalid=move || (wrong.get() || found.get().is_some()).then_some("true")
+                    aria-describedby=move || {
+                        if found.get().is_some() {
+                            Some(own_id.clone())
+                        } else {
+                            wrong.get().then(|| error_id.clone())
+                        }
+                    }
                     on:change=move |event| value.set(event_target_value(&event))
                 >
                     <option value="" selected=none>{never}</option>
@@ -140,13 +171,12 @@ fn policy(policy: &PolicyView, windows: &[String]) -> AnyView {
     let order: Vec<String> = windows.to_vec();
     let line = move || ruler(&order, &suspend.get(), &delete.get());
     view! {
-        <fieldset class="policy">
+        <fieldset class="policy" id=key>
             <legend>{legend}</legend>
             <p class="hint">{hint}</p>
             <p class="sentence">"Suspend the account " {suspend_control} " and delete it " {delete_control} "."</p>
-            {both_error}
-            {suspend_error}
-            {delete_error}
+            {own}
+            <div hidden=move || found.get().is_some()>{both_error}{suspend_error}{delete_error}</div>
             {line}
         </fieldset>
     }
@@ -176,7 +206,7 @@ fn ruler(windows: &[String], suspend: &str, delete: &str) -> AnyView {
                 <li class=format!("{state} {tone}")>
                     {mark}
                     <span class="visually-hidden">{spoken}</span>
-                    {window_words(window)}
+                    {label(window)}
                 </li>
             }
             .into_any()

@@ -149,7 +149,7 @@ fn group_line(index: usize, group: &ScopeGroup) -> AnyView {
         .map(|problem| words("failed", "op-failed", problem));
     let nested = group.members == Members::Nested;
     view! {
-        <li>
+        <li id=format!("groups-{index}-")>
             <span class="who">
                 <b><bdi>{group.name.clone()}</bdi></b>
                 <small>{format!("{} · {counts}", group.email)}</small>
