@@ -85,6 +85,16 @@ CREATE TABLE app_accounts (
     PRIMARY KEY (app_id, account_id)
 );
 CREATE INDEX app_accounts_by_user_name ON app_accounts (app_id, user_name_key);
+-- Accounts that were found for people whose match waits for a decision, so that a run in which
+-- nothing changed asks the app nothing.
+CREATE TABLE found_accounts (
+    app_id uuid NOT NULL REFERENCES apps (id) ON DELETE CASCADE,
+    person_id text NOT NULL,
+    user_name_key text NOT NULL,
+    accounts jsonb NOT NULL,
+    found_at timestamptz NOT NULL,
+    PRIMARY KEY (app_id, person_id)
+);
 CREATE TABLE app_account_listings (
     app_id uuid PRIMARY KEY REFERENCES apps (id) ON DELETE CASCADE,
     trusted boolean NOT NULL,

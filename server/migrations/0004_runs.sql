@@ -18,6 +18,8 @@ CREATE TABLE runs (
     config_version integer NOT NULL,
     import_id bigint,
     fresh_import boolean NOT NULL DEFAULT false,
+    -- The newest import when this was asked for: a fresh one has a higher number, whatever clocks say.
+    after_import bigint NOT NULL DEFAULT 0,
     queued_at timestamptz NOT NULL,
     started_at timestamptz,
     apply_started_at timestamptz,

@@ -58,8 +58,7 @@ BEGIN
     IF to_regclass(partition) IS NOT NULL THEN
         RETURN;
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtext('ensure_event_partition'));
-    IF to_regclass(partition) IS NULL THEN
+    BEGIN
         EXECUTE format(
             'CREATE TABLE %I PARTITION OF events FOR VALUES FROM (%L) TO (%L)',
             partition,
@@ -68,5 +67,8 @@ BEGIN
         EXECUTE format(
             'CREATE TRIGGER events_are_not_truncated BEFORE TRUNCATE ON %I
              FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_events()', partition);
-    END IF;
+    EXCEPTION WHEN duplicate_table THEN
+        -- Somebody else made it a moment ago.
+        NULL;
+    END;
 END $$;

@@ -450,6 +450,9 @@ pub async fn forget_configuration(connection: &mut PgConnection, id: AppId) -> R
     sqlx::query!("DELETE FROM app_account_listings WHERE app_id = $1", id.0)
         .execute(&mut *connection)
         .await?;
+    sqlx::query!("DELETE FROM found_accounts WHERE app_id = $1", id.0)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query!("DELETE FROM app_accounts WHERE app_id = $1", id.0)
         .execute(&mut *connection)
         .await?;

@@ -250,6 +250,52 @@ pub async fn listing(connection: &mut PgConnection, app: AppId) -> Result<Option
     .await?)
 }
 
+/// Accounts that were found for somebody, when they still have that user name.
+pub async fn found(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: &PersonId,
+    user_name: &str,
+    since: DateTime<Utc>,
+) -> Result<Option<Vec<Account>>> {
+    let accounts = sqlx::query_scalar!(
+        "SELECT accounts FROM found_accounts
+         WHERE app_id = $1 AND person_id = $2 AND user_name_key = $3 AND found_at > $4",
+        app.0,
+        person.to_string(),
+        user_name.to_lowercase(),
+        since,
+    )
+    .fetch_optional(connection)
+    .await?;
+    accounts
+        .map(|accounts| decode(accounts, "found_accounts", "accounts", person))
+        .transpose()
+}
+
+pub async fn remember_found(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: &PersonId,
+    user_name: &str,
+    accounts: &[Account],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO found_accounts (app_id, person_id, user_name_key, accounts, found_at)
+         VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (app_id, person_id) DO UPDATE SET user_name_key = $3, accounts = $4, found_at = $5",
+        app.0,
+        person.to_string(),
+        user_name.to_lowercase(),
+        encode(&accounts)?,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 pub async fn clear_accounts(connection: &mut PgConnection, app: AppId) -> Result<()> {
     sqlx::query!("DELETE FROM app_account_listings WHERE app_id = $1", app.0)
         .execute(&mut *connection)

@@ -133,6 +133,7 @@ pub struct Run {
     pub config_version: i32,
     pub import_id: Option<i64>,
     pub fresh_import: bool,
+    pub after_import: i64,
     pub queued_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub apply_started_at: Option<DateTime<Utc>>,
@@ -165,6 +166,7 @@ struct RunRow {
     config_version: i32,
     import_id: Option<i64>,
     fresh_import: bool,
+    after_import: i64,
     queued_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     apply_started_at: Option<DateTime<Utc>>,
@@ -200,6 +202,7 @@ impl TryFrom<RunRow> for Run {
             config_version: row.config_version,
             import_id: row.import_id,
             fresh_import: row.fresh_import,
+            after_import: row.after_import,
             queued_at: row.queued_at,
             started_at: row.started_at,
             apply_started_at: row.apply_started_at,
@@ -242,8 +245,8 @@ pub async fn queue(
 ) -> Result<(RunId, bool)> {
     let id = Uuid::now_v7();
     let inserted = sqlx::query!(
-        "INSERT INTO runs (id, app_id, kind, state, actor, config_version, fresh_import, queued_at, plan_of)
-         VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8)
+        "INSERT INTO runs (id, app_id, kind, state, actor, config_version, fresh_import, queued_at, plan_of, after_import)
+         VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, (SELECT COALESCE(max(id), 0) FROM imports))
          ON CONFLICT (app_id) WHERE state IN ('queued', 'running') AND kind <> 'preview' DO NOTHING",
         id,
         new.app.0,
@@ -468,7 +471,7 @@ pub async fn finish(
 pub async fn get(connection: &mut PgConnection, run: RunId) -> Result<Option<Run>> {
     sqlx::query_as!(
         RunRow,
-        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, queued_at, started_at,
+        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
                 apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
          FROM runs WHERE id = $1",
@@ -488,7 +491,7 @@ pub async fn by_number(
 ) -> Result<Option<Run>> {
     sqlx::query_as!(
         RunRow,
-        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, queued_at, started_at,
+        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
                 apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
          FROM runs WHERE app_id = $1 AND number = $2",
@@ -517,7 +520,7 @@ pub async fn release(connection: &mut PgConnection, run: RunId, owner: &str) -> 
 pub async fn active(connection: &mut PgConnection, app: AppId) -> Result<Option<Run>> {
     sqlx::query_as!(
         RunRow,
-        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, queued_at, started_at,
+        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
                 apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
          FROM runs WHERE app_id = $1 AND state IN ('queued', 'running') AND kind <> 'preview'",
@@ -538,7 +541,7 @@ pub async fn list(
 ) -> Result<Vec<Run>> {
     sqlx::query_as!(
         RunRow,
-        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, queued_at, started_at,
+        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
                 apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
          FROM runs WHERE app_id = $1 AND ($2 OR kind <> 'preview') ORDER BY queued_at DESC, id DESC LIMIT $3",
@@ -557,7 +560,7 @@ pub async fn list(
 pub async fn latest_preview(connection: &mut PgConnection, app: AppId) -> Result<Option<Run>> {
     sqlx::query_as!(
         RunRow,
-        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, queued_at, started_at,
+        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
                 apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
          FROM runs WHERE app_id = $1 AND kind = 'preview' ORDER BY queued_at DESC LIMIT 1",

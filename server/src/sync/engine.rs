@@ -11,10 +11,13 @@ use url::Url;
 
 use super::import::ImportError;
 use crate::clock::Clock;
+use crate::connectors::TargetPolicy;
+use crate::connectors::http::SetupError;
 use crate::connectors::{
     ConnectionSettings, GoogleDirectory, Outgoing, RequestCounts, RequestTotals, ScimApp,
     ScimError, ServiceAccountKey,
 };
+use crate::installation::Installation;
 use crate::secrets::Vault;
 use crate::store::apps::AppId;
 use crate::store::credentials::{self, Credential, CredentialError};
@@ -63,6 +66,21 @@ impl Engine {
             app_counts: Arc::default(),
             shutdown: CancellationToken::new(),
         }
+    }
+
+    /// The engine of an installation, allowed to reach what its settings allow.
+    pub fn open(installation: &Installation) -> Result<Self, SetupError> {
+        let allowed = installation.settings.allowed_targets;
+        let policy = TargetPolicy {
+            allow_loopback: allowed.loopback,
+            allow_private: allowed.private,
+        };
+        Ok(Self::new(
+            installation.pool.clone(),
+            installation.clock.clone(),
+            installation.vault.clone(),
+            Outgoing::new(policy)?,
+        ))
     }
 
     /// Runs end between two requests once this is cancelled, and are taken up again later.

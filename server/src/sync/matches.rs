@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use provisioning::identity::{Account, AccountId, PersonId, Standing};
 use provisioning::matching::{LinkOwner, Match, decide_match};
 
@@ -26,6 +27,8 @@ pub struct Finder<'a> {
     client: &'a ScimApp,
     listing: Listing,
     look_ups: usize,
+    /// Asked again within a run: what was remembered is out of date.
+    second_look: bool,
     /// Who holds the links of the accounts that are looked at.
     owners: BTreeMap<AccountId, LinkOwner>,
 }
@@ -57,6 +60,7 @@ impl<'a> Finder<'a> {
             client,
             listing: Listing::NotRead,
             look_ups: 0,
+            second_look: false,
             owners: BTreeMap::new(),
         }
     }
@@ -71,6 +75,7 @@ impl<'a> Finder<'a> {
     ) -> Self {
         Self {
             listing: Listing::LookUp,
+            second_look: true,
             ..Self::new(engine, run, app, world, client)
         }
     }
@@ -82,15 +87,14 @@ impl<'a> Finder<'a> {
         {
             self.read_listing().await?;
         }
-        let accounts = if self.listing == Listing::Trusted {
-            let mut db = self.engine.connection().await?;
-            links::listed(&mut db, self.app.id, &[user_name.to_lowercase()]).await?
-        } else {
-            self.look_ups += 1;
-            self.client.find_by_user_name(user_name).await?
+        let remembered = self.remembered(person, user_name).await?;
+        let asked = remembered.is_none();
+        let accounts = match remembered {
+            Some(accounts) => accounts,
+            None => self.ask(user_name).await?,
         };
         self.load_owners(&accounts).await?;
-        Ok(decide_match(
+        let matching = decide_match(
             person,
             user_name,
             &accounts,
@@ -98,7 +102,37 @@ impl<'a> Finder<'a> {
             self.world.config.linking,
             self.world.first_plan,
             None,
-        ))
+        );
+        if asked && waits_for_decision(&matching) {
+            let mut db = self.engine.connection().await?;
+            let now = self.engine.clock.now();
+            links::remember_found(&mut db, self.app.id, person, user_name, &accounts, now).await?;
+        }
+        Ok(matching)
+    }
+
+    /// What an earlier run found, until the next reading of the app is due anyway.
+    async fn remembered(
+        &self,
+        person: &PersonId,
+        user_name: &str,
+    ) -> Result<Option<Vec<Account>>, StoreError> {
+        if self.world.first_plan || self.second_look {
+            return Ok(None);
+        }
+        let hours = i64::from(self.world.config.drift_interval_hours);
+        let since = self.engine.clock.now() - TimeDelta::hours(hours);
+        let mut db = self.engine.connection().await?;
+        links::found(&mut db, self.app.id, person, user_name, since).await
+    }
+
+    async fn ask(&mut self, user_name: &str) -> Result<Vec<Account>, RunError> {
+        if self.listing == Listing::Trusted {
+            let mut db = self.engine.connection().await?;
+            return Ok(links::listed(&mut db, self.app.id, &[user_name.to_lowercase()]).await?);
+        }
+        self.look_ups += 1;
+        Ok(self.client.find_by_user_name(user_name).await?)
     }
 
     async fn load_owners(&mut self, accounts: &[Account]) -> Result<(), StoreError> {
@@ -155,5 +189,14 @@ impl<'a> Finder<'a> {
             Listing::LookUp
         };
         Ok(())
+    }
+}
+
+/// Whether nothing is done about the person until somebody decides.
+fn waits_for_decision(matching: &Match) -> bool {
+    match matching {
+        Match::Review(_) | Match::Inactive(_) | Match::Ambiguous(_) => true,
+        Match::TakenBy { renamed, .. } => !renamed,
+        Match::Unknown | Match::Absent | Match::Found(_) | Match::Moves { .. } => false,
     }
 }

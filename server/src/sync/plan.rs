@@ -334,9 +334,9 @@ pub async fn check(
     let held_ids: Vec<i64> = heads
         .iter()
         .filter(|head| {
-            (head.kind.is_removal()
-                && (held.contains(&head.person_id) || outcome.clock_behind)
-                && !head.allowed)
+            // While the clock is behind, nobody is removed, allowed or not (S6.8).
+            (head.kind.is_removal() && outcome.clock_behind)
+                || (head.kind.is_removal() && held.contains(&head.person_id) && !head.allowed)
                 || (head.kind == OperationKind::Create && outcome.creates_held)
         })
         .map(|head| head.id)

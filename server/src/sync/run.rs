@@ -312,29 +312,40 @@ async fn adopt_plan(engine: &Engine, run: &Run, plan_of: RunId) -> Result<(), Ru
 
 /// The directory as it is now: read for this run, or just read for another app's.
 async fn recent_import(engine: &Engine, run: &Run, lease: &Lease) -> Result<ImportId, RunError> {
-    let since = run.started_at.unwrap_or(run.queued_at);
-    let oldest = if run.fresh_import {
-        since
+    let wanted = if run.fresh_import {
+        Wanted::NewerThan(ImportId(run.after_import))
     } else {
-        since - SHARED_IMPORT
+        Wanted::Since(run.started_at.unwrap_or(run.queued_at) - SHARED_IMPORT)
     };
-    read_unless_newer(engine, oldest, || {
+    read_directory(engine, wanted, || {
         lease.check(engine, run.kind == RunKind::Preview)
     })
     .await
 }
 
-/// Reads the directory, unless a complete reading began at or after `oldest`. One at a time:
-/// whoever comes second waits for the first.
-pub async fn read_unless_newer(
+/// Which reading of the directory is recent enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Begun after this one, whatever the clock says.
+    NewerThan(ImportId),
+    /// Begun at this time or later.
+    Since(DateTime<Utc>),
+}
+
+/// Reads the directory, unless a complete reading is recent enough. One at a time: whoever comes
+/// second waits for the first.
+pub async fn read_directory(
     engine: &Engine,
-    oldest: DateTime<Utc>,
+    wanted: Wanted,
     mut may_go_on: impl FnMut() -> Result<(), RunError>,
 ) -> Result<ImportId, RunError> {
     loop {
         let mut db = engine.connection().await?;
         if let Some(latest) = import_store::latest_complete(&mut db).await?
-            && latest.started_at >= oldest
+            && match wanted {
+                Wanted::NewerThan(import) => latest.id > import,
+                Wanted::Since(oldest) => latest.started_at >= oldest,
+            }
         {
             return Ok(latest.id);
         }
@@ -347,6 +358,16 @@ pub async fn read_unless_newer(
         drop(db);
         return read_now(engine, import).await;
     }
+}
+
+/// Reads the directory now, for somebody who asked for it. `None` when it is being read already.
+pub async fn read_directory_now(engine: &Engine) -> Result<Option<ImportId>, RunError> {
+    let mut db = engine.connection().await?;
+    let Some(import) = import_store::begin(&mut db, engine.clock.now()).await? else {
+        return Ok(None);
+    };
+    drop(db);
+    read_now(engine, import).await.map(Some)
 }
 
 async fn read_now(engine: &Engine, import: ImportId) -> Result<ImportId, RunError> {
