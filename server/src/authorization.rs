@@ -29,7 +29,11 @@ pub async fn check(
     token: SecretString,
 ) -> Result<Accepted, ScimError> {
     let limits = &entry.limits;
-    let limits = ScimLimits::of(limits.requests_per_minute, limits.read_concurrency, limits.write_concurrency);
+    let limits = ScimLimits::of(
+        limits.requests_per_minute,
+        limits.read_concurrency,
+        limits.write_concurrency,
+    );
     let mut settings = ScimSettings::new(endpoint, token, limits);
     settings.page_size = entry.quirks.page_size;
     settings.update = match entry.quirks.update {
@@ -39,7 +43,11 @@ pub async fn check(
     };
     let app = ScimApp::new(settings, engine.outgoing().clone(), engine.clock.clone())?;
     let facts = app.check().await?;
-    let schemas = if entry.open_attributes { app.raw_schemas().await? } else { None };
+    let schemas = if entry.open_attributes {
+        app.raw_schemas().await?
+    } else {
+        None
+    };
     Ok(Accepted {
         facts: facts_json(&facts, schemas),
         learned: serde_json::to_value(app.learned()).unwrap_or_else(|_| json!({})),

@@ -109,10 +109,18 @@ pub async fn reauthorize(db: &mut PgConnection, app: &App, by: By<'_>) -> Result
 /// timers. How people sign in and for whom the app is on stay, and so do all accounts and the log.
 pub async fn delete(db: &mut PgConnection, app: &App, by: By<'_>) -> Result<(), StoreError> {
     let kept = match inputs::configuration(db, app).await? {
-        Some(config) => Draft { sso: config.sso, access: Some(config.access), ..Draft::default() },
+        Some(config) => Draft {
+            sso: config.sso,
+            access: Some(config.access),
+            ..Draft::default()
+        },
         None => {
             let draft = inputs::draft(db, app).await?.unwrap_or_default();
-            Draft { sso: draft.sso, access: draft.access, ..Draft::default() }
+            Draft {
+                sso: draft.sso,
+                access: draft.access,
+                ..Draft::default()
+            }
         }
     };
     if let Some(run) = runs::active(db, app.id).await? {

@@ -33,12 +33,21 @@ fn noon() -> DateTime<Utc> {
 fn desk(pool: PgPool) -> Desk {
     let clock = FakeClock::at(noon());
     let vault = Vault::new(&SecretKey::from_bytes(Zeroizing::new([7; 32])));
-    let policy = TargetPolicy { allow_loopback: true, allow_private: false };
+    let policy = TargetPolicy {
+        allow_loopback: true,
+        allow_private: false,
+    };
     let outgoing = Outgoing::new(policy).unwrap();
     let engine = Engine::new(pool, Arc::new(clock.clone()), vault, outgoing);
-    let sandbox = Sandbox::new(SandboxOptions::for_tests(Arc::new(clock.clone())).unwrap()).unwrap();
+    let sandbox =
+        Sandbox::new(SandboxOptions::for_tests(Arc::new(clock.clone())).unwrap()).unwrap();
     let key = sandbox.service_account_key_json("http://127.0.0.1:9");
-    let desk = Desk { engine, clock, folder: tempfile::tempdir().unwrap(), key };
+    let desk = Desk {
+        engine,
+        clock,
+        folder: tempfile::tempdir().unwrap(),
+        key,
+    };
     desk.write("sa.json", &desk.key);
     desk.write("asana-token", "1/secret\n");
     desk
@@ -93,7 +102,11 @@ impl Desk {
         path
     }
 
-    async fn apply_with(&self, text: &str, options: Options) -> Result<(bool, String), ConfigFileError> {
+    async fn apply_with(
+        &self,
+        text: &str,
+        options: Options,
+    ) -> Result<(bool, String), ConfigFileError> {
         let path = self.write("rollcall.toml", text);
         let mut out = Vec::new();
         let changed = config_file::apply(&self.engine, &path, options, "shell", &mut out).await?;
@@ -128,21 +141,42 @@ impl Desk {
 
     async fn events(&self) -> Vec<String> {
         let mut db = self.engine.connection().await.unwrap();
-        let all = events::page(&mut db, &EventFilter::default(), Order::OldestFirst, None, 1000).await.unwrap();
+        let all = events::page(
+            &mut db,
+            &EventFilter::default(),
+            Order::OldestFirst,
+            None,
+            1000,
+        )
+        .await
+        .unwrap();
         all.into_iter().map(|event| event.event).collect()
     }
 
     async fn stop(&self, code: &str) {
         let mut db = self.engine.connection().await.unwrap();
-        let state = AppState::Stopped { code: code.to_owned(), message: "refused".to_owned() };
-        apps::set_state(&mut db, self.app().await.id, &state, self.engine.clock.now()).await.unwrap();
+        let state = AppState::Stopped {
+            code: code.to_owned(),
+            message: "refused".to_owned(),
+        };
+        apps::set_state(
+            &mut db,
+            self.app().await.id,
+            &state,
+            self.engine.clock.now(),
+        )
+        .await
+        .unwrap();
     }
 
     async fn is_empty(&self) -> bool {
         let mut db = self.engine.connection().await.unwrap();
         apps::list(&mut db).await.unwrap().is_empty()
             && connection::read(&mut db).await.unwrap().is_none()
-            && credentials::stored_at(&mut db, Credential::DirectoryKey).await.unwrap().is_none()
+            && credentials::stored_at(&mut db, Credential::DirectoryKey)
+                .await
+                .unwrap()
+                .is_none()
             && self.events().await.is_empty()
     }
 }
@@ -161,7 +195,10 @@ async fn a_file_is_applied_whole_and_applying_it_again_changes_nothing(pool: PgP
     ] {
         assert!(told.contains(line), "{line} is missing in:\n{told}");
     }
-    assert!(!told.contains("1/secret") && !told.contains("PRIVATE KEY"), "{told}");
+    assert!(
+        !told.contains("1/secret") && !told.contains("PRIVATE KEY"),
+        "{told}"
+    );
     let app = desk.app().await;
     assert_eq!(app.state, AppState::On);
     assert!(app.first_plan_confirmed);
@@ -173,14 +210,27 @@ async fn a_file_is_applied_whole_and_applying_it_again_changes_nothing(pool: PgP
     assert_eq!(config.safety.hold_max, 40);
     drop(db);
     let log = desk.events().await;
-    for event in ["Directory connected", "App added", "Access token changed", "Configuration changed", "Autoprovisioning turned on"] {
-        assert!(log.iter().any(|there| there == event), "{event} is missing in {log:?}");
+    for event in [
+        "Directory connected",
+        "App added",
+        "Access token changed",
+        "Configuration changed",
+        "Autoprovisioning turned on",
+    ] {
+        assert!(
+            log.iter().any(|there| there == event),
+            "{event} is missing in {log:?}"
+        );
     }
 
     let (changed, told) = desk.apply(WHOLE).await;
     assert!(!changed, "{told}");
     assert_eq!(told, "Nothing differs from the file.\n");
-    assert_eq!(desk.events().await, log, "what changes nothing leaves no event");
+    assert_eq!(
+        desk.events().await,
+        log,
+        "what changes nothing leaves no event"
+    );
     assert_eq!(desk.app().await.config_version, 1);
 }
 
@@ -204,40 +254,80 @@ metadata_file = "idp.xml""#;
         .replace("{ constant = \"en\" }", "{ expression = \"person.name.givenName + '\\\\n'\", missing = { default = \"x\" } }");
     desk.apply(&format!("{WHOLE}\n{other}")).await;
     let exported = desk.export().await;
-    assert!(!exported.contains("1/secret") && !exported.contains("PRIVATE"), "{exported}");
+    assert!(
+        !exported.contains("1/secret") && !exported.contains("PRIVATE"),
+        "{exported}"
+    );
     let (changed, told) = desk.apply(&exported).await;
     assert!(!changed, "{told}\n{exported}");
     assert_eq!(desk.export().await, exported);
-    assert_eq!(desk.token().await.as_deref(), Some("1/secret"), "a file without a token keeps the stored one");
+    assert_eq!(
+        desk.token().await.as_deref(),
+        Some("1/secret"),
+        "a file without a token keeps the stored one"
+    );
 }
 
 #[sqlx::test(migrations = "./migrations")]
 async fn a_file_that_is_wrong_anywhere_changes_nothing_and_names_every_problem(pool: PgPool) {
     let desk = desk(pool);
-    let wrong = WHOLE.replace("token_file = \"asana-token\"", "token_file = \"missing\"").replace("sa.json", "asana-token");
+    let wrong = WHOLE
+        .replace("token_file = \"asana-token\"", "token_file = \"missing\"")
+        .replace("sa.json", "asana-token");
     let lines = desk.refused(&wrong).await;
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].starts_with("directory.google.service_account_file: asana-token: The key file is not JSON"), "{lines:?}");
-    assert!(lines[1].contains("token_file: can't read missing: "), "{lines:?}");
+    assert!(
+        lines[0].starts_with(
+            "directory.google.service_account_file: asana-token: The key file is not JSON"
+        ),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].contains("token_file: can't read missing: "),
+        "{lines:?}"
+    );
     assert!(desk.is_empty().await);
 
     for (was, is, expected) in [
         ("hold_max = 40", "hold_maximum = 40", "hold_maximum"),
-        ("{ suspend = \"24h\", delete = \"7d\" }", "{ suspend = \"7d\", delete = \"7d\" }", "deprovisioning.deleted"),
+        (
+            "{ suspend = \"24h\", delete = \"7d\" }",
+            "{ suspend = \"7d\", delete = \"7d\" }",
+            "deprovisioning.deleted",
+        ),
         ("\"userName\" = \"primaryEmail\"", "", "userName"),
         ("[app.sso]\nmethod = \"google\"", "", "sso"),
         ("token_file = \"asana-token\"", "", "token_file"),
-        ("token_file = \"asana-token\"", "token_env = \"ROLLCALL_TEST_UNSET\"", "token_env: the environment has no variable ROLLCALL_TEST_UNSET"),
-        ("endpoint = \"http://127.0.0.1:9\"", "endpoint = \"https://169.254.169.254\"", "directory.google.endpoint"),
-        ("name = \"Asana\"", "name = \"Asana\"\nendpoint = \"https://10.0.0.1/scim\"", "endpoint: 10.0.0.1 is a private network address"),
-        ("service_account_file = \"sa.json\"", "", "directory.google.service_account_file: no key is stored yet"),
+        (
+            "token_file = \"asana-token\"",
+            "token_env = \"ROLLCALL_TEST_UNSET\"",
+            "token_env: the environment has no variable ROLLCALL_TEST_UNSET",
+        ),
+        (
+            "endpoint = \"http://127.0.0.1:9\"",
+            "endpoint = \"https://169.254.169.254\"",
+            "directory.google.endpoint",
+        ),
+        (
+            "name = \"Asana\"",
+            "name = \"Asana\"\nendpoint = \"https://10.0.0.1/scim\"",
+            "endpoint: 10.0.0.1 is a private network address",
+        ),
+        (
+            "service_account_file = \"sa.json\"",
+            "",
+            "directory.google.service_account_file: no key is stored yet",
+        ),
         ("catalog = \"asana\"", "catalog = \"asanna\"", "catalog"),
         ("[app.safety]", "[app.safety", "TOML"),
     ] {
         let text = WHOLE.replacen(was, is, 1);
         assert_ne!(text, WHOLE, "{was}");
         let lines = desk.refused(&text).await;
-        assert!(lines.iter().any(|line| line.contains(expected)), "{expected} is missing in {lines:?}");
+        assert!(
+            lines.iter().any(|line| line.contains(expected)),
+            "{expected} is missing in {lines:?}"
+        );
         assert!(desk.is_empty().await, "{was} -> {is}");
     }
     desk.write("asana-token", "two words");
@@ -245,7 +335,15 @@ async fn a_file_that_is_wrong_anywhere_changes_nothing_and_names_every_problem(p
     assert!(desk.is_empty().await);
     let mut out = Vec::new();
     let nowhere = desk.folder.path().join("nowhere.toml");
-    let error = config_file::apply(&desk.engine, &nowhere, Options::default(), "shell", &mut out).await.unwrap_err();
+    let error = config_file::apply(
+        &desk.engine,
+        &nowhere,
+        Options::default(),
+        "shell",
+        &mut out,
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error.exit_code(), 2);
 }
 
@@ -253,11 +351,21 @@ async fn a_file_that_is_wrong_anywhere_changes_nothing_and_names_every_problem(p
 async fn a_changed_setting_makes_a_new_version_with_old_and_new_value(pool: PgPool) {
     let desk = desk(pool);
     desk.apply(WHOLE).await;
-    let (_, told) = desk.apply(&WHOLE.replace("hold_max = 40", "hold_max = 30")).await;
+    let (_, told) = desk
+        .apply(&WHOLE.replace("hold_max = 40", "hold_max = 30"))
+        .await;
     assert_eq!(told, "asana: safety.hold_max: 40 -> 30\n");
     assert_eq!(desk.app().await.config_version, 2);
     let mut db = desk.engine.connection().await.unwrap();
-    let newest = events::page(&mut db, &EventFilter::default(), Order::NewestFirst, None, 1).await.unwrap();
+    let newest = events::page(
+        &mut db,
+        &EventFilter::default(),
+        Order::NewestFirst,
+        None,
+        1,
+    )
+    .await
+    .unwrap();
     assert_eq!(newest[0].event, "Configuration changed");
     assert_eq!(newest[0].actor, "shell");
     assert_eq!(
@@ -271,13 +379,25 @@ async fn a_comparison_says_what_would_change_and_changes_nothing(pool: PgPool) {
     let desk = desk(pool);
     let path = desk.write("rollcall.toml", WHOLE);
     let mut out = Vec::new();
-    assert!(config_file::diff(&desk.engine, &path, Options::default(), &mut out).await.unwrap());
-    assert!(String::from_utf8(out).unwrap().contains("asana: autoprovisioning turned on"));
+    assert!(
+        config_file::diff(&desk.engine, &path, Options::default(), &mut out)
+            .await
+            .unwrap()
+    );
+    assert!(
+        String::from_utf8(out)
+            .unwrap()
+            .contains("asana: autoprovisioning turned on")
+    );
     assert!(desk.is_empty().await);
     let (_, applied) = desk.apply(WHOLE).await;
     assert!(applied.contains("asana: configured"));
     let mut out = Vec::new();
-    assert!(!config_file::diff(&desk.engine, &path, Options::default(), &mut out).await.unwrap());
+    assert!(
+        !config_file::diff(&desk.engine, &path, Options::default(), &mut out)
+            .await
+            .unwrap()
+    );
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -286,11 +406,17 @@ async fn a_new_token_resumes_an_app_that_was_stopped_for_its_token_and_only_that
     desk.apply(WHOLE).await;
     desk.stop("reauthorize").await;
     let (changed, told) = desk.apply(WHOLE).await;
-    assert!(!changed && told.contains("asana: is stopped: refused"), "{told}");
+    assert!(
+        !changed && told.contains("asana: is stopped: refused"),
+        "{told}"
+    );
     assert!(matches!(desk.app().await.state, AppState::Stopped { .. }));
     desk.write("asana-token", "1/other");
     let (_, told) = desk.apply(WHOLE).await;
-    assert_eq!(told, "asana: access token replaced\nasana: resumed with the new access token\n");
+    assert_eq!(
+        told,
+        "asana: access token replaced\nasana: resumed with the new access token\n"
+    );
     assert_eq!(desk.app().await.state, AppState::On);
 
     desk.stop("directory-changed").await;
@@ -305,11 +431,17 @@ async fn an_app_that_is_not_named_is_left_unless_it_is_pruned(pool: PgPool) {
     desk.apply(WHOLE).await;
     let (changed, told) = desk.apply("").await;
     assert!(!changed);
-    assert!(told.contains("asana: not in the file, left as it is"), "{told}");
+    assert!(
+        told.contains("asana: not in the file, left as it is"),
+        "{told}"
+    );
     assert_eq!(desk.app().await.state, AppState::On);
 
     let app = desk.app().await;
-    let options = Options { prune: true, ..Options::default() };
+    let options = Options {
+        prune: true,
+        ..Options::default()
+    };
     let (_, told) = desk.apply_with("", options).await.unwrap();
     assert!(told.contains("asana: configuration deleted"), "{told}");
     let after = desk.app().await;
@@ -321,7 +453,11 @@ async fn an_app_that_is_not_named_is_left_unless_it_is_pruned(pool: PgPool) {
     let kept = inputs::draft(&mut db, &after).await.unwrap().unwrap();
     assert!(kept.sso.is_some() && kept.access.is_some() && kept.mapping.is_none());
     drop(db);
-    assert!(desk.events().await.contains(&"Configuration deleted".to_owned()));
+    assert!(
+        desk.events()
+            .await
+            .contains(&"Configuration deleted".to_owned())
+    );
     let (changed, _) = desk.apply_with("", options).await.unwrap();
     assert!(!changed, "pruning twice deletes once");
 }
@@ -331,7 +467,10 @@ async fn moving_to_another_origin_asks_for_the_credential_again(pool: PgPool) {
     let desk = desk(pool);
     desk.apply(WHOLE).await;
     let moved = WHOLE
-        .replace("token_file = \"asana-token\"", "endpoint = \"https://asana.example/scim\"")
+        .replace(
+            "token_file = \"asana-token\"",
+            "endpoint = \"https://asana.example/scim\"",
+        )
         .replace("service_account_file = \"sa.json\"\n", "")
         .replace("http://127.0.0.1:9", "https://google.example");
     let lines = desk.refused(&moved).await;
@@ -344,10 +483,14 @@ async fn moving_to_another_origin_asks_for_the_credential_again(pool: PgPool) {
 async fn groups_that_would_all_go_need_everyone_to_be_said(pool: PgPool) {
     let desk = desk(pool);
     desk.apply(WHOLE).await;
-    let without = WHOLE.replace("groups = [{ email = \"eng@northmoor.example\", members = \"nested\" }]", "groups = []");
+    let without = WHOLE.replace(
+        "groups = [{ email = \"eng@northmoor.example\", members = \"nested\" }]",
+        "groups = []",
+    );
     let lines = desk.refused(&without).await;
     assert!(lines[0].contains("scope.everyone"), "{lines:?}");
-    desk.apply(&without.replace("groups = []", "everyone = true")).await;
+    desk.apply(&without.replace("groups = []", "everyone = true"))
+        .await;
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -367,7 +510,8 @@ async fn turning_off_and_on_by_file_keeps_the_configuration(pool: PgPool) {
 #[sqlx::test(migrations = "./migrations")]
 async fn check_asks_directory_and_app_before_anything_is_changed(pool: PgPool) {
     let desk = desk(pool);
-    let sandbox = Sandbox::new(SandboxOptions::for_tests(Arc::new(desk.clock.clone())).unwrap()).unwrap();
+    let sandbox =
+        Sandbox::new(SandboxOptions::for_tests(Arc::new(desk.clock.clone())).unwrap()).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let serving = sandbox.clone();
@@ -376,12 +520,24 @@ async fn check_asks_directory_and_app_before_anything_is_changed(pool: PgPool) {
     let text = WHOLE
         .replace("http://127.0.0.1:9", &base)
         .replace("admin@northmoor.example", ADMINISTRATOR)
-        .replace("name = \"Asana\"", &format!("name = \"Asana\"\nendpoint = \"{}\"", Sandbox::scim_endpoint(&base)));
-    let check = Options { check: true, ..Options::default() };
+        .replace(
+            "name = \"Asana\"",
+            &format!(
+                "name = \"Asana\"\nendpoint = \"{}\"",
+                Sandbox::scim_endpoint(&base)
+            ),
+        );
+    let check = Options {
+        check: true,
+        ..Options::default()
+    };
     let error = desk.apply_with(&text, check).await.unwrap_err();
     let lines = error.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].starts_with("app[0].token_file: The app refused the access token"), "{lines:?}");
+    assert!(
+        lines[0].starts_with("app[0].token_file: The app refused the access token"),
+        "{lines:?}"
+    );
     assert!(desk.is_empty().await);
 
     desk.write("asana-token", &sandbox.asana_token());
@@ -389,5 +545,10 @@ async fn check_asks_directory_and_app_before_anything_is_changed(pool: PgPool) {
     assert!(desk.app().await.authorized_at.is_some());
     let wrong = text.replace(ADMINISTRATOR, "nobody@northmoor.example");
     let lines = desk.apply_with(&wrong, check).await.unwrap_err().lines();
-    assert!(lines.iter().all(|line| line.starts_with("directory.google")), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.starts_with("directory.google")),
+        "{lines:?}"
+    );
 }

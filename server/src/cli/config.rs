@@ -62,12 +62,23 @@ async fn carry_out(installation: &Installation, command: Command) -> Outcome {
     let mut out = Vec::new();
     let done = match command {
         Command::Apply(Apply { file, check, prune }) => {
-            let options = Options { check, prune, ..Options::default() };
-            config_file::apply(&engine, &file, options, SHELL, &mut out).await.map(drop)
+            let options = Options {
+                check,
+                prune,
+                ..Options::default()
+            };
+            config_file::apply(&engine, &file, options, SHELL, &mut out)
+                .await
+                .map(drop)
         }
         Command::Diff(Diff { file, prune }) => {
-            let options = Options { prune, ..Options::default() };
-            config_file::diff(&engine, &file, options, &mut out).await.map(drop)
+            let options = Options {
+                prune,
+                ..Options::default()
+            };
+            config_file::diff(&engine, &file, options, &mut out)
+                .await
+                .map(drop)
         }
         Command::Export => config_file::export(&engine, &mut out).await,
     };
@@ -82,5 +93,8 @@ fn refused(error: ConfigFileError) -> Failure {
     for line in lines {
         eprintln!("rollcall: {line}");
     }
-    Failure { code: error.exit_code(), message: last }
+    Failure {
+        code: error.exit_code(),
+        message: last,
+    }
 }

@@ -4,9 +4,12 @@ mod admin;
 mod audit;
 mod config;
 mod database;
+mod explain;
 mod failure;
 mod migrate;
+mod queue;
 mod sandbox;
+mod sync;
 mod worker;
 
 use std::process::ExitCode;
@@ -15,7 +18,12 @@ use clap::{Parser, Subcommand};
 
 pub use failure::Failure;
 
+use provisioning::identity::PersonId;
+
+use crate::installation::Installation;
 use crate::settings::Settings;
+use crate::store::apps::{self, App};
+use crate::store::people;
 use crate::telemetry;
 
 /// Who acted, when it was somebody at a shell.
@@ -54,6 +62,14 @@ enum Command {
     Migrate,
     /// Create administrators and let them in again
     Admin(admin::Arguments),
+    /// Run one cycle of an app to its end, or only plan it
+    Sync(sync::Arguments),
+    /// Say rule by rule why somebody has an account, or has none
+    Explain(explain::Arguments),
+    /// List pending suspensions and deletions, and decide about one
+    Queue(queue::QueueArguments),
+    /// List held removals, and allow or dismiss them
+    Review(queue::ReviewArguments),
     /// Export the audit log
     Audit(audit::Arguments),
     /// Apply, write out or compare the configuration file
@@ -69,7 +85,15 @@ impl Command {
     fn is_quiet(&self) -> bool {
         matches!(
             self,
-            Self::Migrate | Self::Admin(_) | Self::Audit(_) | Self::Config(_) | Self::Database(_)
+            Self::Sync(_)
+                | Self::Explain(_)
+                | Self::Queue(_)
+                | Self::Review(_)
+                | Self::Migrate
+                | Self::Admin(_)
+                | Self::Audit(_)
+                | Self::Config(_)
+                | Self::Database(_)
         )
     }
 }
@@ -116,12 +140,48 @@ fn run(command: Command) -> Outcome {
             Command::Worker => worker::run(settings).await,
             Command::Migrate => migrate::run(settings).await,
             Command::Admin(arguments) => admin::run(settings, arguments).await,
+            Command::Sync(arguments) => sync::run(settings, arguments).await,
+            Command::Explain(arguments) => explain::run(settings, arguments).await,
+            Command::Queue(arguments) => queue::queue(settings, arguments).await,
+            Command::Review(arguments) => queue::review(settings, arguments).await,
             Command::Audit(arguments) => audit::run(settings, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Config(arguments) => config::run(settings, arguments).await,
             Command::Database(arguments) => database::run(settings, arguments).await,
         }
     })
+}
+
+/// The app with this slug; another name is a mistake in the command.
+async fn app_by_slug(installation: &Installation, slug: &str) -> Result<App, Failure> {
+    let mut db = installation.pool.acquire().await?;
+    apps::by_slug(&mut db, slug)
+        .await
+        .map_err(Failure::failed)?
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "there is no app {slug:?}: rollcall config export lists them"
+            ))
+        })
+}
+
+/// The one person with this directory id or address.
+async fn person_by_key(installation: &Installation, key: &str) -> Result<PersonId, Failure> {
+    let mut db = installation.pool.acquire().await?;
+    let found = people::find(&mut db, key).await.map_err(Failure::failed)?;
+    match found.as_slice() {
+        [person] => Ok(person.clone()),
+        [] => Err(Failure::usage(format!(
+            "{key} is not in the directory as it was last read"
+        ))),
+        several => {
+            let ids: Vec<&str> = several.iter().map(PersonId::as_str).collect();
+            let ids = ids.join(", ");
+            Err(Failure::usage(format!(
+                "{key} names several people; give one of their ids: {ids}"
+            )))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Makes the stored configuration what the file says, in the caller's transaction.
 
-use provisioning::config::{AppConfig, Change};
 use provisioning::config::file::AppFile;
+use provisioning::config::{AppConfig, Change};
 use provisioning::event::EventName;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -39,14 +39,22 @@ pub(super) async fn everything(
         self::app(engine, db, app, by, &mut told).await?;
     }
     for app in apps::list(&mut *db).await? {
-        if wanted.apps.iter().any(|wanted| wanted.file.slug == app.slug) {
+        if wanted
+            .apps
+            .iter()
+            .any(|wanted| wanted.file.slug == app.slug)
+        {
             continue;
         }
         if prune && app.state != AppState::NotConfigured {
             configuration::delete(db, &app, by).await?;
-            told.changes.push(format!("{}: configuration deleted; its accounts stay as they are", app.slug));
+            told.changes.push(format!(
+                "{}: configuration deleted; its accounts stay as they are",
+                app.slug
+            ));
         } else {
-            told.remarks.push(format!("{}: not in the file, left as it is", app.slug));
+            told.remarks
+                .push(format!("{}: not in the file, left as it is", app.slug));
         }
     }
     Ok(told)
@@ -61,8 +69,13 @@ async fn directory(
 ) -> Result<(), ConfigFileError> {
     let stored = connection::read(&mut *db).await?;
     let stored_key = credentials::get(&mut *db, &engine.vault, Credential::DirectoryKey).await?;
-    let new_key = wanted.key.as_ref().filter(|(text, _)| !same_secret(stored_key.as_ref(), text));
-    let of_stored = |part: fn(&connection::Connection) -> &String| stored.as_ref().map(part).cloned().unwrap_or_default();
+    let new_key = wanted
+        .key
+        .as_ref()
+        .filter(|(text, _)| !same_secret(stored_key.as_ref(), text));
+    let of_stored = |part: fn(&connection::Connection) -> &String| {
+        stored.as_ref().map(part).cloned().unwrap_or_default()
+    };
     let mut settings = ConnectionSettings {
         endpoint: crate::authorization::endpoint_text(&wanted.endpoint),
         token_uri: of_stored(|stored| &stored.token_uri),
@@ -78,11 +91,31 @@ async fn directory(
     }
     let mut changes: Vec<Value> = Vec::new();
     for (name, old, new) in [
-        ("endpoint", stored.as_ref().map(|s| s.endpoint.as_str()), &settings.endpoint),
-        ("admin_email", stored.as_ref().map(|s| s.admin_email.as_str()), &settings.admin_email),
-        ("customer", stored.as_ref().map(|s| s.customer.as_str()), &settings.customer),
-        ("client_email", stored.as_ref().map(|s| s.client_email.as_str()), &settings.client_email),
-        ("token_uri", stored.as_ref().map(|s| s.token_uri.as_str()), &settings.token_uri),
+        (
+            "endpoint",
+            stored.as_ref().map(|s| s.endpoint.as_str()),
+            &settings.endpoint,
+        ),
+        (
+            "admin_email",
+            stored.as_ref().map(|s| s.admin_email.as_str()),
+            &settings.admin_email,
+        ),
+        (
+            "customer",
+            stored.as_ref().map(|s| s.customer.as_str()),
+            &settings.customer,
+        ),
+        (
+            "client_email",
+            stored.as_ref().map(|s| s.client_email.as_str()),
+            &settings.client_email,
+        ),
+        (
+            "token_uri",
+            stored.as_ref().map(|s| s.token_uri.as_str()),
+            &settings.token_uri,
+        ),
     ] {
         if old.map(|old| old.trim_end_matches('/')) != Some(new.trim_end_matches('/')) {
             changes.push(change(name, old, Some(new)));
@@ -96,13 +129,28 @@ async fn directory(
     }
     connection::save(&mut *db, &settings, by.now, by.actor).await?;
     if let Some((text, _)) = new_key {
-        credentials::put(&mut *db, &engine.vault, Credential::DirectoryKey, text, by.now).await?;
+        credentials::put(
+            &mut *db,
+            &engine.vault,
+            Credential::DirectoryKey,
+            text,
+            by.now,
+        )
+        .await?;
     }
     for change in &changes {
         told.changes.push(line("directory", change));
     }
-    let name = if stored.is_none() { EventName::DirectoryConnected } else { EventName::DirectoryChanged };
-    events::record(db, &NewEvent::new(by.now, name, by.actor).changes(Value::Array(changes))).await?;
+    let name = if stored.is_none() {
+        EventName::DirectoryConnected
+    } else {
+        EventName::DirectoryChanged
+    };
+    events::record(
+        db,
+        &NewEvent::new(by.now, name, by.actor).changes(Value::Array(changes)),
+    )
+    .await?;
     Ok(())
 }
 
@@ -132,12 +180,21 @@ async fn app(
     if let Some(stored) = &stored {
         keep_order(&mut config, stored);
     }
-    let changes = configuration::save(&mut *db, &app, stored.as_ref(), &config, by, "Configuration file").await?;
+    let changes = configuration::save(
+        &mut *db,
+        &app,
+        stored.as_ref(),
+        &config,
+        by,
+        "Configuration file",
+    )
+    .await?;
     if stored.is_none() {
         apps::discard_draft(&mut *db, app.id).await?;
         told.changes.push(format!("{slug}: configured"));
     }
-    told.changes.extend(changes.iter().map(|change| line(slug, &as_value(change))));
+    told.changes
+        .extend(changes.iter().map(|change| line(slug, &as_value(change))));
     state(db, &app, wanted, new_token, by, told).await
 }
 
@@ -149,10 +206,26 @@ async fn add(
     told: &mut Told,
 ) -> Result<App, ConfigFileError> {
     let slug = file.slug.as_str();
-    apps::add(&mut *db, &file.slug, &file.catalog, &file.name, endpoint, by.now).await?;
-    let app = apps::by_slug(&mut *db, slug).await?.ok_or(sqlx::Error::RowNotFound)?;
-    events::record(db, &by.event(EventName::AppAdded, &app).reason(file.name.clone())).await?;
-    told.changes.push(format!("{slug}: added as {}, at {endpoint}", file.name));
+    apps::add(
+        &mut *db,
+        &file.slug,
+        &file.catalog,
+        &file.name,
+        endpoint,
+        by.now,
+    )
+    .await?;
+    let app = apps::by_slug(&mut *db, slug)
+        .await?
+        .ok_or(sqlx::Error::RowNotFound)?;
+    events::record(
+        db,
+        &by.event(EventName::AppAdded, &app)
+            .reason(file.name.clone()),
+    )
+    .await?;
+    told.changes
+        .push(format!("{slug}: added as {}, at {endpoint}", file.name));
     Ok(app)
 }
 
@@ -175,8 +248,14 @@ async fn move_or_rename(
         return Ok(());
     }
     apps::rename(&mut *db, app.id, &wanted.file.name, &endpoint).await?;
-    told.changes.extend(changes.iter().map(|change| line(app.slug.as_str(), change)));
-    events::record(db, &by.event(EventName::ConfigurationChanged, app).changes(Value::Array(changes))).await?;
+    told.changes
+        .extend(changes.iter().map(|change| line(app.slug.as_str(), change)));
+    events::record(
+        db,
+        &by.event(EventName::ConfigurationChanged, app)
+            .changes(Value::Array(changes)),
+    )
+    .await?;
     Ok(())
 }
 
@@ -189,7 +268,9 @@ async fn token(
     by: By<'_>,
     told: &mut Told,
 ) -> Result<bool, ConfigFileError> {
-    let Some(token) = &wanted.token else { return Ok(false) };
+    let Some(token) = &wanted.token else {
+        return Ok(false);
+    };
     let credential = Credential::AppToken(app.id.0);
     let stored = credentials::get(&mut *db, &engine.vault, credential).await?;
     if same_secret(stored.as_ref(), token) {
@@ -197,8 +278,13 @@ async fn token(
     }
     credentials::put(&mut *db, &engine.vault, credential, token, by.now).await?;
     events::record(db, &by.event(EventName::TokenChanged, app)).await?;
-    let what = if stored.is_some() { "replaced" } else { "stored" };
-    told.changes.push(format!("{}: access token {what}", app.slug));
+    let what = if stored.is_some() {
+        "replaced"
+    } else {
+        "stored"
+    };
+    told.changes
+        .push(format!("{}: access token {what}", app.slug));
     Ok(true)
 }
 
@@ -219,15 +305,18 @@ async fn state(
         (AppState::NotConfigured | AppState::Off, true) => {
             apps::confirm_first_plan(&mut *db, app.id).await?;
             configuration::turn_on(db, app, by).await?;
-            told.changes.push(format!("{slug}: autoprovisioning turned on"));
+            told.changes
+                .push(format!("{slug}: autoprovisioning turned on"));
         }
         (AppState::On | AppState::Stopped { .. }, false) => {
             configuration::turn_off(db, app, by).await?;
-            told.changes.push(format!("{slug}: autoprovisioning turned off"));
+            told.changes
+                .push(format!("{slug}: autoprovisioning turned off"));
         }
         (AppState::Stopped { message, .. }, true) => {
             if new_token && configuration::reauthorize(db, app, by).await? {
-                told.changes.push(format!("{slug}: resumed with the new access token"));
+                told.changes
+                    .push(format!("{slug}: resumed with the new access token"));
             } else {
                 told.remarks.push(format!("{slug}: is stopped: {message}"));
             }
@@ -240,16 +329,39 @@ async fn state(
 fn keep_order(config: &mut AppConfig, stored: &AppConfig) {
     let place = |at: Option<usize>| at.unwrap_or(usize::MAX);
     config.access.org_units.sort_by_key(|unit| {
-        place(stored.access.org_units.iter().position(|known| known.path == unit.path))
+        place(
+            stored
+                .access
+                .org_units
+                .iter()
+                .position(|known| known.path == unit.path),
+        )
     });
     config.access.groups_on.sort_by_key(|group| {
-        place(stored.access.groups_on.iter().position(|known| known.email == group.email))
+        place(
+            stored
+                .access
+                .groups_on
+                .iter()
+                .position(|known| known.email == group.email),
+        )
     });
     config.scope.groups.sort_by_key(|group| {
-        place(stored.scope.groups.iter().position(|known| known.group.email == group.group.email))
+        place(
+            stored
+                .scope
+                .groups
+                .iter()
+                .position(|known| known.group.email == group.group.email),
+        )
     });
     config.mapping.sort_by_key(|row| {
-        place(stored.mapping.iter().position(|known| known.attribute == row.attribute))
+        place(
+            stored
+                .mapping
+                .iter()
+                .position(|known| known.attribute == row.attribute),
+        )
     });
 }
 
@@ -263,7 +375,13 @@ fn as_value(change: &Change) -> Value {
 
 /// `asana: mapping."title": "a" -> "b"`.
 fn line(subject: &str, change: &Value) -> String {
-    let shown = |value: &Value| if value.is_null() { "(nothing)".to_owned() } else { value.to_string() };
+    let shown = |value: &Value| {
+        if value.is_null() {
+            "(nothing)".to_owned()
+        } else {
+            value.to_string()
+        }
+    };
     format!(
         "{subject}: {}: {} -> {}",
         change["attribute"].as_str().unwrap_or_default(),

@@ -38,7 +38,9 @@ async fn directory_problem(
         return Ok(None);
     }
     let stored = connection::read(&mut *db).await?;
-    let has_key = credentials::stored_at(db, Credential::DirectoryKey).await?.is_some();
+    let has_key = credentials::stored_at(db, Credential::DirectoryKey)
+        .await?
+        .is_some();
     Ok(match stored {
         Some(stored) if has_key => (!same_origin(&stored.endpoint, wanted.endpoint.as_str())).then(|| {
             problem(KEY, "key-needed", format!(
@@ -62,7 +64,9 @@ async fn app_problems(
     let mut has_token = false;
     if let Some(app) = &stored_app {
         stored_config = inputs::configuration(&mut *db, app).await?;
-        has_token = credentials::get(&mut *db, &engine.vault, Credential::AppToken(app.id.0)).await?.is_some();
+        has_token = credentials::get(&mut *db, &engine.vault, Credential::AppToken(app.id.0))
+            .await?
+            .is_some();
         if app.catalog != wanted.file.catalog {
             problems.push(problem(format!("{key}.catalog"), "catalog-changed", format!(
                 "{} was added as {:?}, which can't change; choose another slug for the other app",
@@ -80,16 +84,29 @@ async fn app_problems(
     if let Some(stored) = &stored_config {
         wanted.file.config.keep_ids_of(stored);
     }
-    for found in wanted.file.config.validate(wanted.entry, stored_config.as_ref()) {
+    for found in wanted
+        .file
+        .config
+        .validate(wanted.entry, stored_config.as_ref())
+    {
         let field = format!("{key}.{}", found.field);
-        problems.push(FileProblem { key: field, line: None, code: found.code, message: found.message });
+        problems.push(FileProblem {
+            key: field,
+            line: None,
+            code: found.code,
+            message: found.message,
+        });
     }
     if wanted.file.autoprovisioning {
         if wanted.file.config.sso.is_none() {
-            problems.push(problem(format!("{key}.sso"), "sso-missing", format!(
-                "autoprovisioning of {} can't be on before sign-in is set up; add [app.sso]",
-                wanted.file.slug
-            )));
+            problems.push(problem(
+                format!("{key}.sso"),
+                "sso-missing",
+                format!(
+                    "autoprovisioning of {} can't be on before sign-in is set up; add [app.sso]",
+                    wanted.file.slug
+                ),
+            ));
         }
         if wanted.token.is_none() && !has_token {
             problems.push(problem(format!("{key}.token_file"), "token-missing", format!(
@@ -102,7 +119,10 @@ async fn app_problems(
 }
 
 /// Asks the directory for every scope and each app for users, with what is given or stored.
-pub(super) async fn over_the_network(engine: &Engine, mut wanted: Wanted) -> Result<Wanted, Vec<FileProblem>> {
+pub(super) async fn over_the_network(
+    engine: &Engine,
+    mut wanted: Wanted,
+) -> Result<Wanted, Vec<FileProblem>> {
     let mut problems = Vec::new();
     if let Some(directory) = &wanted.directory {
         problems.extend(ask_directory(engine, directory).await);
@@ -116,17 +136,31 @@ pub(super) async fn over_the_network(engine: &Engine, mut wanted: Wanted) -> Res
         match authorization::check(engine, app.entry, app.endpoint.clone(), token).await {
             Ok(accepted) => app.accepted = Some(accepted),
             Err(error) => {
-                let field = if error.is_authorization() { source } else { "endpoint" };
-                problems.push(problem(format!("{}.{field}", app.key), error.code(), error.to_string()));
+                let field = if error.is_authorization() {
+                    source
+                } else {
+                    "endpoint"
+                };
+                problems.push(problem(
+                    format!("{}.{field}", app.key),
+                    error.code(),
+                    error.to_string(),
+                ));
             }
         }
     }
-    if problems.is_empty() { Ok(wanted) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(wanted)
+    } else {
+        Err(problems)
+    }
 }
 
 async fn stored_token(engine: &Engine, wanted: &WantedApp) -> Option<SecretString> {
     let mut db = engine.connection().await.ok()?;
-    let app = apps::by_slug(&mut db, wanted.file.slug.as_str()).await.ok()??;
+    let app = apps::by_slug(&mut db, wanted.file.slug.as_str())
+        .await
+        .ok()??;
     drop(db);
     engine.token(app.id).await.ok()?
 }
@@ -143,7 +177,10 @@ async fn ask_directory(engine: &Engine, wanted: &WantedDirectory) -> Vec<FilePro
             GoogleDirectory::new(settings, engine.outgoing().clone(), engine.clock.clone())
                 .map_err(|error| (error.code(), error.to_string()))
         }
-        None => engine.directory().await.map_err(|error| (error.code(), error.to_string())),
+        None => engine
+            .directory()
+            .await
+            .map_err(|error| (error.code(), error.to_string())),
     };
     let client = match client {
         Ok(client) => client,
@@ -157,5 +194,8 @@ async fn ask_directory(engine: &Engine, wanted: &WantedDirectory) -> Vec<FilePro
         .collect();
     // What stands in the way of one scope often stands in the way of all.
     sentences.dedup();
-    sentences.into_iter().map(|sentence| problem("directory.google", "directory-refused", sentence)).collect()
+    sentences
+        .into_iter()
+        .map(|sentence| problem("directory.google", "directory-refused", sentence))
+        .collect()
 }

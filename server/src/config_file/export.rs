@@ -11,7 +11,10 @@ use crate::sync::{Engine, inputs};
 
 /// Secrets are left out; a file without them keeps the stored ones. Apps that are not configured
 /// have nothing that a file could hold, and are named in a comment.
-pub async fn export(engine: &Engine, out: &mut (dyn io::Write + Send)) -> Result<(), ConfigFileError> {
+pub async fn export(
+    engine: &Engine,
+    out: &mut (dyn io::Write + Send),
+) -> Result<(), ConfigFileError> {
     let mut transaction = engine.pool.begin().await?;
     let db = &mut transaction;
     let directory = connection::read(db).await?.map(|stored| DirectoryFile {
@@ -20,7 +23,10 @@ pub async fn export(engine: &Engine, out: &mut (dyn io::Write + Send)) -> Result
         customer: stored.customer,
         endpoint: stored.endpoint,
     });
-    let mut file = ConfigFile { directory, apps: Vec::new() };
+    let mut file = ConfigFile {
+        directory,
+        apps: Vec::new(),
+    };
     let mut comments = Vec::new();
     for app in apps::list(db).await? {
         match inputs::configuration(db, &app).await? {
@@ -34,7 +40,10 @@ pub async fn export(engine: &Engine, out: &mut (dyn io::Write + Send)) -> Result
                 sso_metadata_file: None,
                 config,
             }),
-            None => comments.push(format!("# {} is not configured yet, so it is not in this file.", app.slug)),
+            None => comments.push(format!(
+                "# {} is not configured yet, so it is not in this file.",
+                app.slug
+            )),
         }
     }
     transaction.rollback().await?;

@@ -48,8 +48,17 @@ impl WantedApp {
     }
 }
 
-pub(super) fn problem(key: impl Into<String>, code: &'static str, message: impl Into<String>) -> FileProblem {
-    FileProblem { key: key.into(), line: None, code: code.into(), message: message.into() }
+pub(super) fn problem(
+    key: impl Into<String>,
+    code: &'static str,
+    message: impl Into<String>,
+) -> FileProblem {
+    FileProblem {
+        key: key.into(),
+        line: None,
+        code: code.into(),
+        message: message.into(),
+    }
 }
 
 /// A text file of bounded size. The cause names no content.
@@ -57,7 +66,9 @@ pub(super) fn text(path: &Path, most: u64) -> Result<String, String> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
     if bytes.len() as u64 > most {
         return Err(format!("it is larger than {} KiB", most / 1024));
     }
@@ -72,19 +83,32 @@ pub(super) fn gather(
     variable: fn(&str) -> Option<String>,
 ) -> Result<Wanted, Vec<FileProblem>> {
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
-    let mut reading = Reading { engine, base, variable, problems: Vec::new() };
-    let directory = file.directory.and_then(|directory| reading.directory(directory));
+    let mut reading = Reading {
+        engine,
+        base,
+        variable,
+        problems: Vec::new(),
+    };
+    let directory = file
+        .directory
+        .and_then(|directory| reading.directory(directory));
     let mut slugs = BTreeSet::new();
     let mut apps = Vec::new();
     for (index, app) in file.apps.into_iter().enumerate() {
         let key = format!("app[{index}]");
         if !slugs.insert(app.slug.clone()) {
             let message = format!("{} is in the file twice; remove one", app.slug);
-            reading.problems.push(problem(format!("{key}.slug"), "slug-twice", message));
+            reading
+                .problems
+                .push(problem(format!("{key}.slug"), "slug-twice", message));
         }
         apps.extend(reading.app(key, app));
     }
-    if reading.problems.is_empty() { Ok(Wanted { directory, apps }) } else { Err(reading.problems) }
+    if reading.problems.is_empty() {
+        Ok(Wanted { directory, apps })
+    } else {
+        Err(reading.problems)
+    }
 }
 
 struct Reading<'a> {
@@ -103,7 +127,11 @@ impl Reading<'_> {
         match text(&self.base.join(name), most) {
             Ok(text) => Some(text),
             Err(cause) => {
-                self.fail(key, "file-unreadable", format!("can't read {name}: {cause}; correct the path or the file's rights"));
+                self.fail(
+                    key,
+                    "file-unreadable",
+                    format!("can't read {name}: {cause}; correct the path or the file's rights"),
+                );
                 None
             }
         }
@@ -136,7 +164,11 @@ impl Reading<'_> {
                 match ServiceAccountKey::parse(&text) {
                     Ok(key) => {
                         if let Err(refusal) = self.engine.outgoing().check(key.token_uri()) {
-                            self.fail(KEY, refusal.code(), format!("token_uri in {name}: {refusal}"));
+                            self.fail(
+                                KEY,
+                                refusal.code(),
+                                format!("token_uri in {name}: {refusal}"),
+                            );
                         }
                         Some((SecretString::from(text), key))
                     }
@@ -148,13 +180,24 @@ impl Reading<'_> {
             }
         };
         let endpoint = self.address("directory.google.endpoint", &file.endpoint)?;
-        Some(WantedDirectory { file, endpoint, key })
+        Some(WantedDirectory {
+            file,
+            endpoint,
+            key,
+        })
     }
 
     fn app(&mut self, key: String, mut file: AppFile) -> Option<WantedApp> {
         let Some(entry) = catalog::entry(&file.catalog) else {
-            let known: Vec<_> = catalog::catalog().iter().map(|entry| entry.key.as_str()).collect();
-            let message = format!("the catalogue has no {:?}; choose one of {}", file.catalog, known.join(", "));
+            let known: Vec<_> = catalog::catalog()
+                .iter()
+                .map(|entry| entry.key.as_str())
+                .collect();
+            let message = format!(
+                "the catalogue has no {:?}; choose one of {}",
+                file.catalog,
+                known.join(", ")
+            );
             self.fail(&format!("{key}.catalog"), "unknown-catalog", message);
             return None;
         };
@@ -163,7 +206,8 @@ impl Reading<'_> {
             None => None,
             Some(TokenSource::File(name)) => {
                 let key = format!("{key}.token_file");
-                self.file(&key, &name, MOST_TOKEN_BYTES).and_then(|text| self.token(&key, &name, &text))
+                self.file(&key, &name, MOST_TOKEN_BYTES)
+                    .and_then(|text| self.token(&key, &name, &text))
             }
             Some(TokenSource::Env(name)) => {
                 let key = format!("{key}.token_env");
@@ -187,11 +231,22 @@ impl Reading<'_> {
                         certificate_expires: found.certificate_expires,
                     });
                 }
-                Some(Err(cause)) => self.fail(&key, "sso-metadata", format!("{name} can't be used: {cause}")),
+                Some(Err(cause)) => self.fail(
+                    &key,
+                    "sso-metadata",
+                    format!("{name} can't be used: {cause}"),
+                ),
                 None => {}
             }
         }
-        Some(WantedApp { key, file, entry, endpoint: endpoint?, token, accepted: None })
+        Some(WantedApp {
+            key,
+            file,
+            entry,
+            endpoint: endpoint?,
+            token,
+            accepted: None,
+        })
     }
 
     /// A token is one word; what an editor adds around it is not part of it.
@@ -206,7 +261,11 @@ impl Reading<'_> {
         } else {
             return Some(SecretString::from(token));
         };
-        self.fail(key, "bad-token", format!("{name} {why}; put the app's access token there and nothing else"));
+        self.fail(
+            key,
+            "bad-token",
+            format!("{name} {why}; put the app's access token there and nothing else"),
+        );
         None
     }
 }

@@ -35,7 +35,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { check: false, prune: false, variable: |name| std::env::var(name).ok() }
+        Self {
+            check: false,
+            prune: false,
+            variable: |name| std::env::var(name).ok(),
+        }
     }
 }
 
@@ -45,7 +49,10 @@ pub enum ConfigFileError {
     File { path: PathBuf, cause: String },
     /// Everything that is wrong with the file; nothing was changed.
     #[error("the configuration file {} is not valid: {}", .path.display(), lines(.problems).join("; "))]
-    Invalid { path: PathBuf, problems: Vec<FileProblem> },
+    Invalid {
+        path: PathBuf,
+        problems: Vec<FileProblem>,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -100,7 +107,18 @@ pub async fn diff(
     options: Options,
     out: &mut (dyn io::Write + Send),
 ) -> Result<bool, ConfigFileError> {
-    run(engine, path, Options { check: false, ..options }, "rollcall config diff", false, out).await
+    run(
+        engine,
+        path,
+        Options {
+            check: false,
+            ..options
+        },
+        "rollcall config diff",
+        false,
+        out,
+    )
+    .await
 }
 
 async fn run(
@@ -111,9 +129,14 @@ async fn run(
     keep: bool,
     out: &mut (dyn io::Write + Send),
 ) -> Result<bool, ConfigFileError> {
-    let invalid = |problems| ConfigFileError::Invalid { path: path.to_owned(), problems };
-    let text = material::text(path, MOST_BYTES)
-        .map_err(|cause| ConfigFileError::File { path: path.to_owned(), cause })?;
+    let invalid = |problems| ConfigFileError::Invalid {
+        path: path.to_owned(),
+        problems,
+    };
+    let text = material::text(path, MOST_BYTES).map_err(|cause| ConfigFileError::File {
+        path: path.to_owned(),
+        cause,
+    })?;
     let file = ConfigFile::parse(&text).map_err(invalid)?;
     let wanted = material::gather(engine, path, file, options.variable).map_err(invalid)?;
 
@@ -125,13 +148,18 @@ async fn run(
     let wanted = if options.check {
         // No transaction is held while somebody else is asked.
         drop(transaction);
-        let wanted = check::over_the_network(engine, wanted).await.map_err(invalid)?;
+        let wanted = check::over_the_network(engine, wanted)
+            .await
+            .map_err(invalid)?;
         transaction = engine.pool.begin().await?;
         wanted
     } else {
         wanted
     };
-    let by = crate::configuration::By { actor, now: engine.clock.now() };
+    let by = crate::configuration::By {
+        actor,
+        now: engine.clock.now(),
+    };
     let told = apply::everything(engine, &mut transaction, &wanted, options.prune, by).await?;
     if keep {
         transaction.commit().await?;
@@ -149,4 +177,3 @@ async fn run(
     }
     Ok(!told.changes.is_empty())
 }
-

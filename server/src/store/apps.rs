@@ -242,12 +242,9 @@ pub async fn set_authorized(
 
 /// The app has not been asked yet whether it takes the token that is stored now.
 pub async fn forget_authorization(connection: &mut PgConnection, id: AppId) -> Result<()> {
-    sqlx::query!(
-        "UPDATE apps SET authorized_at = NULL WHERE id = $1",
-        id.0
-    )
-    .execute(connection)
-    .await?;
+    sqlx::query!("UPDATE apps SET authorized_at = NULL WHERE id = $1", id.0)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

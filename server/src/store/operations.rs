@@ -249,17 +249,17 @@ pub async fn heads(connection: &mut PgConnection, run: RunId) -> Result<Vec<Oper
 pub async fn held_people(
     connection: &mut PgConnection,
     app: AppId,
-    but: RunId,
+    but: Option<RunId>,
 ) -> Result<BTreeSet<PersonId>> {
     Ok(sqlx::query_scalar!(
         "SELECT o.person_id FROM operations o
          WHERE o.app_id = $1 AND o.state = 'held' AND o.kind IN ('suspend', 'delete')
            AND o.run_id = (SELECT r.id FROM runs r
-                           WHERE r.app_id = $1 AND r.id <> $2 AND r.kind <> 'preview'
+                           WHERE r.app_id = $1 AND r.id IS DISTINCT FROM $2 AND r.kind <> 'preview'
                              AND r.state IN ('completed', 'held')
                            ORDER BY r.queued_at DESC LIMIT 1)",
         app.0,
-        but.0
+        but.map(|run| run.0)
     )
     .fetch_all(connection)
     .await?

@@ -592,7 +592,11 @@ pub async fn orphans(connection: &mut PgConnection) -> Result<Vec<RunId>> {
 pub const OUTDATED: &str = "outdated";
 
 /// Ends the previews of an app: what they planned from was changed since.
-pub async fn outdate_previews(connection: &mut PgConnection, app: AppId, now: DateTime<Utc>) -> Result<()> {
+pub async fn outdate_previews(
+    connection: &mut PgConnection,
+    app: AppId,
+    now: DateTime<Utc>,
+) -> Result<()> {
     sqlx::query!(
         "UPDATE runs SET state = 'stopped', finished_at = COALESCE(finished_at, $2), error_code = $3,
                 error_message = 'The set-up was changed since this was planned.'

@@ -3,7 +3,10 @@
 
 pub mod apply;
 pub mod confirm;
+pub mod cycle;
+pub mod decisions;
 pub mod engine;
+pub mod explain;
 pub mod import;
 pub mod inputs;
 mod journal;

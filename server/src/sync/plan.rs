@@ -111,33 +111,38 @@ pub(super) async fn plan_one(
     candidate: &Candidate,
     finder: &mut Finder<'_>,
 ) -> Result<PersonPlan, RunError> {
-    let manager = manager_account(context, candidate);
-    let failure = candidate.failure.as_ref().and_then(existing_failure);
-    let plan_with = |matching: &Match| {
-        provisioning::plan::plan_person(&PersonInput {
-            context,
-            person: &candidate.person,
-            memberships: &candidate.memberships,
-            link: candidate.link.as_ref(),
-            lifecycle: &candidate.lifecycle,
-            matching,
-            manager: &manager,
-            failure: failure.as_ref(),
-        })
-    };
-    let plan = plan_with(&Match::Unknown);
+    let plan = plan_known(context, candidate, &Match::Unknown);
     let PlanOutcome::NeedsLookup { user_name } = &plan.outcome else {
         return Ok(plan);
     };
     // For a create that failed and waits, the app is left alone until there is reason to ask.
-    if failure.is_some() {
-        let waiting = plan_with(&Match::Absent);
+    if candidate.failure.is_some() {
+        let waiting = plan_known(context, candidate, &Match::Absent);
         if matches!(&waiting.outcome, PlanOutcome::Skipped(skip) if skip.rule == Rule::Failure) {
             return Ok(waiting);
         }
     }
     let matching = finder.find(&candidate.person.id, user_name).await?;
-    Ok(plan_with(&matching))
+    Ok(plan_known(context, candidate, &matching))
+}
+
+/// Plans one person with what is known of the app's accounts. Asks nobody.
+pub(super) fn plan_known(
+    context: &PlanContext<'_>,
+    candidate: &Candidate,
+    matching: &Match,
+) -> PersonPlan {
+    let failure = candidate.failure.as_ref().and_then(existing_failure);
+    provisioning::plan::plan_person(&PersonInput {
+        context,
+        person: &candidate.person,
+        memberships: &candidate.memberships,
+        link: candidate.link.as_ref(),
+        lifecycle: &candidate.lifecycle,
+        matching,
+        manager: &manager_account(context, candidate),
+        failure: failure.as_ref(),
+    })
 }
 
 fn manager_account(context: &PlanContext<'_>, candidate: &Candidate) -> ManagerAccount {
@@ -300,7 +305,7 @@ pub async fn check(
     let heads = operations::heads(&mut db, run.id).await?;
     let linked = links::count(&mut db, app.id).await?;
     let removed = operations::removals_since(&mut db, app.id, now - TimeDelta::hours(24)).await?;
-    let held_before = operations::held_people(&mut db, app.id, run.id).await?;
+    let held_before = operations::held_people(&mut db, app.id, Some(run.id)).await?;
     drop(db);
 
     let removals: Vec<Removal> = heads

@@ -1,0 +1,176 @@
+//! One cycle in the foreground, as `rollcall sync` runs it, and its result as other programs read
+//! it (S12.5).
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::engine::Engine;
+use super::run::{Carried, carry_out};
+use crate::connectors::RequestTotals;
+use crate::store::StoreError;
+use crate::store::apps::{App, AppState};
+use crate::store::runs::{self, Counts, NewRun, Run, RunId, RunKind, RunState};
+
+/// How often a run that another process works on is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The result of a cycle. Numbers are integers; `run` is the id that events carry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CycleResult {
+    pub run: Option<RunId>,
+    pub app: String,
+    pub outcome: CycleOutcome,
+    pub plan: Counts,
+    pub applied: Counts,
+    pub failed: u64,
+    pub held: u64,
+    pub requests: RequestTotals,
+    pub duration_ms: u64,
+    pub error: Option<CycleError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CycleOutcome {
+    Completed,
+    Held,
+    Stopped,
+    Failed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CycleError {
+    pub code: String,
+    pub message: String,
+}
+
+impl CycleResult {
+    /// 0 completed, 1 failed or stopped, 3 some people failed, 4 removals held; where two apply,
+    /// the first of 1, 4, 3.
+    pub fn exit_code(&self) -> u8 {
+        match self.outcome {
+            CycleOutcome::Failed | CycleOutcome::Stopped => 1,
+            CycleOutcome::Held => 4,
+            CycleOutcome::Completed if self.failed > 0 => 3,
+            CycleOutcome::Completed => 0,
+        }
+    }
+
+    fn refused(app: &App, code: &str, message: String) -> Self {
+        Self {
+            run: None,
+            app: app.slug.to_string(),
+            outcome: CycleOutcome::Stopped,
+            plan: Counts::default(),
+            applied: Counts::default(),
+            failed: 0,
+            held: 0,
+            requests: RequestTotals::default(),
+            duration_ms: 0,
+            error: Some(CycleError {
+                code: code.to_owned(),
+                message,
+            }),
+        }
+    }
+
+    fn of(app: &App, run: &Run) -> Self {
+        let number = |value: i64| u64::try_from(value).unwrap_or(0);
+        let small = |value: i32| u64::try_from(value).unwrap_or(0);
+        let taken = run
+            .finished_at
+            .zip(run.started_at)
+            .map(|(finished, started)| finished - started);
+        Self {
+            run: Some(run.id),
+            app: app.slug.to_string(),
+            outcome: match run.state {
+                RunState::Completed => CycleOutcome::Completed,
+                RunState::Held => CycleOutcome::Held,
+                RunState::Stopped | RunState::Queued | RunState::Running => CycleOutcome::Stopped,
+                RunState::Failed => CycleOutcome::Failed,
+            },
+            plan: run.planned,
+            applied: run.applied,
+            failed: small(run.failed),
+            held: small(run.held),
+            requests: RequestTotals {
+                directory: number(run.directory_requests),
+                scim_reads: number(run.scim_reads),
+                scim_writes: number(run.scim_writes),
+                ..RequestTotals::default()
+            },
+            duration_ms: taken.map_or(0, |taken| number(taken.num_milliseconds())),
+            error: run.error_code.clone().map(|code| CycleError {
+                code,
+                message: run.error_message.clone().unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+/// Runs one cycle to its end, or follows the one that is under way (S12.5).
+pub async fn run(
+    engine: &Engine,
+    app: &App,
+    preview: bool,
+    actor: &str,
+) -> Result<CycleResult, StoreError> {
+    let refused = match &app.state {
+        AppState::On => None,
+        AppState::NotConfigured => Some((
+            "not_configured",
+            format!("{} is not configured yet.", app.name),
+        )),
+        // A preview sends nothing, and is what one wants before turning on.
+        AppState::Off | AppState::Stopped { .. } if preview => None,
+        AppState::Off => Some(("off", format!("{} is off: turn it on to run.", app.name))),
+        AppState::Stopped { code, message } => Some((code.as_str(), message.clone())),
+    };
+    if let Some((code, message)) = refused {
+        return Ok(CycleResult::refused(app, code, message));
+    }
+    let engine = engine.counting_anew();
+    let new = NewRun {
+        app: app.id,
+        kind: if preview {
+            RunKind::Preview
+        } else {
+            RunKind::Shell
+        },
+        actor,
+        config_version: app.config_version,
+        fresh_import: true,
+        plan_of: None,
+    };
+    let mut db = engine.connection().await?;
+    let (run, _) = runs::queue(&mut db, &new, engine.clock.now()).await?;
+    drop(db);
+    loop {
+        match carry_out(&engine, run).await? {
+            Carried::Finished(_) | Carried::Released => break,
+            Carried::TakenElsewhere => {
+                let mut db = engine.connection().await?;
+                match runs::get(&mut db, run).await? {
+                    Some(other) if !other.state.is_over() => {}
+                    _ => break,
+                }
+                drop(db);
+                tokio::select! {
+                    () = engine.shutdown().cancelled() => break,
+                    () = tokio::time::sleep(LOOK_AGAIN) => {}
+                }
+            }
+        }
+    }
+    let mut db = engine.connection().await?;
+    Ok(match runs::get(&mut db, run).await? {
+        Some(run) => CycleResult::of(app, &run),
+        None => CycleResult::refused(
+            app,
+            "run-gone",
+            "The run was removed while it was under way.".to_owned(),
+        ),
+    })
+}
