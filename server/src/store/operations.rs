@@ -278,7 +278,6 @@ pub async fn waiting_for_manager(
         "SELECT DISTINCT o.person_id FROM operations o
          JOIN links l ON l.app_id = $2 AND l.person_id = o.manager_id AND l.state IN ('active', 'suspended_by_us')
          WHERE o.run_id = $1 AND o.manager_id IS NOT NULL AND o.state = 'done'
-           AND o.finished_at <= l.created_at
            AND NOT EXISTS (SELECT 1 FROM operations later
                            WHERE later.run_id = o.run_id AND later.person_id = o.person_id AND later.wave > o.wave)",
         run.0,

@@ -55,7 +55,8 @@ async fn one_listing_and_one_write_an_account_are_all_that_the_first_run_asks(po
 
 #[sqlx::test(migrations = "./migrations")]
 async fn a_second_run_sends_the_app_no_request_at_all(pool: PgPool) {
-    let house = House::build(pool).await;
+    // Many people, so that rings of managers are worked on side by side.
+    let house = House::build_with(pool, |sandbox| sandbox.people = 400, |_| {}).await;
     let first = house.run().await;
     house.sandbox.forget_requests();
     let second = house.run().await;
