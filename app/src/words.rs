@@ -160,7 +160,9 @@ pub fn field(error: &FieldError) -> String {
     let arg = error.args.first().map_or("", String::as_str);
     match error.code {
         C::Required => "This is needed.".to_owned(),
+        C::TooLong if arg.is_empty() => "This is too long.".to_owned(),
         C::TooLong => format!("This is too long; at most {arg} characters."),
+        C::TooShort if arg.is_empty() => "This is too short.".to_owned(),
         C::TooShort => format!("This is too short; at least {arg} characters."),
         C::NotAnEmail => "This is not an e-mail address.".to_owned(),
         C::NotAUrl => "This is not an address. It starts with https://".to_owned(),

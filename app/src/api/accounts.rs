@@ -66,7 +66,10 @@ pub struct QueueRow {
 }
 
 #[server(endpoint = "accounts")]
-pub async fn load_accounts(slug: String, query: AccountsQuery) -> Result<AccountList, ApiError> {
+pub async fn load_accounts(
+    slug: String,
+    #[server(default)] query: AccountsQuery,
+) -> Result<AccountList, ApiError> {
     let (_, services) = super::signed_in()?;
     super::answer(services.accounts.accounts(&slug, query).await)
 }

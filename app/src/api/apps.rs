@@ -224,7 +224,7 @@ pub async fn load_access(slug: String) -> Result<Access, ApiError> {
     super::answer(services.apps.access(&slug).await)
 }
 
-/// `go` is the button: `review` or `find`; `add` and `remove` name a group by its id, `find`
+/// `go` is the button: `review` or `find`; `add` and `removed` name a group by its id, `find`
 /// holds letters of its name.
 #[server(endpoint = "draft_access")]
 #[allow(
@@ -236,7 +236,7 @@ pub async fn draft_access(
     #[server(default)] units: Vec<AccessInput>,
     #[server(default)] groups: Vec<String>,
     #[server(default)] add: Option<String>,
-    #[server(default)] remove: Option<String>,
+    #[server(default)] removed: Option<String>,
     #[server(default)] find: Option<String>,
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
@@ -245,7 +245,7 @@ pub async fn draft_access(
         units,
         groups,
         add: super::filled(add),
-        remove: super::filled(remove),
+        remove: super::filled(removed),
     };
     let stays = form.add.is_some() || form.remove.is_some();
     super::answer(services.apps.draft_access(&actor, &slug, form).await)?;

@@ -81,7 +81,7 @@ pub struct EventDetail {
 }
 
 #[server(endpoint = "events")]
-pub async fn load_events(query: AuditQuery) -> Result<AuditPage, ApiError> {
+pub async fn load_events(#[server(default)] query: AuditQuery) -> Result<AuditPage, ApiError> {
     let (_, services) = super::signed_in()?;
     super::answer(services.audit.events(query).await)
 }

@@ -91,7 +91,9 @@ pub async fn load_demo_credentials() -> Result<DemoCredentials, ApiError> {
 }
 
 #[server(endpoint = "demo_directory")]
-pub async fn load_demo_directory(query: DemoQuery) -> Result<DemoPage, ApiError> {
+pub async fn load_demo_directory(
+    #[server(default)] query: DemoQuery,
+) -> Result<DemoPage, ApiError> {
     let (_, services) = super::signed_in()?;
     super::answer(demo(&services)?.directory(query).await)
 }

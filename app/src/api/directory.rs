@@ -337,7 +337,7 @@ pub async fn read_directory() -> Result<(), ApiError> {
 }
 
 #[server(endpoint = "people")]
-pub async fn load_people(query: PeopleQuery) -> Result<People, ApiError> {
+pub async fn load_people(#[server(default)] query: PeopleQuery) -> Result<People, ApiError> {
     let (_, services) = super::signed_in()?;
     super::answer(services.directory.people(query).await)
 }
@@ -349,7 +349,7 @@ pub async fn load_person(id: String) -> Result<Person, ApiError> {
 }
 
 #[server(endpoint = "groups")]
-pub async fn load_groups(query: GroupsQuery) -> Result<Groups, ApiError> {
+pub async fn load_groups(#[server(default)] query: GroupsQuery) -> Result<Groups, ApiError> {
     let (_, services) = super::signed_in()?;
     super::answer(services.directory.groups(query).await)
 }

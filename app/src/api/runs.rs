@@ -179,7 +179,7 @@ pub async fn load_run(slug: String, number: i64) -> Result<Run, ApiError> {
 pub async fn load_operations(
     slug: String,
     number: i64,
-    query: OperationsQuery,
+    #[server(default)] query: OperationsQuery,
 ) -> Result<Operations, ApiError> {
     let (_, services) = super::signed_in()?;
     super::answer(services.runs.operations(&slug, number, query).await)

@@ -408,7 +408,7 @@ pub async fn load_scope_effect(slug: String) -> Result<ScopeEffect, ApiError> {
     super::answer(services.wizard.scope_effect(&slug).await)
 }
 
-/// `go` is the button: `continue`, `save`, `leave`, `find` or `show`; `add` and `remove` name a
+/// `go` is the button: `continue`, `save`, `leave`, `find` or `show`; `add` and `removed` name a
 /// group by its id, `find` holds letters of its name.
 #[server(endpoint = "save_scope")]
 #[allow(
@@ -420,7 +420,7 @@ pub async fn save_scope(
     #[server(default)] groups: Vec<ScopeGroupInput>,
     #[server(default)] everyone: bool,
     #[server(default)] add: Option<String>,
-    #[server(default)] remove: Option<String>,
+    #[server(default)] removed: Option<String>,
     #[server(default)] find: Option<String>,
     #[server(default)] live: bool,
     #[server(default)] go: Option<String>,
@@ -430,7 +430,7 @@ pub async fn save_scope(
         groups,
         everyone,
         add: super::filled(add),
-        remove: super::filled(remove),
+        remove: super::filled(removed),
     };
     let go = if form.add.is_some() || form.remove.is_some() {
         Some("stay".to_owned())

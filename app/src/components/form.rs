@@ -53,6 +53,8 @@ fn id_of(name: &str) -> String {
         .collect()
 }
 
+/// No control may be called like a method of an element (`remove`, say): a form's controls hide
+/// its own members of the same name.
 #[component]
 pub fn PostForm(
     /// The server function's address.

@@ -50,33 +50,20 @@ pub fn Setup() -> impl IntoView {
 
 fn redeem(link: OneTimeLink) -> AnyView {
     let token = asked("token").unwrap_or_default();
-    let password = |label: &'static str| {
-        view! {
-            {Field::new("password", label).kind("password").autocomplete("new-password").required().hint("At least 12 characters. A few words are good.").input()}
-            {Field::new("repeated", "The same again").kind("password").autocomplete("new-password").required().input()}
-        }
-    };
-    let (heading, lede, fields, button) = match link.purpose {
+    let (heading, lede, button) = match link.purpose {
         LinkPurpose::FirstAdministrator => (
             "Welcome to Rollcall",
             "This console has no administrator yet. You become the first one.".to_owned(),
-            view! {
-                {Field::new("email", "Your e-mail").kind("email").autocomplete("username").required().input()}
-                {password("Password")}
-            }
-            .into_any(),
             "Create administrator",
         ),
         LinkPurpose::ResetPassword => (
             "Choose a new password",
             format!("For {}.", link.email.unwrap_or_default()),
-            password("New password").into_any(),
             "Save and sign in",
         ),
         LinkPurpose::DemoSignIn => (
             "The demo is ready",
             "250 invented people, an emulated Google directory and an emulated Asana. Nothing leaves this machine.".to_owned(),
-            ().into_any(),
             "Enter the demo",
         ),
     };
@@ -86,10 +73,34 @@ fn redeem(link: OneTimeLink) -> AnyView {
             <h1>{heading}</h1>
             <p class="soft">{lede}</p>
             {hidden("token", token)}
-            {fields}
+            {fields(link.purpose)}
             <button class="button button--primary button--wide" type="submit">{button}</button>
         </PostForm>
         <p class="hint with-icon">{icon("clock")}<span>"This link works once, until " {moment(link.expires_at)} "."</span></p>
     }
     .into_any()
+}
+
+/// Called inside the form, so that each field finds its error.
+fn fields(purpose: LinkPurpose) -> AnyView {
+    let email = (purpose == LinkPurpose::FirstAdministrator).then(|| {
+        Field::new("email", "Your e-mail")
+            .kind("email")
+            .autocomplete("username")
+            .required()
+            .input()
+    });
+    let password = |name: &'static str, label: &'static str| {
+        Field::new(name, label)
+            .kind("password")
+            .autocomplete("new-password")
+            .required()
+    };
+    let passwords = (purpose != LinkPurpose::DemoSignIn).then(|| {
+        view! {
+            {password("password", "Password").hint("At least 12 characters. A few words are good.").input()}
+            {password("repeated", "The same again").input()}
+        }
+    });
+    view! { {email}{passwords} }.into_any()
 }

@@ -170,7 +170,7 @@ fn group_line(index: usize, group: &AccessGroup) -> AnyView {
                 <small>{format!("{} · {people}{gained}{new}", group.email)}</small>
             </span>
             <input type="hidden" name=format!("groups[{index}]") value=group.id.clone()/>
-            <button class="button button--s button--quiet" type="submit" name="remove" value=group.id.clone()>
+            <button class="button button--s button--quiet" type="submit" name="removed" value=group.id.clone()>
                 {icon("close")}
                 "Remove"
                 <span class="visually-hidden">{format!(" {}", group.name)}</span>

@@ -34,7 +34,9 @@ fn entry(index: usize, item: CatalogItem) -> AnyView {
     } else {
         "button"
     };
-    let fields = custom.then(|| {
+    // Called inside the form, so that each field finds its error.
+    let fields = move || {
+        custom.then(|| {
         view! {
             {Field::new("name", "Name").hint("As you call it here.").required().input()}
             {Field::new("endpoint", "SCIM endpoint")
@@ -44,7 +46,8 @@ fn entry(index: usize, item: CatalogItem) -> AnyView {
                 .required()
                 .input()}
         }
-    });
+    })
+    };
     let endpoint = item
         .endpoint
         .clone()
@@ -58,7 +61,7 @@ fn entry(index: usize, item: CatalogItem) -> AnyView {
             <PostForm action="/api/add_app" class="stack measure">
                 {hidden("catalog", item.id)}
                 {endpoint}
-                {fields}
+                {fields()}
                 {added}
                 <div class="actions"><button class=button type="submit">{format!("Add {}", if custom { "the app".to_owned() } else { item.name })}</button></div>
             </PostForm>

@@ -31,10 +31,10 @@ pub fn GroupsPage() -> impl IntoView {
 }
 
 fn filters() -> AnyView {
-    let q = query("q");
+    let q = query("q")();
     view! {
         <GetForm action="/directory/groups" class="filters">
-            {Field::new("q", "Search").kind("search").placeholder("Name, e-mail").value(q().unwrap_or_default()).input()}
+            {Field::new("q", "Search").kind("search").placeholder("Name, e-mail").value(q.unwrap_or_default()).input()}
             <div class="actions">
                 <button class="button button--s" type="submit">"Apply"</button>
                 <a class="button button--s button--quiet" href="/directory/groups">"Clear"</a>

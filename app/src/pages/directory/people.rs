@@ -78,7 +78,7 @@ pub fn PeoplePage() -> impl IntoView {
 }
 
 fn filters() -> AnyView {
-    let (q, state, org_unit) = (query("q"), query("state"), query("org_unit"));
+    let (q, state, org_unit) = (query("q")(), query("state")(), query("org_unit")());
     let mut options = vec![(String::new(), "Any state".to_owned())];
     options.extend(
         STATES
@@ -87,9 +87,9 @@ fn filters() -> AnyView {
     );
     view! {
         <GetForm action="/directory/people" class="filters">
-            {Field::new("q", "Search").kind("search").placeholder("Name, e-mail, id").value(q().unwrap_or_default()).input()}
-            {Field::new("state", "State in Google").value(state().unwrap_or_default()).select(options)}
-            {Field::new("org_unit", "Org unit, those below included").placeholder("/Sales").value(org_unit().unwrap_or_default()).input()}
+            {Field::new("q", "Search").kind("search").placeholder("Name, e-mail, id").value(q.unwrap_or_default()).input()}
+            {Field::new("state", "State in Google").value(state.unwrap_or_default()).select(options)}
+            {Field::new("org_unit", "Org unit, those below included").placeholder("/Sales").value(org_unit.unwrap_or_default()).input()}
             <div class="actions">
                 <button class="button button--s" type="submit">"Apply"</button>
                 <a class="button button--s button--quiet" href="/directory/people">"Clear"</a>

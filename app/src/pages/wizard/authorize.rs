@@ -103,19 +103,24 @@ fn page(page: Loaded) -> AnyView {
             .required()
             .hint("Stored encrypted, never shown again.")
     };
-    let endpoint_field = || {
+    // Made inside the form, so that it finds its error.
+    let shown = endpoint.clone();
+    let endpoint_field = move || {
         Field::new("endpoint", "SCIM endpoint")
             .kind("url")
             .hint("Changing its origin asks for the token again.")
-            .value(endpoint.clone())
+            .value(shown.clone())
             .required()
             .input()
     };
     let advanced = endpoint != step.endpoint;
-    let endpoint_part = if step.endpoint_known {
-        view! { <details class="fold" open=advanced><summary>"Advanced"</summary>{endpoint_field()}</details> }.into_any()
-    } else {
-        endpoint_field()
+    let known = step.endpoint_known;
+    let endpoint_part = move || {
+        if known {
+            view! { <details class="fold" open=advanced><summary>"Advanced"</summary>{endpoint_field()}</details> }.into_any()
+        } else {
+            endpoint_field()
+        }
     };
     let steps = step
         .instructions
@@ -137,7 +142,7 @@ fn page(page: Loaded) -> AnyView {
                 {hint}
                 {stored}
                 {field.input()}
-                {endpoint_part}
+                {endpoint_part()}
             </div>
             <aside class="aside panel" aria-labelledby="how">
                 <header><h2 id="how">{format!("How to get a token from {app}")}</h2></header>

@@ -161,7 +161,7 @@ fn group_line(index: usize, group: &ScopeGroup) -> AnyView {
                 <label><input type="radio" name=members.clone() value="direct" checked=!nested/>"Direct"</label>
                 <label><input type="radio" name=members value="nested" checked=nested/>"Direct and nested"</label>
             </span>
-            <button class="button button--s button--quiet" type="submit" name="remove" value=group.id.clone()>
+            <button class="button button--s button--quiet" type="submit" name="removed" value=group.id.clone()>
                 {icon("close")}
                 "Remove"
                 <span class="visually-hidden">{format!(" {}", group.name)}</span>
