@@ -4,3 +4,4 @@ mod first_run;
 mod house;
 mod interrupted;
 mod lifecycle;
+mod worker;
