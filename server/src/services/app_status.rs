@@ -31,7 +31,7 @@ pub fn stop_reason(code: &str) -> StopReason {
     match code {
         "reauthorize" => StopReason::NeedsReauthorization,
         "directory-changed" => StopReason::DirectoryChanged,
-        "scope-unreadable" => StopReason::ScopeUnreadable,
+        "scope-unresolved" | "scope-unreadable" => StopReason::ScopeUnreadable,
         "too-many-failures" => StopReason::TooManyFailures,
         "app-unreachable" => StopReason::AppUnreachable,
         _ => StopReason::ByAdministrator,

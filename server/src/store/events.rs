@@ -192,7 +192,7 @@ pub async fn page(
         .await?)
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
+pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
     if let Some(since) = filter.since {
         query.push(" AND e.time >= ").push_bind(since);
     }
@@ -226,7 +226,12 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
         let pattern = super::people::like_pattern(text);
         query
             .push(" AND (e.person_email ILIKE ")
-            .push_bind(pattern.clone());
+            .push_bind(pattern.clone())
+            .push(" OR e.person_id = ")
+            .push_bind(text.trim().to_owned())
+            .push(" OR e.person_id IN (SELECT id FROM people WHERE full_name ILIKE ")
+            .push_bind(pattern.clone())
+            .push(")");
         for column in [
             "e.account_id",
             "e.reason",

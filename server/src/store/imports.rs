@@ -34,7 +34,7 @@ pub struct ImportSummary {
 }
 
 /// Seconds after which an import without a heartbeat counts as abandoned.
-const ABANDONED_AFTER_SECONDS: f64 = 20.0;
+pub(super) const ABANDONED_AFTER_SECONDS: f64 = 20.0;
 
 /// Starts an import unless another process is reading the directory right now.
 pub async fn begin(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<Option<ImportId>> {
@@ -483,19 +483,29 @@ async fn replace_memberships(
 }
 
 pub async fn latest(connection: &mut PgConnection) -> Result<Option<ImportSummary>> {
-    one(connection, false).await
+    one(connection, false, None).await
 }
 
 pub async fn latest_complete(connection: &mut PgConnection) -> Result<Option<ImportSummary>> {
-    one(connection, true).await
+    one(connection, true, None).await
 }
 
-async fn one(connection: &mut PgConnection, complete: bool) -> Result<Option<ImportSummary>> {
+pub async fn get(connection: &mut PgConnection, import: ImportId) -> Result<Option<ImportSummary>> {
+    one(connection, false, Some(import)).await
+}
+
+async fn one(
+    connection: &mut PgConnection,
+    complete: bool,
+    id: Option<ImportId>,
+) -> Result<Option<ImportSummary>> {
     let row = sqlx::query!(
         "SELECT id, state, started_at, finished_at, people, deleted_people, unknown_people, groups,
                 org_units, memberships, requests, odd, error_code, error_message
-         FROM imports WHERE (NOT $1 OR state = 'complete') ORDER BY id DESC LIMIT 1",
-        complete
+         FROM imports WHERE (NOT $1 OR state = 'complete') AND ($2::bigint IS NULL OR id = $2)
+         ORDER BY id DESC LIMIT 1",
+        complete,
+        id.map(|id| id.0),
     )
     .fetch_optional(connection)
     .await?;

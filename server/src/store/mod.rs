@@ -7,6 +7,7 @@ pub mod apps;
 pub mod cluster;
 pub mod connection;
 pub mod credentials;
+pub mod event_pages;
 pub mod events;
 pub mod failures;
 pub mod groups;
@@ -15,11 +16,14 @@ pub mod lifecycles;
 pub mod links;
 pub mod one_time_links;
 pub mod operations;
+pub mod pages;
 pub mod people;
 pub mod runs;
 pub mod schema;
+pub mod scope_checks;
 pub mod sessions;
 pub mod sign_in_failures;
+pub mod standings;
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]

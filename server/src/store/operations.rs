@@ -618,3 +618,31 @@ pub async fn skipped_by_rule(
     .map(|row| (row.rule, row.count))
     .collect())
 }
+
+/// One part of a run's operations in the order of the plan, optionally of one kind or state.
+pub async fn page(
+    connection: &mut PgConnection,
+    run: RunId,
+    kind: Option<&str>,
+    state: Option<&str>,
+    part: super::pages::Part,
+) -> Result<Vec<Operation>> {
+    sqlx::query_as!(
+        OperationRow,
+        "SELECT id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
+                attempts, finished_at, error_code, error_message
+         FROM operations
+         WHERE run_id = $1 AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR state = $3)
+         ORDER BY wave, lower(person_name), person_id, step, id LIMIT $4 OFFSET $5",
+        run.0,
+        kind,
+        state,
+        part.limit,
+        part.offset,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(Operation::try_from)
+    .collect()
+}

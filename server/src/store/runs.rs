@@ -609,3 +609,26 @@ pub async fn outdate_previews(
     .await?;
     Ok(())
 }
+
+/// One part of an app's runs, newest first, previews among them.
+pub async fn page(
+    connection: &mut PgConnection,
+    app: AppId,
+    part: super::pages::Part,
+) -> Result<Vec<Run>> {
+    sqlx::query_as!(
+        RunRow,
+        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
+                apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
+                directory_requests, scim_reads, scim_writes, error_code, error_message
+         FROM runs WHERE app_id = $1 ORDER BY queued_at DESC, id DESC LIMIT $2 OFFSET $3",
+        app.0,
+        part.limit,
+        part.offset,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(Run::try_from)
+    .collect()
+}

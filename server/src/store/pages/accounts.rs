@@ -1,0 +1,203 @@
+//! Accounts of an app, and the steps that wait for them.
+
+use super::super::apps::AppId;
+use super::super::people::like_pattern;
+use super::super::{Result, decode};
+use super::{Page, Part};
+use chrono::{DateTime, Utc};
+use provisioning::lifecycle::Lifecycle;
+use sqlx::PgConnection;
+
+#[derive(Debug, Clone)]
+pub struct AccountLine {
+    pub person_id: String,
+    pub person_name: String,
+    pub person_email: String,
+    pub account_id: String,
+    pub user_name: String,
+    pub state: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub next_step: Option<String>,
+    pub next_due_at: Option<DateTime<Utc>>,
+}
+
+/// Accounts that were deleted are history, not accounts: they are in the log only.
+pub async fn page(
+    connection: &mut PgConnection,
+    app: AppId,
+    text: &str,
+    state: Option<&str>,
+    part: Part,
+) -> Result<Page<AccountLine>> {
+    let pattern = like_pattern(text);
+    let exact = text.trim();
+    let total = sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\" FROM links l LEFT JOIN people p ON p.id = l.person_id
+         WHERE l.app_id = $1 AND l.state <> 'deleted'
+           AND ($2 = '%%' OR p.full_name ILIKE $2 OR p.primary_email ILIKE $2 OR l.user_name ILIKE $2
+                OR l.account_id = $3 OR l.person_id = $3)
+           AND ($4::text IS NULL OR l.state = $4)",
+        app.0,
+        pattern,
+        exact,
+        state,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let rows = sqlx::query_as!(
+        AccountLine,
+        "SELECT l.person_id, COALESCE(p.full_name, l.user_name) AS \"person_name!\",
+                COALESCE(p.primary_email, l.user_name) AS \"person_email!\",
+                l.account_id, l.user_name, l.state, l.created_at, l.updated_at,
+                q.next_step AS \"next_step?\", q.next_due_at AS \"next_due_at?\"
+         FROM links l
+         LEFT JOIN people p ON p.id = l.person_id
+         LEFT JOIN lifecycles q ON q.app_id = l.app_id AND q.person_id = l.person_id
+         WHERE l.app_id = $1 AND l.state <> 'deleted'
+           AND ($2 = '%%' OR p.full_name ILIKE $2 OR p.primary_email ILIKE $2 OR l.user_name ILIKE $2
+                OR l.account_id = $3 OR l.person_id = $3)
+           AND ($4::text IS NULL OR l.state = $4)
+         ORDER BY lower(COALESCE(p.full_name, l.user_name)), l.person_id LIMIT $5 OFFSET $6",
+        app.0,
+        pattern,
+        exact,
+        state,
+        part.limit,
+        part.offset,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(Page { rows, total })
+}
+
+/// How many accounts are in each state, deleted ones apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccountCounts {
+    pub active: i64,
+    pub suspended: i64,
+    pub gone: i64,
+}
+
+pub async fn counts(connection: &mut PgConnection, app: AppId) -> Result<AccountCounts> {
+    Ok(sqlx::query_as!(
+        AccountCounts,
+        "SELECT count(*) FILTER (WHERE state = 'active') AS \"active!\",
+                count(*) FILTER (WHERE state = 'suspended_by_us') AS \"suspended!\",
+                count(*) FILTER (WHERE state = 'gone') AS \"gone!\"
+         FROM links WHERE app_id = $1",
+        app.0,
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// One person's account in one app, for the person's page.
+#[derive(Debug, Clone)]
+pub struct PersonAccount {
+    pub account_id: String,
+    pub state: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+pub async fn of_person(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: &str,
+) -> Result<Option<PersonAccount>> {
+    Ok(sqlx::query_as!(
+        PersonAccount,
+        "SELECT account_id, state, created_at, updated_at FROM links WHERE app_id = $1 AND person_id = $2",
+        app.0,
+        person,
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// The next step of one person in one app.
+#[derive(Debug, Clone)]
+pub struct NextLine {
+    pub step: String,
+    pub trigger: String,
+    pub due_at: DateTime<Utc>,
+    pub held: bool,
+}
+
+pub async fn next_of_person(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: &str,
+) -> Result<Option<NextLine>> {
+    Ok(sqlx::query_as!(
+        NextLine,
+        "SELECT next_step AS \"step!\", next_trigger AS \"trigger!\", next_due_at AS \"due_at!\", next_held AS held
+         FROM lifecycles WHERE app_id = $1 AND person_id = $2
+           AND next_due_at IS NOT NULL AND next_step IS NOT NULL AND next_trigger IS NOT NULL",
+        app.0,
+        person,
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// A pending step with the clocks from which it follows.
+#[derive(Debug, Clone)]
+pub struct QueueLine {
+    pub person_id: String,
+    pub person_name: String,
+    pub person_email: String,
+    pub step: String,
+    pub trigger: String,
+    pub due_at: DateTime<Utc>,
+    pub held: bool,
+    pub lifecycle: Lifecycle,
+}
+
+/// Everybody whose next step is pending, the earliest first.
+pub async fn queue(
+    connection: &mut PgConnection,
+    app: AppId,
+    part: Part,
+) -> Result<Page<QueueLine>> {
+    let total = sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\" FROM lifecycles
+         WHERE app_id = $1 AND next_due_at IS NOT NULL AND next_step IS NOT NULL AND next_trigger IS NOT NULL",
+        app.0,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let rows = sqlx::query!(
+        "SELECT q.person_id, COALESCE(p.full_name, l.user_name, q.person_id) AS \"person_name!\",
+                COALESCE(p.primary_email, l.user_name, '') AS \"person_email!\",
+                q.next_step AS \"step!\", q.next_trigger AS \"trigger!\", q.next_due_at AS \"due_at!\",
+                q.next_held, q.lifecycle
+         FROM lifecycles q
+         LEFT JOIN people p ON p.id = q.person_id
+         LEFT JOIN links l ON l.app_id = q.app_id AND l.person_id = q.person_id
+         WHERE q.app_id = $1 AND q.next_due_at IS NOT NULL AND q.next_step IS NOT NULL
+           AND q.next_trigger IS NOT NULL
+         ORDER BY q.next_due_at, q.person_id LIMIT $2 OFFSET $3",
+        app.0,
+        part.limit,
+        part.offset,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| {
+        Ok(QueueLine {
+            lifecycle: decode(row.lifecycle, "lifecycles", "lifecycle", &row.person_id)?,
+            person_id: row.person_id,
+            person_name: row.person_name,
+            person_email: row.person_email,
+            step: row.step,
+            trigger: row.trigger,
+            due_at: row.due_at,
+            held: row.next_held,
+        })
+    })
+    .collect::<Result<Vec<_>>>()?;
+    Ok(Page { rows, total })
+}
