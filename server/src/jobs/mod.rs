@@ -115,7 +115,8 @@ impl Queue {
         Ok((run, queued))
     }
 
-    async fn hand_out(&self, run: RunId) -> Result<(), JobError> {
+    /// Hands a queued run to a worker at once; one that is not handed out is found by the watch.
+    pub async fn hand_out(&self, run: RunId) -> Result<(), JobError> {
         let spec = self.spec(format!("run:{}", run.0), self.engine.clock.now());
         self.utils
             .add_job(CarryOut { run: run.0 }, spec)

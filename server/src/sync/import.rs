@@ -538,7 +538,7 @@ fn group_row(group: &Value) -> Option<GroupRow> {
     })
 }
 
-fn member_row(group: &str, member: &Value) -> Option<Member> {
+pub(crate) fn member_row(group: &str, member: &Value) -> Option<Member> {
     Some(Member {
         group_id: group.to_owned(),
         member_id: text(member, "id")?,

@@ -356,21 +356,23 @@ pub async fn read_directory(
             continue;
         };
         drop(db);
-        return read_now(engine, import).await;
+        return read_begun(engine, import, "Rollcall").await;
     }
 }
 
-/// Reads the directory now, for somebody who asked for it. `None` when it is being read already.
-pub async fn read_directory_now(engine: &Engine) -> Result<Option<ImportId>, RunError> {
+/// Begins a reading that somebody asked for; `None` while another one is under way.
+pub async fn begin_reading(engine: &Engine) -> Result<Option<ImportId>, StoreError> {
     let mut db = engine.connection().await?;
-    let Some(import) = import_store::begin(&mut db, engine.clock.now()).await? else {
-        return Ok(None);
-    };
-    drop(db);
-    read_now(engine, import).await.map(Some)
+    import_store::begin(&mut db, engine.clock.now()).await
 }
 
-async fn read_now(engine: &Engine, import: ImportId) -> Result<ImportId, RunError> {
+/// Carries a reading that has begun to its end. What comes of it is kept with it and told in the
+/// log, with who asked for it.
+pub async fn read_begun(
+    engine: &Engine,
+    import: ImportId,
+    actor: &str,
+) -> Result<ImportId, RunError> {
     let beating = tokio::spawn({
         let engine = engine.clone();
         async move {
@@ -400,6 +402,13 @@ async fn read_now(engine: &Engine, import: ImportId) -> Result<ImportId, RunErro
                 groups = counts.groups,
                 "directory read"
             );
+            let found = format!(
+                "{} people, {} groups, {} org units",
+                counts.people, counts.groups, counts.org_units
+            );
+            let event =
+                NewEvent::new(engine.clock.now(), EventName::ImportCompleted, actor).reason(found);
+            events::record(&mut *engine.connection().await?, &event).await?;
             Ok(import)
         }
         Err(error) => {
@@ -408,17 +417,13 @@ async fn read_now(engine: &Engine, import: ImportId) -> Result<ImportId, RunErro
                 code = error.code(),
                 "the directory could not be read"
             );
-            let mut db = engine.connection().await?;
-            let requests = requests(engine).0;
-            import_store::fail(
-                &mut db,
-                import,
-                engine.clock.now(),
-                requests,
-                &error.code(),
-                &error.to_string(),
-            )
-            .await?;
+            let (now, requests) = (engine.clock.now(), requests(engine).0);
+            let (code, message) = (error.code(), error.to_string());
+            let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
+            import_store::fail(&mut transaction, import, now, requests, &code, &message).await?;
+            let event = NewEvent::new(now, EventName::ImportFailed, actor).failed(&code, &message);
+            events::record(&mut transaction, &event).await?;
+            transaction.commit().await.map_err(StoreError::from)?;
             Err(error)
         }
     }
