@@ -160,7 +160,8 @@ impl Demo for DemoService {
     async fn change(&self, actor: &Actor, change: DemoChange) -> Answer<()> {
         let key = change.person.as_str();
         let filled = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let told = json!({ "person": key, "change": &change.deed });
+        let told = json!({ "change": &change.deed });
+        let sentence = sentence(&change.deed);
         let changed = self
             .sandbox
             .change_directory(|directory, now| match change.deed {
@@ -204,9 +205,26 @@ impl Demo for DemoService {
         let mut db = self.pool.acquire().await.map_err(database)?;
         let event = NewEvent::new(now, EventName::SandboxChanged, &actor.email)
             .person(person.id.as_str(), &person.primary_email)
+            .reason(sentence)
             .detail(told);
         events::record(&mut db, &event).await.map_err(store)?;
         Ok(())
+    }
+}
+
+/// The change in the log's words.
+fn sentence(deed: &DemoDeed) -> &'static str {
+    match deed {
+        DemoDeed::Rename { .. } => "Renamed in the emulated directory",
+        DemoDeed::ChangeEmail { .. } => "Given another address in the emulated directory",
+        DemoDeed::ChangeTitle { .. } => "Given another title in the emulated directory",
+        DemoDeed::Move { .. } => "Moved to another org unit of the emulated directory",
+        DemoDeed::Suspend => "Suspended in the emulated directory",
+        DemoDeed::Restore => "Restored in the emulated directory",
+        DemoDeed::Archive => "Archived in the emulated directory",
+        DemoDeed::Unarchive => "No longer archived in the emulated directory",
+        DemoDeed::Delete => "Deleted from the emulated directory",
+        DemoDeed::Undelete => "Undeleted in the emulated directory",
     }
 }
 

@@ -1,16 +1,25 @@
 //! What the console asks of the server.
 
+pub mod accounts;
 pub mod administrators;
 pub mod answers;
 pub mod app_status;
+pub mod audit;
 pub mod demo;
+pub mod directory;
 pub mod email;
+pub mod excuses;
+pub mod export_route;
 pub mod frame;
+pub mod home;
 pub mod one_time_links;
 pub mod passwords;
+pub mod refusals;
+pub mod runs;
 pub mod saml;
 pub mod setup;
 pub mod sign_in;
+pub mod standing;
 
 use app::api::terms::Role;
 use app::services::Actor;

@@ -1,0 +1,479 @@
+//! The audit log as the console reads it: filters from the address bar, pages by keyset.
+
+use std::collections::HashMap;
+
+use app::api::ApiError;
+use app::api::audit::{AuditPage, AuditQuery, EventDetail, EventRow};
+use app::api::terms::{Change, Time};
+use app::services::{Answer, Audit};
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use provisioning::event::EventName;
+use provisioning::plan::OperationKind;
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::standing;
+use crate::store::event_pages;
+use crate::store::events::{self, EventFilter, EventKey, Order};
+use crate::store::pages::{people, runs};
+use crate::store::{StoreError, apps};
+use crate::sync::Engine;
+
+const PER_PAGE: usize = 50;
+
+#[derive(Debug, Clone)]
+pub struct AuditService {
+    pub engine: Engine,
+}
+
+/// The key by which an event is named in the address bar.
+pub fn key_of(name: &str) -> String {
+    name.to_lowercase().replace(' ', "-")
+}
+
+fn named(key: &str) -> Option<EventName> {
+    EventName::ALL
+        .iter()
+        .copied()
+        .find(|name| key_of(name.as_str()) == key || name.as_str().eq_ignore_ascii_case(key))
+}
+
+/// What was asked for as the store understands it; `None` when it can match nothing.
+pub async fn filter(db: &mut PgConnection, query: &AuditQuery) -> Answer<Option<EventFilter>> {
+    let mut filter = EventFilter::default();
+    let text = |value: &Option<String>| {
+        value
+            .as_deref()
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
+    if let Some(from) = text(&query.from) {
+        let Some(moment) = moment(&from, Edge::Start) else {
+            return Ok(None);
+        };
+        filter.since = Some(moment);
+    }
+    if let Some(to) = text(&query.to) {
+        let Some(moment) = moment(&to, Edge::End) else {
+            return Ok(None);
+        };
+        filter.until = Some(moment);
+    }
+    if let Some(key) = text(&query.event) {
+        let Some(name) = named(&key) else {
+            return Ok(None);
+        };
+        filter.event = Some(name.as_str().to_owned());
+    }
+    filter.outcome = query.outcome.map(|outcome| {
+        match outcome {
+            app::api::terms::Outcome::Ok => "ok",
+            app::api::terms::Outcome::Failed => "failed",
+        }
+        .to_owned()
+    });
+    filter.app = text(&query.app);
+    filter.person = text(&query.person);
+    // The worker acts under one name, however it is typed.
+    filter.actor = text(&query.actor).map(|actor| {
+        if actor.eq_ignore_ascii_case("rollcall") {
+            "Rollcall".to_owned()
+        } else {
+            actor
+        }
+    });
+    if let Some(run) = text(&query.run) {
+        let id = match (run.parse::<Uuid>(), run.replace(',', "").parse::<i64>()) {
+            (Ok(id), _) => Some(id),
+            (_, Ok(number)) => runs::id_of(db, number, filter.app.as_deref()).await?,
+            _ => None,
+        };
+        let Some(id) = id else { return Ok(None) };
+        filter.run = Some(id);
+    }
+    filter.text = text(&query.q);
+    Ok(Some(filter))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    Start,
+    End,
+}
+
+/// A day, or a time in RFC 3339. The end of a day is the beginning of the next.
+fn moment(text: &str, edge: Edge) -> Option<DateTime<Utc>> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.with_timezone(&Utc));
+    }
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    let start = day.and_time(NaiveTime::MIN).and_utc();
+    match edge {
+        Edge::Start => Some(start),
+        Edge::End => start.checked_add_signed(TimeDelta::days(1)),
+    }
+}
+
+async fn key(db: &mut PgConnection, id: Option<&str>) -> Answer<Option<EventKey>> {
+    let Some(id) = id.map(str::trim).filter(|id| !id.is_empty()) else {
+        return Ok(None);
+    };
+    let event = match id.parse() {
+        Ok(id) => events::get(db, id).await?,
+        Err(_) => None,
+    };
+    event
+        .map(|event| {
+            Some(EventKey {
+                time: event.time,
+                id: event.id,
+            })
+        })
+        .ok_or_else(ApiError::not_found)
+}
+
+#[async_trait]
+impl Audit for AuditService {
+    async fn events(&self, query: AuditQuery) -> Answer<AuditPage> {
+        let mut db = self.engine.connection().await?;
+        let before = key(&mut db, query.before.as_deref()).await?;
+        let after = key(&mut db, query.after.as_deref()).await?;
+        let mut page = AuditPage {
+            rows: Vec::new(),
+            about: Some(0),
+            older: None,
+            newer: None,
+            events: EventName::ALL
+                .iter()
+                .map(|name| (key_of(name.as_str()), name.as_str().to_owned()))
+                .collect(),
+            apps: Vec::new(),
+        };
+        let known = apps::list(&mut db).await?;
+        page.apps = known
+            .iter()
+            .map(|app| (app.slug.to_string(), app.name.clone()))
+            .collect();
+        let Some(filter) = filter(&mut db, &query).await? else {
+            return Ok(page);
+        };
+
+        // One more than shown tells whether there is more in that direction.
+        let limit = i64::try_from(PER_PAGE + 1).unwrap_or(i64::MAX);
+        let (mut rows, older, newer) = match after {
+            Some(after) => {
+                let mut rows =
+                    events::page(&mut db, &filter, Order::OldestFirst, Some(after), limit).await?;
+                let more = rows.len() > PER_PAGE;
+                rows.truncate(PER_PAGE);
+                rows.reverse();
+                (rows, true, more)
+            }
+            None => {
+                let rows =
+                    events::page(&mut db, &filter, Order::NewestFirst, before, limit).await?;
+                let more = rows.len() > PER_PAGE;
+                (rows, more, before.is_some())
+            }
+        };
+        rows.truncate(PER_PAGE);
+        page.older = rows
+            .last()
+            .filter(|_| older)
+            .map(|event| event.id.to_string());
+        page.newer = rows
+            .first()
+            .filter(|_| newer)
+            .map(|event| event.id.to_string());
+        page.about = match (before, after) {
+            (None, None) if !older => u64::try_from(rows.len()).ok(),
+            _ => event_pages::about(&self.engine.pool, &filter).await?,
+        };
+        page.rows = event_rows(&mut db, rows, &page.apps).await?;
+        Ok(page)
+    }
+
+    async fn event(&self, id: &str) -> Answer<EventDetail> {
+        let mut db = self.engine.connection().await?;
+        let id: i64 = id.parse().map_err(|_| ApiError::not_found())?;
+        let event = events::get(&mut db, id)
+            .await?
+            .ok_or_else(ApiError::not_found)?;
+        let previous = event_pages::seal_before(&mut db, id).await?;
+        let apps = apps::list(&mut db).await?;
+        let apps: Vec<_> = apps
+            .iter()
+            .map(|app| (app.slug.to_string(), app.name.clone()))
+            .collect();
+        let part = |name: &str| {
+            event
+                .detail
+                .as_ref()
+                .and_then(|detail| detail.get(name))
+                .and_then(shown)
+        };
+        let row = event_rows(&mut db, vec![event.clone()], &apps)
+            .await?
+            .pop()
+            .ok_or_else(ApiError::not_found)?;
+        Ok(EventDetail {
+            row,
+            reason: event.reason.clone(),
+            account: event.account_id.clone(),
+            changes: changes(event.changes.as_ref()),
+            request: part("request"),
+            response: part("response"),
+            error: error(&event),
+            address: event
+                .detail
+                .as_ref()
+                .and_then(|detail| detail.get("address"))
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            previous_hash: event.hash.as_ref().and(previous).as_deref().map(hex),
+            hash: event.hash.as_deref().map(hex),
+        })
+    }
+}
+
+/// Events as lines, with names of people and numbers of runs looked up once for all of them.
+pub async fn event_rows(
+    db: &mut PgConnection,
+    rows: Vec<events::EventRow>,
+    apps: &[(String, String)],
+) -> Result<Vec<EventRow>, StoreError> {
+    let ids: Vec<String> = rows
+        .iter()
+        .filter_map(|event| event.person_id.clone())
+        .collect();
+    let run_ids: Vec<Uuid> = rows.iter().filter_map(|event| event.run_id).collect();
+    let names: HashMap<String, String> = people::named(&mut *db, &ids)
+        .await?
+        .into_iter()
+        .map(|person| (person.id, person.name))
+        .collect();
+    let numbers: HashMap<Uuid, i64> = runs::numbers(db, &run_ids).await?.into_iter().collect();
+    Ok(rows
+        .iter()
+        .map(|event| row(event, apps, &names, &numbers))
+        .collect())
+}
+
+fn row(
+    event: &events::EventRow,
+    apps: &[(String, String)],
+    names: &HashMap<String, String>,
+    numbers: &HashMap<Uuid, i64>,
+) -> EventRow {
+    let time: Time = event.time;
+    EventRow {
+        id: event.id.to_string(),
+        time,
+        key: key_of(&event.event),
+        name: event.event.clone(),
+        outcome: standing::outcome(&event.outcome),
+        kind: operation_of(&event.event).map(standing::kind),
+        actor: event.actor.clone(),
+        app: event.app.as_ref().map(|slug| {
+            let name = apps
+                .iter()
+                .find(|(known, _)| known == slug)
+                .map_or(slug, |(_, name)| name);
+            (slug.clone(), name.clone())
+        }),
+        person: event.person_id.as_ref().map(|id| {
+            let name = names.get(id).filter(|name| !name.is_empty()).cloned();
+            (
+                id.clone(),
+                name.or_else(|| event.person_email.clone())
+                    .unwrap_or_else(|| id.clone()),
+            )
+        }),
+        summary: summary(event),
+        run: event.run_id.and_then(|run| numbers.get(&run).copied()),
+    }
+}
+
+/// The operation that an event of provisioning tells of.
+pub fn operation_of(event: &str) -> Option<OperationKind> {
+    OperationKind::ALL
+        .into_iter()
+        .find(|kind| EventName::of(*kind).as_str() == event)
+}
+
+/// One line: why it failed, else what changed, else why it was done.
+pub fn summary(event: &events::EventRow) -> String {
+    if let Some(error) = error(event) {
+        return error;
+    }
+    let attributes: Vec<String> = changes(event.changes.as_ref())
+        .into_iter()
+        .map(|change| change.attribute)
+        .collect();
+    match (operation_of(&event.event), attributes.as_slice()) {
+        (Some(OperationKind::Create), [_, ..]) => values(attributes.len()),
+        (_, [one]) => one.clone(),
+        (_, [one, two]) => format!("{one}, {two}"),
+        (_, [one, two, rest @ ..]) => format!("{one}, {two} and {} more", rest.len()),
+        (_, []) => event.reason.clone().unwrap_or_default(),
+    }
+}
+
+fn values(count: usize) -> String {
+    if count == 1 {
+        "1 value".to_owned()
+    } else {
+        format!("{count} values")
+    }
+}
+
+fn error(event: &events::EventRow) -> Option<String> {
+    let error = event.error.as_ref()?;
+    error
+        .get("message")
+        .or(error.get("code"))
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .or_else(|| shown(error))
+}
+
+/// Old and new values, in whichever of the log's two shapes: a list of attributes, or an object.
+pub fn changes(value: Option<&Value>) -> Vec<Change> {
+    let text = |value: Option<&Value>| value.and_then(shown);
+    match value {
+        Some(Value::Array(list)) => list
+            .iter()
+            .filter_map(|change| {
+                let name = ["attribute", "field", "path", "key"]
+                    .iter()
+                    .find_map(|key| change.get(key))?;
+                Some(Change {
+                    attribute: name.as_str()?.to_owned(),
+                    old: text(change.get("old").or(change.get("before"))),
+                    new: text(change.get("new").or(change.get("after"))),
+                })
+            })
+            .collect(),
+        Some(Value::Object(members)) => members
+            .iter()
+            .map(|(name, value)| match (value.get("old"), value.get("new")) {
+                (None, None) => Change {
+                    attribute: name.clone(),
+                    old: None,
+                    new: text(Some(value)),
+                },
+                (old, new) => Change {
+                    attribute: name.clone(),
+                    old: text(old),
+                    new: text(new),
+                },
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A JSON value for people: text as it is, the rest as JSON; nothing when there is nothing.
+pub fn shown(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Object(_) => serde_json::to_string_pretty(&without_secrets(value)).ok(),
+        other => Some(other.to_string()),
+    }
+}
+
+/// What is recorded holds no secret; should one slip in, it is not shown either.
+fn without_secrets(value: &Value) -> Value {
+    const SECRET: [&str; 5] = [
+        "authorization",
+        "token",
+        "password",
+        "private_key",
+        "secret",
+    ];
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| {
+                let hidden = SECRET
+                    .iter()
+                    .any(|secret| name.to_lowercase().contains(secret));
+                (
+                    name.clone(),
+                    if hidden {
+                        Value::from("removed")
+                    } else {
+                        without_secrets(value)
+                    },
+                )
+            })
+            .collect(),
+        Value::Array(list) => list.iter().map(without_secrets).collect(),
+        other => other.clone(),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_kind_of_event_has_its_own_key() {
+        let keys: std::collections::BTreeSet<_> = EventName::ALL
+            .iter()
+            .map(|name| key_of(name.as_str()))
+            .collect();
+        assert_eq!(keys.len(), EventName::ALL.len());
+        for name in EventName::ALL {
+            assert_eq!(named(&key_of(name.as_str())), Some(*name));
+        }
+        assert_eq!(named("no-such-event"), None);
+    }
+
+    #[test]
+    fn a_day_reaches_to_its_end_and_nonsense_is_no_time() {
+        let start = moment("2026-11-22", Edge::Start).unwrap();
+        let end = moment("2026-11-22", Edge::End).unwrap();
+        assert_eq!(end - start, TimeDelta::days(1));
+        let time = moment("2026-11-22T10:00:00+01:00", Edge::End).unwrap();
+        assert_eq!(time.to_rfc3339(), "2026-11-22T09:00:00+00:00");
+        for nonsense in ["yesterday", "2026-13-01", "", "22.11.2026"] {
+            assert_eq!(moment(nonsense, Edge::Start), None, "{nonsense:?}");
+        }
+    }
+
+    #[test]
+    fn changes_are_read_from_lists_and_from_objects() {
+        let list = json!([{ "attribute": "title", "old": "A", "new": null }]);
+        assert_eq!(
+            changes(Some(&list)),
+            [Change {
+                attribute: "title".into(),
+                old: Some("A".into()),
+                new: None
+            }]
+        );
+        let object = json!({ "endpoint": { "old": "a", "new": "b" }, "note": "x" });
+        assert_eq!(changes(Some(&object)).len(), 2);
+        assert!(changes(None).is_empty());
+    }
+
+    #[test]
+    fn a_secret_that_slipped_into_an_exchange_is_not_shown() {
+        let value = json!({ "Authorization": "Bearer abc", "body": { "title": "x", "accessToken": "abc" } });
+        let text = shown(&value).unwrap();
+        assert!(!text.contains("abc"), "{text}");
+        assert!(text.contains("title"), "{text}");
+    }
+}

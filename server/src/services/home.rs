@@ -1,0 +1,228 @@
+//! The first page: what needs somebody, worst first, and how the apps are.
+
+use app::api::home::{Attention, AttentionKind, Home, HomeApp, LastRun, Roll};
+use app::api::terms::{AppStatus, Time};
+use app::services::{Actor, Answer, HomePage};
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use provisioning::config::Sso;
+use sqlx::PgConnection;
+
+use super::app_status::app_status;
+use super::standing::{self, number};
+use crate::store::apps::{self, App, AppState};
+use crate::store::runs::{self, Run};
+use crate::store::standings::{self, DueSoon, Failing};
+use crate::store::{connection, imports, links};
+use crate::sync::Engine;
+
+/// From how long before it a certificate's end is worth a line.
+const CERTIFICATE_WARNING: TimeDelta = TimeDelta::days(30);
+const SOON: TimeDelta = TimeDelta::hours(24);
+
+#[derive(Debug, Clone)]
+pub struct HomeService {
+    pub engine: Engine,
+}
+
+/// One app with everything that the page says of it.
+struct Looked {
+    app: App,
+    status: AppStatus,
+    sso: Option<Sso>,
+    last_run: Option<Run>,
+    accounts: u32,
+    due: DueSoon,
+    failing: Failing,
+    roll: Option<Roll>,
+}
+
+#[async_trait]
+impl HomePage for HomeService {
+    async fn home(&self, _: &Actor) -> Answer<Home> {
+        let now = self.engine.clock.now();
+        let mut db = self.engine.connection().await?;
+        let connected = connection::read(&mut db).await?;
+        let complete = imports::latest_complete(&mut db).await?;
+        let latest = imports::latest(&mut db).await?;
+        let mut looked = Vec::new();
+        for app in apps::list(&mut db).await? {
+            let status = app_status(&mut db, &app).await?;
+            looked.push(look(&mut db, app, status, now, complete.is_some()).await?);
+        }
+        let next_run = looked.iter().filter_map(|one| one.app.next_run_at).min();
+
+        let mut attention = Vec::new();
+        if connected
+            .as_ref()
+            .is_some_and(|connected| connected.seen_customer_id.is_some())
+        {
+            attention.push(Attention {
+                app: None,
+                kind: AttentionKind::DirectoryChanged,
+            });
+        }
+        if let Some(failed) = latest.filter(|import| import.state == "failed") {
+            let kind = AttentionKind::ImportFailed {
+                at: failed.finished_at.unwrap_or(failed.started_at),
+                reason: failed.error_message.unwrap_or_default(),
+                next_try: next_run,
+            };
+            attention.push(Attention { app: None, kind });
+        }
+        let mut of_apps: Vec<(usize, Attention)> = looked
+            .iter()
+            .flat_map(|one| attention_of(one, now))
+            .collect();
+        of_apps.sort_by_key(|(rank, _)| *rank);
+        attention.extend(of_apps.into_iter().map(|(_, attention)| attention));
+
+        Ok(Home {
+            now,
+            directory_connected: connected.is_some(),
+            directory_read: complete.is_some(),
+            attention,
+            next_run,
+            roll: looked.iter().filter_map(|one| one.roll.clone()).collect(),
+            apps: looked.into_iter().map(home_app).collect(),
+        })
+    }
+}
+
+async fn look(
+    db: &mut PgConnection,
+    app: App,
+    status: AppStatus,
+    now: Time,
+    directory_read: bool,
+) -> Answer<Looked> {
+    let configured = app.state != AppState::NotConfigured;
+    let roll = match configured && directory_read {
+        true => {
+            let counts = standings::roll(&mut *db, app.id).await?;
+            Some(Roll {
+                slug: app.slug.to_string(),
+                app: app.name.clone(),
+                accounts: number(counts.accounts),
+                created_next: number(counts.created_next),
+                failing: number(counts.failing),
+                leaving: number(counts.leaving),
+                left_out: number(counts.left_out),
+            })
+        }
+        false => None,
+    };
+    Ok(Looked {
+        status,
+        sso: standing::sign_in(&mut *db, &app).await?,
+        last_run: runs::list(&mut *db, app.id, false, 1).await?.pop(),
+        accounts: number(links::count(&mut *db, app.id).await?),
+        due: standings::due_before(&mut *db, app.id, now + SOON).await?,
+        failing: standings::failing(db, app.id).await?,
+        roll,
+        app,
+    })
+}
+
+/// What needs somebody, with its rank: stopped, held, failed, due soon, expiring.
+fn attention_of(one: &Looked, now: Time) -> Vec<(usize, Attention)> {
+    let app = Some((one.app.slug.to_string(), one.app.name.clone()));
+    let mut found = Vec::new();
+    let mut add = |rank, kind| {
+        found.push((
+            rank,
+            Attention {
+                app: app.clone(),
+                kind,
+            },
+        ))
+    };
+    if let AppStatus::Stopped { reason } = one.status {
+        let waiting = one
+            .last_run
+            .as_ref()
+            .map_or(0, |run| (run.total - run.done).max(0));
+        let since = one.app.stopped_at.unwrap_or(now);
+        add(
+            0,
+            AttentionKind::Stopped {
+                reason,
+                since,
+                waiting: number(waiting),
+            },
+        );
+    }
+    if let AppStatus::Held { removals } = one.status {
+        add(
+            1,
+            AttentionKind::Held {
+                removals,
+                of: one.accounts,
+            },
+        );
+    }
+    if one.failing.people > 0 {
+        let kind = AttentionKind::Failing {
+            people: number(one.failing.people),
+            run: one.failing.run.unwrap_or_default(),
+            next_try: one.failing.next_try,
+        };
+        add(2, kind);
+    }
+    if let Some(first) = one.due.first.filter(|_| one.app.state == AppState::On) {
+        let kind = AttentionKind::DueSoon {
+            suspensions: number(one.due.suspensions),
+            deletions: number(one.due.deletions),
+            first,
+        };
+        add(3, kind);
+    }
+    if let Some(Sso::Saml {
+        certificate_expires: Some(on),
+        ..
+    }) = &one.sso
+        && *on - now <= CERTIFICATE_WARNING
+    {
+        add(
+            4,
+            AttentionKind::CertificateExpires {
+                on: *on,
+                days: (*on - now).num_days(),
+            },
+        );
+    }
+    found
+}
+
+fn home_app(one: Looked) -> HomeApp {
+    HomeApp {
+        slug: one.app.slug.to_string(),
+        catalog: standing::catalog_name(&one.app.catalog),
+        status: one.status,
+        sign_in_ready: one.sso.is_some(),
+        last_run: one.last_run.as_ref().map(last_run),
+        next_run: one
+            .app
+            .next_run_at
+            .filter(|_| one.app.state == AppState::On),
+        accounts: one.accounts,
+        due_in_24_hours: number(one.due.suspensions + one.due.deletions),
+        failures: number(one.failing.people),
+        name: one.app.name,
+    }
+}
+
+/// The last run as overviews tell of it.
+pub fn last_run(run: &Run) -> LastRun {
+    let at = run.started_at.unwrap_or(run.queued_at);
+    LastRun {
+        number: run.number,
+        at,
+        seconds: run
+            .finished_at
+            .map(|end| number((end - at).num_seconds().max(0))),
+        done: standing::counts(&run.applied),
+        held: number(run.held),
+        failed: number(run.failed),
+    }
+}

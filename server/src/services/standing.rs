@@ -1,0 +1,134 @@
+//! How an app stands, as every page that names it says, and the terms of the store in those of
+//! the wire.
+
+use app::api::ApiError;
+use app::api::terms::{AppHead, Counts, OperationKind, Outcome, Paging, PersonRef, Trigger};
+use app::services::Answer;
+use provisioning::catalog;
+use provisioning::config::Sso;
+use provisioning::lifecycle::Step;
+use sqlx::PgConnection;
+
+use super::app_status::app_status;
+use crate::store::apps::{self, App};
+use crate::store::pages::Part;
+use crate::store::runs;
+use crate::sync::inputs;
+
+/// The app with this short name, or `NotFound`.
+pub async fn app(db: &mut PgConnection, slug: &str) -> Answer<App> {
+    apps::by_slug(db, slug)
+        .await?
+        .ok_or_else(ApiError::not_found)
+}
+
+pub async fn head(db: &mut PgConnection, app: &App) -> Answer<AppHead> {
+    let status = app_status(&mut *db, app).await?;
+    let draft = apps::draft(&mut *db, app.id).await?.is_some();
+    let sign_in_ready = sign_in(db, app).await?.is_some();
+    Ok(AppHead {
+        slug: app.slug.to_string(),
+        name: app.name.clone(),
+        catalog: catalog_name(&app.catalog),
+        status,
+        sign_in_ready,
+        draft,
+    })
+}
+
+/// How people sign in to the app, from the configuration or, before there is one, the draft.
+pub async fn sign_in(db: &mut PgConnection, app: &App) -> Answer<Option<Sso>> {
+    if let Some(config) = inputs::configuration(&mut *db, app).await? {
+        return Ok(config.sso);
+    }
+    Ok(inputs::draft(db, app).await?.and_then(|draft| draft.sso))
+}
+
+/// The catalogue's name of an app's kind.
+pub fn catalog_name(key: &str) -> String {
+    catalog::entry(key).map_or_else(|| key.to_owned(), |entry| entry.name.clone())
+}
+
+/// A count as the wire has it.
+pub fn number(count: impl TryInto<u32>) -> u32 {
+    count.try_into().unwrap_or(u32::MAX)
+}
+
+/// The part of a list that is page `page`, counted from 1; nothing typed is the first.
+pub fn part(page: u32, per_page: u32) -> Part {
+    Part {
+        limit: i64::from(per_page),
+        offset: i64::from(page.max(1) - 1) * i64::from(per_page),
+    }
+}
+
+pub fn paging(page: u32, per_page: u32, total: i64) -> Paging {
+    Paging {
+        page: page.max(1),
+        per_page,
+        total: number(total),
+    }
+}
+
+pub fn counts(counts: &runs::Counts) -> Counts {
+    Counts {
+        create: number(counts.create),
+        link: number(counts.link),
+        update: number(counts.update),
+        suspend: number(counts.suspend),
+        unsuspend: number(counts.unsuspend),
+        delete: number(counts.delete),
+        unchanged: number(counts.unchanged),
+        skipped: number(counts.skipped),
+    }
+}
+
+pub fn kind(kind: provisioning::plan::OperationKind) -> OperationKind {
+    use provisioning::plan::OperationKind as K;
+    match kind {
+        K::Create => OperationKind::Create,
+        K::Link => OperationKind::Link,
+        K::Update => OperationKind::Update,
+        K::Suspend => OperationKind::Suspend,
+        K::Unsuspend => OperationKind::Unsuspend,
+        K::Delete => OperationKind::Delete,
+    }
+}
+
+/// A step of a policy, as stored with the clocks.
+pub fn step(word: &str) -> OperationKind {
+    match Step::parse(word) {
+        Some(Step::Delete) => OperationKind::Delete,
+        Some(Step::Suspend) | None => OperationKind::Suspend,
+    }
+}
+
+pub fn trigger(word: &str) -> Trigger {
+    use provisioning::lifecycle::Trigger as T;
+    match T::parse(word) {
+        Some(T::Suspended) => Trigger::Suspended,
+        Some(T::Deleted) => Trigger::Deleted,
+        Some(T::AppTurnedOff) | None => Trigger::AppTurnedOff,
+    }
+}
+
+pub fn outcome(word: &str) -> Outcome {
+    if word == "failed" {
+        Outcome::Failed
+    } else {
+        Outcome::Ok
+    }
+}
+
+pub fn person(
+    id: impl Into<String>,
+    name: impl Into<String>,
+    email: impl Into<String>,
+) -> PersonRef {
+    let (name, email) = (name.into(), email.into());
+    PersonRef {
+        id: id.into(),
+        name: if name.is_empty() { email.clone() } else { name },
+        email,
+    }
+}
