@@ -46,6 +46,7 @@ impl Console {
             pool: pool.clone(),
             clock: Arc::new(clock.clone()),
             provide: Arc::new(|| {}),
+            downloads: Router::new(),
             site: Site::open(site.path()).unwrap(),
             metrics: metrics(),
             public_url: None,

@@ -102,6 +102,8 @@ pub(super) async fn admit(
         address: address.map(|ConnectInfo(address)| address.ip().to_canonical()),
         session: Arc::new(BrowserSession(session)),
     };
+    // For routes outside this module.
+    request.extensions_mut().insert(actor.clone());
     request.extensions_mut().insert(Visit { actor, context });
     next.run(request).await
 }

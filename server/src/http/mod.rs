@@ -51,6 +51,8 @@ pub struct Web {
     pub clock: Arc<dyn Clock>,
     /// Puts what pages and server functions need into their context, such as the services.
     pub provide: Provide,
+    /// Routes behind the door that are no pages, such as the log as a file.
+    pub downloads: Router,
     pub site: Site,
     pub metrics: PrometheusHandle,
     /// Set when browsers reach the console through a proxy.
@@ -71,6 +73,7 @@ pub fn router(web: &Web) -> Result<Router, RouterError> {
     }
     let gate = authentication::Gate::new(web.pool.clone());
     let console = pages::routes(web)
+        .merge(web.downloads.clone())
         .layer(from_fn_with_state(gate, authentication::admit))
         .layer(sessions::layer(web));
     let guarded = ServiceBuilder::new()
