@@ -13,7 +13,7 @@ async fn until_over(house: &House) -> Run {
     let looking = async {
         loop {
             let mut db = house.engine.connection().await.unwrap();
-            let first = runs::list(&mut db, house.app, false, 1)
+            let first = runs::list(&mut db, house.app, false, 100)
                 .await
                 .unwrap()
                 .pop();
