@@ -1,6 +1,11 @@
 //! Finding a group by letters of its name: a combobox, and without a script a list of buttons.
 
-use super::{form::field_error, page::asked, parts::icon};
+use super::{
+    form::{field_error, labelled},
+    page::asked,
+    parts::icon,
+    time::Alive,
+};
 use crate::{
     api::directory::{GroupOption, find_groups},
     browser, format,
@@ -59,6 +64,7 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
         }
         event.prevent_default();
     };
+    labelled("find", label);
     let (wrong, error) = field_error("find");
     let open = move || count() > 0;
     view! {
@@ -110,6 +116,8 @@ fn list(
     chosen: Vec<String>,
     active: RwSignal<Option<usize>>,
 ) -> AnyView {
+    // With a script the arrow keys go through the list; without one, Tab does.
+    let alive = expect_context::<Alive>();
     let status = match (asked, found.len()) {
         (false, _) => String::new(),
         (true, 0) => "No group matches.".to_owned(),
@@ -148,7 +156,7 @@ fn list(
                         value=group.id
                         role="option"
                         id=format!("group-option-{at}")
-                        tabindex="-1"
+                        tabindex=move || alive.0.get().then_some("-1")
                         disabled=disabled
                         aria-selected=move || (active.get() == Some(at)).to_string()
                     >

@@ -155,6 +155,14 @@ fn form_error(form: Form) -> AnyView {
     .into_any()
 }
 
+/// Tells the form what people call a control, for the note on top.
+pub fn labelled(name: &str, label: &str) {
+    if let Some(form) = use_context::<Form>() {
+        form.labels
+            .update_value(|labels| labels.push((name.to_owned(), label.to_owned())));
+    }
+}
+
 /// The error of one control, if it has one, and whether it has.
 pub fn field_error(name: &str) -> (Signal<bool>, AnyView) {
     let Some(form) = use_context::<Form>() else {
@@ -248,11 +256,7 @@ impl Field {
 
     fn frame(self, control: impl FnOnce(Described) -> AnyView) -> AnyView {
         let id = id_of(&self.name);
-        if let Some(form) = use_context::<Form>() {
-            let (name, label) = (self.name.clone(), self.label.clone());
-            form.labels
-                .update_value(|labels| labels.push((name, label)));
-        }
+        labelled(&self.name, &self.label);
         let (wrong, error) = field_error(&self.name);
         let hint = self
             .hint

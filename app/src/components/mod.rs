@@ -9,7 +9,7 @@ mod picture;
 mod time;
 
 pub use finder::{default_button, group_finder};
-pub use form::{Field, GetForm, PostForm, field_error, hidden, plain_button};
+pub use form::{Field, GetForm, PostForm, field_error, hidden, labelled, plain_button};
 pub use frame::{Arrivals, SignedIn, provide};
 pub use page::{
     app_page, asked, confirmation, crumbs, error_state, head, keep_fresh, load, loaded, pager,

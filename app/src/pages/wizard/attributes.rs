@@ -7,8 +7,8 @@ use crate::{
         load_attributes_step,
     },
     components::{
-        PostForm, asked, default_button, field_error, hidden, icon, load, loaded, must, note_plain,
-        param, person_ref, query, words,
+        PostForm, asked, default_button, field_error, hidden, icon, labelled, load, loaded, must,
+        note_plain, param, person_ref, query, words,
     },
     format,
 };
@@ -85,6 +85,9 @@ fn mapping_row(
     let id = |name: &str| format!("rows-{index}--{name}-");
     let label = row.label.clone();
     let spoken = label.to_lowercase();
+    for name in ["source", "value", "default"] {
+        labelled(&at(name), &label);
+    }
     let (source_wrong, source_error) = field_error(&at("source"));
     let (value_wrong, value_error) = field_error(&at("value"));
     let (default_wrong, default_error) = field_error(&at("default"));

@@ -7,7 +7,7 @@ use crate::{
         terms::{OperationKind, Trigger},
         wizard::{DeprovisioningStep, PolicyView, Step, load_deprovisioning_step},
     },
-    components::{PostForm, field_error, hidden, icon, load, loaded, op, param},
+    components::{PostForm, field_error, hidden, icon, labelled, load, loaded, op, param},
     words,
 };
 use leptos::prelude::*;
@@ -131,6 +131,7 @@ fn policy(policy: &PolicyView, windows: &[String]) -> AnyView {
         |part: &'static str, never: &'static str, verb: &'static str, value: RwSignal<String>| {
             let name = format!("{key}[{part}]");
             let id = format!("{key}-{part}-");
+            labelled(&name, legend);
             let (wrong, error) = field_error(&name);
             let error_id = format!("{id}-error");
             let own_id = format!("{key}-problem");
@@ -167,6 +168,7 @@ fn policy(policy: &PolicyView, windows: &[String]) -> AnyView {
         };
     let (suspend_control, suspend_error) = select("suspend", "never", "Suspend", suspend);
     let (delete_control, delete_error) = select("delete", "never", "Delete", delete);
+    labelled(key, legend);
     let (_, both_error) = field_error(key);
     let order: Vec<String> = windows.to_vec();
     let line = move || ruler(&order, &suspend.get(), &delete.get());
