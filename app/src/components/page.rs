@@ -11,9 +11,9 @@ use crate::{
     },
     format, words,
 };
-use leptos::{prelude::*, tachys::view::keyed::keyed};
+use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
-use leptos_router::hooks::{use_params_map, use_query_map};
+use leptos_router::hooks::{use_location, use_params_map, use_query_map};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Grows whenever something was changed: what is on the page is loaded again.
@@ -60,17 +60,56 @@ pub fn loaded<T>(data: Resource<Result<T, ApiError>>, page: fn(T) -> AnyView) ->
 where
     T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
+    let fresh = Fresh::new();
     view! {
         <Transition fallback=bones>
             {move || Suspend::new(async move {
                 match data.await {
-                    Ok(value) => fresh(page(value)),
-                    Err(error) => fresh(error_state(&error)),
+                    Ok(value) => fresh.view(page(value)),
+                    Err(error) => fresh.view(error_state(&error)),
                 }
             })}
         </Transition>
     }
     .into_any()
+}
+
+/// After a change or on another page everything is built anew, so that no control keeps what it
+/// held before. Otherwise, while progress is watched say, what is there is brought up to date.
+#[derive(Clone, Copy)]
+struct Fresh {
+    version: RwSignal<u32>,
+    path: Memo<String>,
+    seen: StoredValue<(u32, String, bool)>,
+}
+
+impl Fresh {
+    fn new() -> Self {
+        Self {
+            version: expect_context::<Refresh>().0,
+            path: use_location().pathname,
+            seen: StoredValue::new((0, String::new(), false)),
+        }
+    }
+
+    /// The other side of an either is another piece of the document.
+    fn view(self, page: AnyView) -> AnyView {
+        let now = (self.version.get_untracked(), self.path.get_untracked());
+        let mut side = false;
+        self.seen.update_value(|(version, path, other)| {
+            if (*version, &*path) != (now.0, &now.1) {
+                (*version, *path) = now;
+                *other = !*other;
+            }
+            side = *other;
+        });
+        let either: Either<AnyView, AnyView> = if side {
+            Either::Left(page)
+        } else {
+            Either::Right(page)
+        };
+        either.into_any()
+    }
 }
 
 /// Asks again every second while something is under way; when it is over, everything is loaded
@@ -99,17 +138,6 @@ where
         }
         is_live
     });
-}
-
-/// After a change everything is built anew, so that no control keeps what it held before.
-fn fresh(page: AnyView) -> AnyView {
-    let version = expect_context::<Refresh>().0.get_untracked();
-    keyed(
-        vec![(version, page)],
-        |(version, _)| *version,
-        |_, (_, page)| (|_| {}, page),
-    )
-    .into_any()
 }
 
 fn bones() -> AnyView {
