@@ -1,0 +1,321 @@
+//! The audit log as the console and its export show it.
+
+mod fixture;
+
+use app::api::ErrorCode;
+use app::api::audit::AuditQuery;
+use app::api::terms::Outcome;
+use app::services::{Actor, Audit as _};
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use axum::{Extension, Router};
+use chrono::TimeDelta;
+use fixture::{Installation, installation, secret_key, start};
+use provisioning::event::EventName;
+use serde_json::json;
+use server::services::audit::AuditService;
+use server::services::export_route::{self, Exports};
+use server::store::events::{self, NewEvent};
+use sqlx::PgPool;
+use tower::ServiceExt as _;
+
+fn audit(here: &Installation) -> AuditService {
+    AuditService {
+        engine: here.engine.clone(),
+    }
+}
+
+/// Events a minute apart, every third failed, several at the same moment.
+async fn fill(pool: &PgPool, count: i64) {
+    let mut db = pool.acquire().await.unwrap();
+    for n in 0..count {
+        let time = start() - TimeDelta::minutes(n / 4);
+        let person = (format!("id-{n}"), format!("person-{n}@example.com"));
+        let event = NewEvent::new(time, EventName::UpdateUser, "Rollcall")
+            .app("asana")
+            .person(&person.0, &person.1)
+            .changes(json!([{ "attribute": "title", "old": "A", "new": format!("B{n}") }]));
+        let event = if n % 3 == 0 {
+            event.failed("scim-rejected", "The app refused it")
+        } else {
+            event
+        };
+        events::record(&mut db, &event).await.unwrap();
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn pages_in_both_directions_give_every_event_once(pool: PgPool) {
+    let here = installation(&pool);
+    fill(&pool, 173).await;
+    let audit = audit(&here);
+    let mut older = Vec::new();
+    let mut query = AuditQuery::default();
+    let last = loop {
+        let page = audit.events(query).await.unwrap();
+        older.extend(page.rows.iter().map(|row| row.id.clone()));
+        match page.older {
+            Some(before) => {
+                query = AuditQuery {
+                    before: Some(before),
+                    ..AuditQuery::default()
+                }
+            }
+            None => break page.rows.last().unwrap().id.clone(),
+        }
+    };
+    let mut unique = older.clone();
+    unique.sort();
+    unique.dedup();
+    assert_eq!((older.len(), unique.len()), (173, 173));
+
+    let mut newer = vec![last.clone()];
+    let mut query = AuditQuery {
+        after: Some(last),
+        ..AuditQuery::default()
+    };
+    loop {
+        let page = audit.events(query).await.unwrap();
+        newer.extend(page.rows.iter().rev().map(|row| row.id.clone()));
+        match page.newer {
+            Some(after) => {
+                query = AuditQuery {
+                    after: Some(after),
+                    ..AuditQuery::default()
+                }
+            }
+            None => break,
+        }
+    }
+    newer.reverse();
+    assert_eq!(newer, older);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn filters_narrow_the_log_and_nonsense_finds_nothing(pool: PgPool) {
+    let here = installation(&pool);
+    fill(&pool, 30).await;
+    let audit = audit(&here);
+    let count = async |query: AuditQuery| audit.events(query).await.unwrap().rows.len();
+    let all = AuditQuery::default;
+    assert_eq!(
+        count(AuditQuery {
+            outcome: Some(Outcome::Failed),
+            ..all()
+        })
+        .await,
+        10
+    );
+    let event = Some("update-auto-provisioned-user".to_owned());
+    assert_eq!(count(AuditQuery { event, ..all() }).await, 30);
+    assert_eq!(
+        count(AuditQuery {
+            event: Some("no-such-thing".to_owned()),
+            ..all()
+        })
+        .await,
+        0
+    );
+    assert_eq!(
+        count(AuditQuery {
+            person: Some("id-7".to_owned()),
+            ..all()
+        })
+        .await,
+        1
+    );
+    assert_eq!(
+        count(AuditQuery {
+            person: Some("person-7@example.com".to_owned()),
+            ..all()
+        })
+        .await,
+        1
+    );
+    assert_eq!(
+        count(AuditQuery {
+            app: Some("other".to_owned()),
+            ..all()
+        })
+        .await,
+        0
+    );
+    assert_eq!(
+        count(AuditQuery {
+            actor: Some("rollcall".to_owned()),
+            ..all()
+        })
+        .await,
+        30
+    );
+    assert_eq!(
+        count(AuditQuery {
+            run: Some("17".to_owned()),
+            ..all()
+        })
+        .await,
+        0
+    );
+    assert_eq!(
+        count(AuditQuery {
+            q: Some("person-2".to_owned()),
+            ..all()
+        })
+        .await,
+        11
+    );
+    assert_eq!(
+        count(AuditQuery {
+            q: Some("person_2".to_owned()),
+            ..all()
+        })
+        .await,
+        0
+    );
+    assert_eq!(
+        count(AuditQuery {
+            from: Some("soon".to_owned()),
+            ..all()
+        })
+        .await,
+        0
+    );
+    let day = start().format("%Y-%m-%d").to_string();
+    assert_eq!(
+        count(AuditQuery {
+            from: Some(day.clone()),
+            to: Some(day),
+            ..all()
+        })
+        .await,
+        30
+    );
+    let error = audit
+        .events(AuditQuery {
+            before: Some("999999".to_owned()),
+            ..all()
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, ErrorCode::NotFound);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_event_shows_old_and_new_and_hides_what_must_not_be_seen(pool: PgPool) {
+    let here = installation(&pool);
+    let mut db = pool.acquire().await.unwrap();
+    let event = NewEvent::new(start(), EventName::UpdateUser, "Rollcall")
+        .changes(json!([{ "attribute": "title", "old": "A", "new": "B" }]))
+        .detail(json!({
+            "request": { "operation": "update", "authorization": "Bearer abc", "body": { "title": "B" } },
+            "response": { "status": 200 },
+        }));
+    let id = events::record(&mut db, &event).await.unwrap();
+    let shown = audit(&here).event(&id.to_string()).await.unwrap();
+    assert_eq!(shown.changes.len(), 1);
+    assert_eq!(shown.row.summary, "title");
+    let request = shown.request.unwrap();
+    assert!(
+        request.contains("title") && !request.contains("abc"),
+        "{request}"
+    );
+    assert_eq!(shown.hash, None, "not sealed yet");
+    server::audit::seal(&pool, &secret_key()).await.unwrap();
+    assert!(
+        audit(&here)
+            .event(&id.to_string())
+            .await
+            .unwrap()
+            .hash
+            .is_some()
+    );
+}
+
+async fn download(router: &Router, path: &str) -> (StatusCode, String) {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let answer = router.clone().oneshot(request).await.unwrap();
+    let status = answer.status();
+    let body = to_bytes(answer.into_body(), 10_000_000).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_export_holds_what_the_filter_shows_and_is_itself_in_the_log(pool: PgPool) {
+    let here = installation(&pool);
+    fill(&pool, 2100).await;
+    here.clock.advance(TimeDelta::minutes(1));
+    let exports = Exports {
+        engine: here.engine.clone(),
+        key: secret_key(),
+    };
+    let router = export_route::routes(exports).layer(Extension(Some(here.actor.clone())));
+    let (status, body) = download(&router, "/export/audit?format=ndjson&outcome=failed&q=").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(body.lines().count(), 700);
+    for line in body.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["outcome"], "failed");
+        assert!(event["hash"].is_string(), "an export is sealed");
+    }
+    let (_, csv) = download(&router, "/export/audit").await;
+    assert_eq!(
+        csv.lines().count(),
+        2100 + 1 + 1,
+        "a header, the events, and the first export"
+    );
+    let (status, reports) = download(&router, "/export/audit?format=reports&app=asana").await;
+    assert_eq!(status, StatusCode::OK);
+    let reports: serde_json::Value = serde_json::from_str(&reports).unwrap();
+    assert_eq!(reports["items"].as_array().unwrap().len(), 2100);
+    let query = AuditQuery {
+        event: Some("export".to_owned()),
+        ..AuditQuery::default()
+    };
+    let page = audit(&here).events(query).await.unwrap();
+    assert_eq!(page.rows.len(), 3);
+    assert_eq!(page.rows[0].actor, here.actor.email);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn nobody_exports_without_a_session(pool: PgPool) {
+    let here = installation(&pool);
+    fill(&pool, 3).await;
+    let exports = Exports {
+        engine: here.engine.clone(),
+        key: secret_key(),
+    };
+    let bare = export_route::routes(exports);
+    let nobody = bare.clone().layer(Extension(None::<Actor>));
+    for router in [bare, nobody] {
+        let (status, body) = download(&router, "/export/audit").await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert!(!body.contains("person-1"));
+    }
+    assert_eq!(
+        audit(&here)
+            .events(AuditQuery::default())
+            .await
+            .unwrap()
+            .rows
+            .len(),
+        3,
+        "nothing is recorded"
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_unknown_format_or_filter_is_refused_in_words(pool: PgPool) {
+    let here = installation(&pool);
+    let exports = Exports {
+        engine: here.engine.clone(),
+        key: secret_key(),
+    };
+    let router = export_route::routes(exports).layer(Extension(Some(here.actor.clone())));
+    let (status, body) = download(&router, "/export/audit?format=xls").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body.contains("csv, ndjson or reports"), "{body}");
+    assert_eq!(
+        download(&router, "/export/audit?from=whenever").await.0,
+        StatusCode::NOT_FOUND
+    );
+}

@@ -1,0 +1,262 @@
+//! What an administrator may do to runs, and what their pages say.
+
+mod fixture;
+
+use app::api::accounts::AccountsQuery;
+use app::api::home::AttentionKind;
+use app::api::runs::{OperationsQuery, RunKind, RunState, StageState};
+use app::api::terms::AppStatus;
+use app::api::{ErrorCode, audit::AuditQuery};
+use app::services::{Accounts as _, Audit as _, HomePage as _, Runs as _, Shell as _};
+use fixture::{Installation, installation};
+use server::services::accounts::AccountsService;
+use server::services::audit::AuditService;
+use server::services::frame::FrameService;
+use server::services::home::HomeService;
+use server::services::runs::RunsService;
+use server::store::apps::{self, AppState};
+use server::store::runs::{self, Counts, Ending};
+use sqlx::PgPool;
+
+async fn service(here: &Installation) -> RunsService {
+    server::jobs::migrate(&here.engine.pool).await.unwrap();
+    RunsService {
+        engine: here.engine.clone(),
+        queue: here.queue.clone(),
+    }
+}
+
+async fn set_state(here: &Installation, state: AppState) {
+    let mut db = here.engine.connection().await.unwrap();
+    let app = apps::by_slug(&mut db, "asana").await.unwrap().unwrap();
+    apps::set_state(&mut db, app.id, &state, here.engine.clock.now())
+        .await
+        .unwrap();
+}
+
+async fn events(here: &Installation, key: &str) -> usize {
+    let audit = AuditService {
+        engine: here.engine.clone(),
+    };
+    let query = AuditQuery {
+        event: Some(key.to_owned()),
+        ..AuditQuery::default()
+    };
+    audit.events(query).await.unwrap().rows.len()
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_run_by_hand_is_queued_once_and_told_in_the_log(pool: PgPool) {
+    let here = installation(&pool);
+    here.asana().await;
+    let runs = service(&here).await;
+    let number = runs.start(&here.actor, "asana").await.unwrap();
+    let refused = runs.start(&here.actor, "asana").await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::RunActive);
+    assert_eq!(events(&here, "run-started").await, 1);
+
+    let page = runs.run("asana", number).await.unwrap();
+    assert_eq!(page.row.kind, RunKind::First);
+    assert_eq!(page.row.state, RunState::Waiting);
+    assert!(
+        page.stages
+            .iter()
+            .all(|stage| stage.state == StageState::ToCome),
+        "{:?}",
+        page.stages
+    );
+    assert_eq!(page.head.status, AppStatus::Running { run: number });
+    assert_eq!(runs.list("asana", 1).await.unwrap().rows.len(), 1);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_run_is_asked_to_stop_once(pool: PgPool) {
+    let here = installation(&pool);
+    here.asana().await;
+    let runs = service(&here).await;
+    let number = runs.start(&here.actor, "asana").await.unwrap();
+    runs.stop(&here.actor, "asana", number).await.unwrap();
+    let refused = runs.stop(&here.actor, "asana", number).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::RunNotActive);
+    assert_eq!(events(&here, "run-stopped").await, 1);
+    let mut db = pool.acquire().await.unwrap();
+    let app = apps::by_slug(&mut db, "asana").await.unwrap().unwrap();
+    let stored = runs::by_number(&mut db, app.id, number)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        stored.stop_requested_by.as_deref(),
+        Some(here.actor.email.as_str())
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_app_that_is_off_or_stopped_does_not_run_and_says_why(pool: PgPool) {
+    let here = installation(&pool);
+    here.asana().await;
+    let runs = service(&here).await;
+    let stopped = |code: &str| AppState::Stopped {
+        code: code.to_owned(),
+        message: "because".to_owned(),
+    };
+    for (state, code) in [
+        (AppState::Off, ErrorCode::AlreadyOff),
+        (stopped("reauthorize"), ErrorCode::TokenRefused),
+        (stopped("directory-changed"), ErrorCode::DirectoryChanged),
+    ] {
+        set_state(&here, state).await;
+        assert_eq!(
+            runs.start(&here.actor, "asana").await.unwrap_err().code,
+            code
+        );
+    }
+    assert_eq!(
+        runs.start(&here.actor, "nothing").await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
+    assert!(runs.list("asana", 1).await.unwrap().rows.is_empty());
+    assert_eq!(events(&here, "run-started").await, 0);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn only_the_newest_finished_preview_of_this_configuration_is_approved(pool: PgPool) {
+    let here = installation(&pool);
+    let app = here.asana().await;
+    let runs_service = service(&here).await;
+    let preview = runs_service.preview(&here.actor, "asana").await.unwrap();
+    let refused = runs_service
+        .approve(&here.actor, "asana", preview)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused.code,
+        ErrorCode::PlanOutdated,
+        "it is not planned yet"
+    );
+
+    let mut db = pool.acquire().await.unwrap();
+    let stored = runs::by_number(&mut db, app, preview)
+        .await
+        .unwrap()
+        .unwrap();
+    let ending = Ending {
+        state: runs::RunState::Completed,
+        applied: &Counts::default(),
+        failed: 0,
+        error: None,
+        requests: (0, 0, 0),
+    };
+    runs::finish(&mut db, stored.id, &ending, here.engine.clock.now())
+        .await
+        .unwrap();
+    assert_eq!(
+        runs_service.run("asana", preview).await.unwrap().row.state,
+        RunState::Planned
+    );
+
+    let config = apps::config(&mut db, app).await.unwrap().unwrap();
+    apps::save_config(
+        &mut db,
+        app,
+        &config.config,
+        here.engine.clock.now(),
+        "x",
+        "",
+    )
+    .await
+    .unwrap();
+    let refused = runs_service
+        .approve(&here.actor, "asana", preview)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused.code,
+        ErrorCode::PlanOutdated,
+        "the configuration changed"
+    );
+
+    let preview = runs_service.preview(&here.actor, "asana").await.unwrap();
+    let stored = runs::by_number(&mut db, app, preview)
+        .await
+        .unwrap()
+        .unwrap();
+    runs::finish(&mut db, stored.id, &ending, here.engine.clock.now())
+        .await
+        .unwrap();
+    let run = runs_service
+        .approve(&here.actor, "asana", preview)
+        .await
+        .unwrap();
+    let approved = runs::by_number(&mut db, app, run).await.unwrap().unwrap();
+    assert_eq!(approved.plan_of, Some(stored.id));
+    let operations = runs_service
+        .operations("asana", run, OperationsQuery::default())
+        .await
+        .unwrap();
+    assert_eq!(operations.paging.total, 0);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn home_and_frame_say_what_needs_somebody(pool: PgPool) {
+    let here = installation(&pool);
+    let home = HomeService {
+        engine: here.engine.clone(),
+    };
+    let frame = FrameService::new(pool.clone(), true);
+    let empty = home.home(&here.actor).await.unwrap();
+    assert!(!empty.directory_connected && empty.apps.is_empty() && empty.attention.is_empty());
+    assert_eq!(frame.frame(&here.actor).await.unwrap().people, 0);
+
+    let (sandbox, base) = fixture::sandbox(&here.clock).await;
+    here.connect(&sandbox, &base).await;
+    here.read_directory().await;
+    here.asana().await;
+    let calm = home.home(&here.actor).await.unwrap();
+    assert!(calm.attention.is_empty(), "{:?}", calm.attention);
+    let roll = &calm.roll[0];
+    let all = roll.accounts + roll.created_next + roll.failing + roll.leaving + roll.left_out;
+    assert_eq!(all, 250, "everybody is accounted for: {roll:?}");
+    let around = frame.frame(&here.actor).await.unwrap();
+    assert_eq!((around.people, around.groups), (250, 41));
+    assert_eq!(around.apps[0].status, AppStatus::On);
+
+    let message = "Asana answered 401".to_owned();
+    set_state(
+        &here,
+        AppState::Stopped {
+            code: "reauthorize".to_owned(),
+            message,
+        },
+    )
+    .await;
+    let stopped = home.home(&here.actor).await.unwrap();
+    assert!(
+        matches!(stopped.attention[0].kind, AttentionKind::Stopped { .. }),
+        "{:?}",
+        stopped.attention
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn accounts_and_queue_of_a_new_app_are_empty_and_have_their_head(pool: PgPool) {
+    let here = installation(&pool);
+    here.asana().await;
+    let accounts = AccountsService {
+        engine: here.engine.clone(),
+    };
+    let list = accounts
+        .accounts("asana", AccountsQuery::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        (list.rows.len(), list.active, list.head.name.as_str()),
+        (0, 0, "Asana")
+    );
+    assert!(list.head.sign_in_ready);
+    assert!(accounts.queue("asana", 1).await.unwrap().rows.is_empty());
+    assert_eq!(
+        accounts.queue("nothing", 1).await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
+}
