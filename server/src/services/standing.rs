@@ -24,7 +24,7 @@ pub async fn app(db: &mut PgConnection, slug: &str) -> Answer<App> {
 
 pub async fn head(db: &mut PgConnection, app: &App) -> Answer<AppHead> {
     let status = app_status(&mut *db, app).await?;
-    let draft = apps::draft(&mut *db, app.id).await?.is_some();
+    let draft = begun(&mut *db, app).await?;
     let sign_in_ready = sign_in(db, app).await?.is_some();
     Ok(AppHead {
         slug: app.slug.to_string(),
@@ -34,6 +34,16 @@ pub async fn head(db: &mut PgConnection, app: &App) -> Answer<AppHead> {
         sign_in_ready,
         draft,
     })
+}
+
+/// Whether a set-up was begun and not finished. Sign-in and user access come before it.
+async fn begun(db: &mut PgConnection, app: &App) -> Answer<bool> {
+    if app.config_version > 0 {
+        return Ok(false);
+    }
+    let draft = inputs::draft(db, app).await?.unwrap_or_default();
+    let steps = draft.mapping.is_some() || draft.scope.is_some() || draft.deprovisioning.is_some();
+    Ok(steps || app.authorized_at.is_some())
 }
 
 /// How people sign in to the app, from the configuration or, before there is one, the draft.

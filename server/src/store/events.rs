@@ -358,3 +358,19 @@ pub async fn actors(connection: &mut PgConnection) -> Result<Vec<String>> {
         .await
         .map_err(StoreError::from)
 }
+
+/// The newest event of a kind for an app: who did it last, and when.
+pub async fn newest(
+    connection: &mut PgConnection,
+    app: &str,
+    event: EventName,
+) -> Result<Option<EventRow>> {
+    let filter = EventFilter {
+        app: Some(app.to_owned()),
+        event: Some(event.to_string()),
+        ..EventFilter::default()
+    };
+    Ok(page(connection, &filter, Order::NewestFirst, None, 1)
+        .await?
+        .pop())
+}

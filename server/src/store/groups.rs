@@ -1,7 +1,9 @@
 //! Groups, org units and domains of the directory.
 
 use super::Result;
-use super::imports::{DomainRow, GroupRow, OrgUnitRow};
+use super::imports::{DomainRow, GroupRow, OrgUnitRow, ReachRow};
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -118,9 +120,7 @@ pub async fn all(connection: &mut PgConnection) -> Result<Vec<GroupRow>> {
 }
 
 /// Groups whose members the last import listed.
-pub async fn read_in_import(
-    connection: &mut PgConnection,
-) -> Result<std::collections::BTreeSet<String>> {
+pub async fn read_in_import(connection: &mut PgConnection) -> Result<BTreeSet<String>> {
     Ok(
         sqlx::query_scalar!("SELECT group_id FROM group_reads WHERE in_import")
             .fetch_all(connection)
@@ -128,4 +128,72 @@ pub async fn read_in_import(
             .into_iter()
             .collect(),
     )
+}
+
+/// When members of any group were last listed.
+pub async fn last_read(connection: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!("SELECT max(read_at) FROM group_reads")
+        .fetch_one(connection)
+        .await?)
+}
+
+/// Which of these groups had their members listed.
+pub async fn read_among(connection: &mut PgConnection, ids: &[String]) -> Result<BTreeSet<String>> {
+    let read = sqlx::query_scalar!(
+        "SELECT group_id FROM group_reads WHERE group_id = ANY($1)",
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(read.into_iter().collect())
+}
+
+/// Which group lists which as a member, among these groups and those below them.
+pub async fn nesting_below(
+    connection: &mut PgConnection,
+    roots: &[String],
+) -> Result<Vec<(String, String)>> {
+    Ok(sqlx::query!(
+        "WITH RECURSIVE below (id) AS (
+             SELECT id FROM UNNEST($1::text[]) AS roots (id)
+             UNION
+             SELECT m.member_id FROM below b
+             JOIN memberships m ON m.group_id = b.id AND m.member_type = 'GROUP'
+             JOIN groups g ON g.id = m.member_id
+         )
+         SELECT b.id AS \"id!\", m.member_id FROM below b
+         JOIN memberships m ON m.group_id = b.id AND m.member_type = 'GROUP'
+         JOIN groups g ON g.id = m.member_id
+         ORDER BY 1, 2",
+        roots,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| (row.id, row.member_id))
+    .collect())
+}
+
+/// Keeps which groups a root reaches, besides what imports keep.
+pub async fn save_reach(
+    connection: &mut PgConnection,
+    root: &str,
+    reach: &[ReachRow],
+) -> Result<()> {
+    sqlx::query!("DELETE FROM group_reach WHERE root_id = $1", root)
+        .execute(&mut *connection)
+        .await?;
+    let groups: Vec<_> = reach.iter().map(|row| row.group_id.clone()).collect();
+    let paths: Vec<_> = reach.iter().map(|row| row.path.join(" ")).collect();
+    sqlx::query!(
+        "INSERT INTO group_reach (root_id, group_id, path)
+         SELECT $1, id, CASE WHEN path = '' THEN '{}' ELSE string_to_array(path, ' ') END
+         FROM UNNEST($2::text[], $3::text[]) AS reached (id, path)",
+        root,
+        &groups,
+        &paths,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

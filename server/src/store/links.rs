@@ -373,3 +373,41 @@ pub async fn listed(
         .map(|row| decode(row.account, "app_accounts", "account", &row.account_id))
         .collect()
 }
+
+/// Accounts of the last listing that neither have a link nor get one from a plan; `None` when the
+/// app's accounts were never listed.
+pub async fn only_in_app(
+    connection: &mut PgConnection,
+    app: AppId,
+    plan: super::runs::RunId,
+) -> Result<Option<i64>> {
+    if listing(&mut *connection, app).await?.is_none() {
+        return Ok(None);
+    }
+    let count = sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\" FROM app_accounts a
+         WHERE a.app_id = $1
+           AND NOT EXISTS (SELECT 1 FROM links l
+                           WHERE l.app_id = $1 AND l.account_id = a.account_id AND l.state <> 'deleted')
+           AND NOT EXISTS (SELECT 1 FROM operations o
+                           WHERE o.run_id = $2 AND o.account_id = a.account_id)",
+        app.0,
+        plan.0,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(Some(count))
+}
+
+/// How many accounts are active and how many are suspended.
+pub async fn by_state(connection: &mut PgConnection, app: AppId) -> Result<(i64, i64)> {
+    let row = sqlx::query!(
+        "SELECT count(*) FILTER (WHERE state = 'active') AS \"active!\",
+                count(*) FILTER (WHERE state = 'suspended') AS \"suspended!\"
+         FROM links WHERE app_id = $1",
+        app.0
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((row.active, row.suspended))
+}

@@ -2,6 +2,7 @@
 //! group of tables. No rule lives here. Times come from the caller's clock; only leases
 //! (heartbeats) use the database's, so that processes whose clocks differ agree on who is alive.
 
+pub mod access_edits;
 pub mod administrators;
 pub mod apps;
 pub mod cluster;

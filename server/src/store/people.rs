@@ -233,3 +233,21 @@ pub fn like_pattern(text: &str) -> String {
         .replace('_', "\\_");
     format!("%{escaped}%")
 }
+
+/// Schemas and fields of custom attributes, as far as some people show.
+pub async fn custom_attributes(connection: &mut PgConnection) -> Result<Vec<(String, String)>> {
+    Ok(sqlx::query!(
+        "SELECT DISTINCT schemas.key AS \"schema!\", fields.key AS \"field!\"
+         FROM (SELECT person #> '{attributes,customSchemas}' AS custom FROM people
+               WHERE jsonb_typeof(person #> '{attributes,customSchemas}') = 'object' LIMIT 2000) AS shown
+         CROSS JOIN LATERAL jsonb_each(shown.custom) AS schemas
+         CROSS JOIN LATERAL jsonb_object_keys(
+             CASE WHEN jsonb_typeof(schemas.value) = 'object' THEN schemas.value ELSE '{}' END) AS fields (key)
+         ORDER BY 1, 2 LIMIT 500"
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| (row.schema, row.field))
+    .collect())
+}

@@ -563,7 +563,7 @@ pub async fn latest_preview(connection: &mut PgConnection, app: AppId) -> Result
         "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
                 apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
-         FROM runs WHERE app_id = $1 AND kind = 'preview' ORDER BY queued_at DESC LIMIT 1",
+         FROM runs WHERE app_id = $1 AND kind = 'preview' ORDER BY number DESC LIMIT 1",
         app.0
     )
     .fetch_optional(connection)

@@ -436,7 +436,7 @@ async fn all_members(directory: &GoogleDirectory, group: &str) -> Result<Vec<Val
 }
 
 /// Every group that a root reaches, with the shortest way there; the root itself has an empty one.
-fn reach(
+pub fn reach(
     root: &str,
     nesting: &BTreeMap<String, Vec<String>>,
     read: &BTreeSet<String>,

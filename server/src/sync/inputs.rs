@@ -24,7 +24,7 @@ use crate::connectors::scim::UpdateStyle;
 use crate::connectors::{Learned, ScimApp, ScimLimits, ScimSettings};
 use crate::store::apps::{self, App};
 use crate::store::failures::{self, Failure};
-use crate::store::{StoreError, connection, groups, lifecycles, links, people};
+use crate::store::{StoreError, access_edits, connection, groups, lifecycles, links, people};
 
 /// People that are planned together; what they need is fetched in a few queries.
 pub const PAGE: i64 = 500;
@@ -479,6 +479,9 @@ pub async fn named_groups(
                 .iter()
                 .flat_map(|scope| scope.groups.iter().map(|entry| &entry.group));
             access.chain(scope).for_each(&mut note);
+        }
+        if let Some(edit) = access_edits::get(&mut db, app.id).await? {
+            edit.groups_on.iter().for_each(&mut note);
         }
     }
     Ok((ids, emails))

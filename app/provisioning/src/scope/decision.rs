@@ -136,6 +136,11 @@ impl Resolved {
             .collect()
     }
 
+    /// The groups that turn the app on for their members, with their labels.
+    pub fn groups_on(&self) -> &[(GroupId, String)] {
+        &self.groups_on
+    }
+
     /// The setting that counts for an org unit: where it is made, and whether the app is on.
     pub fn org_unit_setting(&self, path: &str) -> Option<(&str, bool)> {
         let mut key = path_key(path);

@@ -103,7 +103,7 @@ fn member(line: groups::MemberLine) -> GroupMember {
 }
 
 /// Lists the members of a group that nobody looked at lately, and of the groups nested in it.
-async fn fetch(engine: &Engine, group: &str) -> Answer<()> {
+pub async fn fetch(engine: &Engine, group: &str) -> Answer<()> {
     let now = engine.clock.now();
     let mut directory: Option<GoogleDirectory> = None;
     for _ in 0..MOST_FETCHED {

@@ -1,7 +1,7 @@
 //! The source as the console shows it: connection, people, groups, org units.
 
 mod connection;
-mod groups;
+pub(in crate::services) mod groups;
 mod org_units;
 mod people;
 
