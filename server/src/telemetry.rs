@@ -10,9 +10,10 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::LOG;
 
-/// What is logged when `ROLLCALL_LOG` says nothing. The session layer warns of every cookie that
-/// outlived its session; that is no news.
-const DEFAULT_FILTER: &str = "info,tower_sessions=error,tower_sessions_core=error";
+/// What is left out unless `ROLLCALL_LOG` asks for it: how the job engine sets itself up, and
+/// the session layer's warning of every cookie that outlived its session.
+const HUSHED: &str = "graphile_worker=warn,graphile_worker_migrations=warn,\
+    sqlx::postgres::notice=warn,tower_sessions=error,tower_sessions_core=error";
 
 #[derive(Debug, thiserror::Error)]
 #[error("{LOG} is not valid: {0} (an example: info,server=debug)")]
@@ -20,15 +21,10 @@ pub struct LogFilterError(#[from] ParseError);
 
 /// Starts logging to stderr: lines for a person at a terminal, JSON for everything else.
 pub fn start_logging(quiet: bool) -> Result<(), LogFilterError> {
-    let named = std::env::var(LOG)
-        .ok()
-        .filter(|filter| !filter.trim().is_empty());
-    let default = if quiet {
-        "warn,tower_sessions=error,tower_sessions_core=error"
-    } else {
-        DEFAULT_FILTER
-    };
-    let filter = EnvFilter::try_new(named.as_deref().unwrap_or(default))?;
+    let named = std::env::var(LOG).ok().filter(|filter| !filter.trim().is_empty());
+    let level = if quiet { "warn" } else { "info" };
+    let filter = named.unwrap_or_else(|| format!("{level},{HUSHED}"));
+    let filter = EnvFilter::try_new(filter)?;
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // Failing means that somebody in this process logs already: nothing is lost.

@@ -4,11 +4,13 @@ mod admin;
 mod audit;
 mod config;
 mod database;
+mod demo;
 mod explain;
 mod failure;
 mod migrate;
 mod queue;
 mod sandbox;
+mod serve;
 mod sync;
 mod worker;
 
@@ -56,8 +58,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve the console, with a worker beside it
+    Serve(serve::Arguments),
     /// Carry out runs, without a console
     Worker,
+    /// Try it out: the console, a worker and emulators of Google and Asana on this machine
+    Demo(demo::Arguments),
     /// Bring the database up to date
     Migrate,
     /// Create administrators and let them in again
@@ -137,6 +143,8 @@ fn run(command: Command) -> Outcome {
     let runtime = runtime.map_err(Failure::failed)?;
     runtime.block_on(async {
         match command {
+            Command::Serve(arguments) => serve::run(settings, arguments).await,
+            Command::Demo(arguments) => demo::run(settings, arguments).await,
             Command::Worker => worker::run(settings).await,
             Command::Migrate => migrate::run(settings).await,
             Command::Admin(arguments) => admin::run(settings, arguments).await,

@@ -1,21 +1,24 @@
 //! What the console asks of the server.
 
 mod access;
+mod autoprovisioning;
+mod census;
+mod group_reading;
+mod setup_draft;
+mod wizard;
 pub mod accounts;
 pub mod administrators;
 pub mod answers;
 pub mod app_status;
 pub mod apps;
 pub mod audit;
-mod autoprovisioning;
-mod census;
+pub mod compose;
 pub mod demo;
 pub mod directory;
 pub mod email;
 pub mod excuses;
 pub mod export_route;
 pub mod frame;
-mod group_reading;
 pub mod home;
 pub mod one_time_links;
 pub mod passwords;
@@ -23,10 +26,8 @@ pub mod refusals;
 pub mod runs;
 pub mod saml;
 pub mod setup;
-mod setup_draft;
 pub mod sign_in;
 pub mod standing;
-mod wizard;
 
 use app::api::terms::Role;
 use app::services::Actor;
