@@ -476,9 +476,39 @@ pub fn explained(code: &str, stopped: bool) -> (&'static str, &'static str) {
             "The directory was not read yet",
             "Read it on the connection page.",
         ),
-        "directory-incomplete" | "directory-flags-missing" | "incomplete" | "listing-expired" => (
+        "directory-incomplete"
+        | "directory-flags-missing"
+        | "directory-listing-incomplete"
+        | "directory-listing-expired" => (
             "Google did not answer in full",
             "Nothing is planned from it. The last complete reading stays; the next run tries again.",
+        ),
+        "directory-scope-missing" | "directory-forbidden" => (
+            "Google does not let Rollcall read everything",
+            "Test the connection on its page; it names the scope and where to grant it.",
+        ),
+        "directory-key-refused"
+        | "directory-sign-in-refused"
+        | "directory-administrator-unknown"
+        | "directory-api-disabled" => (
+            "Google refused the key",
+            "Check key, administrator and delegation on the connection page.",
+        ),
+        "directory-unreachable" | "directory-unavailable" | "directory-throttled" => (
+            "Google did not answer",
+            "Nothing is planned from it. The next run tries again.",
+        ),
+        "outdated" => (
+            "The plan is no longer true",
+            "The set-up was changed since. Preview again and look at what is different.",
+        ),
+        "scim-endpoint" | "scim-web-page" | "scim-redirect" => (
+            "The app did not answer in SCIM",
+            "Check that the endpoint is the SCIM one and not a web page.",
+        ),
+        "scim-no-answer" | "scim-unreachable" | "scim-transient" | "scim-rate-limited" => (
+            "The app could not be reached",
+            "What was sent stays. The next run goes on from there.",
         ),
         "scope-unresolved" => (
             "A group or org unit can't be found or read",
@@ -519,15 +549,22 @@ fn skip_group(line: run_pages::SkippedLine) -> SkipGroup {
 }
 
 fn operation(operation: Operation, next_try: Option<DateTime<Utc>>) -> OperationRow {
-    let failure = operation.error_message.as_ref().map(|message| {
-        let code = operation.error_code.as_deref().unwrap_or_default();
-        RunProblem {
-            title: failure_title(code).to_owned(),
-            cause: message.clone(),
-            remedy: failure_remedy(code).to_owned(),
-            next_try,
+    let is_failure = operation.state == operations::OperationState::Failed;
+    let (failure, reason) = match operation.error_message {
+        Some(cause) if is_failure => {
+            let (title, remedy) = failed(operation.error_code.as_deref().unwrap_or_default());
+            let problem = RunProblem {
+                title: title.to_owned(),
+                cause,
+                remedy: remedy.to_owned(),
+                next_try,
+            };
+            (Some(problem), operation.reason)
         }
-    });
+        // Held, or no longer true: that it was not sent matters more than why it was planned.
+        Some(message) if !message.is_empty() => (None, message),
+        _ => (None, operation.reason),
+    };
     OperationRow {
         id: operation.id.0.to_string(),
         person: standing::person(
@@ -554,38 +591,49 @@ fn operation(operation: Operation, next_try: Option<DateTime<Utc>>) -> Operation
                 new: change.new.as_ref().and_then(shown),
             })
             .collect(),
-        reason: operation.reason,
+        reason,
         failure,
         at: operation.finished_at,
     }
 }
 
-fn failure_title(code: &str) -> &'static str {
+/// Title and remedy of an operation that failed, by the code under which the app's client or the
+/// journal stored it.
+fn failed(code: &str) -> (&'static str, &'static str) {
     match code {
-        "conflict" => "The user name is taken",
-        "rejected" => "The app refused it",
-        "account-gone" => "The account is gone from the app",
-        "throttled" => "The app asked to slow down",
-        "unreachable" | "unavailable" => "The app did not answer",
-        "reauthorize" | "unauthorized" => "The app refused the access token",
-        "not-reached" => "The run ended before",
-        _ => "It did not work",
-    }
-}
-
-fn failure_remedy(code: &str) -> &'static str {
-    match code {
-        "conflict" => {
-            "Release the user name in the app, or change the person's address. It is tried again when what is sent changes."
+        "scim-conflict" => (
+            "The user name is taken",
+            "Release the user name in the app, or change the person's address. It is tried again when what is sent changes.",
+        ),
+        "scim-rejected" => (
+            "The app refused it",
+            "Correct the value in Google or in the mapping. It is tried again when what is sent changes.",
+        ),
+        "scim-unsupported" | "scim-media-type" => (
+            "The app can't do this",
+            "Leave the attribute out of the mapping, or ask the app's support.",
+        ),
+        "scim-authorization" => ("The app refused the access token", "Reauthorize the app."),
+        "account-gone" => (
+            "The account is gone from the app",
+            "Decide whether to create it again or to remove the link.",
+        ),
+        "scim-rate-limited" => ("The app asked to slow down", "It is tried again by itself."),
+        "scim-ambiguous" => (
+            "It is not known whether it arrived",
+            "The next run looks before it sends it again.",
+        ),
+        "scim-no-answer" | "scim-unreachable" | "scim-transient" => {
+            ("The app did not answer", "It is tried again by itself.")
         }
-        "rejected" => {
-            "Correct the value in Google or in the mapping. It is tried again when what is sent changes."
-        }
-        "account-gone" => "Decide whether to create it again or to remove the link.",
-        "throttled" | "unreachable" | "unavailable" => "It is tried again by itself.",
-        "reauthorize" | "unauthorized" => "Reauthorize the app.",
-        "not-reached" => "The next run plans it anew.",
-        _ => "Retry, or look at the event in the audit log for the answer of the app.",
+        "scim-endpoint" | "scim-web-page" | "scim-redirect" | "scim-not-found" => (
+            "The app did not answer in SCIM",
+            "Check the endpoint of the app. It is tried again by itself.",
+        ),
+        _ => (
+            "It did not work",
+            "Retry, or look at the event in the audit log for the app's answer.",
+        ),
     }
 }
 
