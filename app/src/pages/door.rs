@@ -6,7 +6,8 @@ use crate::{
 };
 use leptos::prelude::*;
 
-fn door(body: AnyView) -> AnyView {
+/// The frame of pages for which nobody needs to be signed in.
+pub fn door(body: AnyView) -> AnyView {
     view! {
         <main class="door" id="main" tabindex="-1">
             <div class="door__card">

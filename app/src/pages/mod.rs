@@ -75,5 +75,7 @@ pub fn App() -> impl IntoView {
 }
 
 fn not_found() -> AnyView {
-    crate::components::error_state(&crate::api::ApiError::not_found())
+    door::door(crate::components::error_state(
+        &crate::api::ApiError::not_found(),
+    ))
 }
