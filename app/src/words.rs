@@ -171,7 +171,7 @@ pub fn field(error: &FieldError) -> String {
         C::NotJson => "This is not JSON. Paste the whole file, from { to }.".to_owned(),
         C::NotAServiceAccountKey => "This is JSON, but not a service-account key: client_email, private_key or token_uri is missing.".to_owned(),
         C::KeyUnreadable => "The private key inside can't be read. Create a new key in Google Cloud and paste that file.".to_owned(),
-        C::NotMetadata => "This is not SAML metadata. Paste the whole XML file of the identity provider.".to_owned(),
+        C::NotMetadata => metadata(arg).to_owned(),
         C::CertificateExpired => "The certificate inside has expired. Get the current metadata.".to_owned(),
         C::PasswordTooCommon => "This password is among the first ones that are guessed. Choose another.".to_owned(),
         C::PasswordsDiffer => "The two passwords differ.".to_owned(),
@@ -195,6 +195,22 @@ pub fn field(error: &FieldError) -> String {
         C::TokenRefused => "The app refused this token. Copy it again, complete.".to_owned(),
         C::OutOfRange => "This is outside what is possible.".to_owned(),
         C::Invalid => "This can't be used.".to_owned(),
+    }
+}
+
+/// What is wrong with an identity provider's metadata, by its code.
+fn metadata(code: &str) -> &'static str {
+    match code {
+        "too-large" => "This is larger than 256 KiB. Use the metadata of one identity provider, not of a federation.",
+        "document-type" => "This has a document type or entities of its own, which metadata never needs. Get the file again from the identity provider.",
+        "not-xml" => "This is not complete XML. Paste the whole file, unchanged.",
+        "several" => "This lists several providers. Use the metadata of the one that people sign in with.",
+        "service-provider" => "This describes the app's side. Use the metadata of the identity provider.",
+        "entity-id" => "The entity ID is missing in it. Get the file again from the identity provider.",
+        "no-sign-in-url" => "It names no sign-in address. Get the file again from the identity provider.",
+        "sign-in-url" => "The sign-in address in it does not start with https. Have it corrected at the identity provider.",
+        "certificate" => "The certificate in it can't be read. Get the file again from the identity provider.",
+        _ => "This is not SAML metadata. Paste the whole XML file of the identity provider.",
     }
 }
 

@@ -128,6 +128,7 @@ pub async fn delete(db: &mut PgConnection, app: &App, by: By<'_>) -> Result<(), 
     }
     apps::set_state(db, app.id, &AppState::NotConfigured, by.now).await?;
     apps::forget_configuration(db, app.id).await?;
+    runs::outdate_previews(db, app.id, by.now).await?;
     credentials::delete(db, Credential::AppToken(app.id.0)).await?;
     if kept != Draft::default() {
         apps::save_draft(db, app.id, &kept, by.now, by.actor).await?;

@@ -271,7 +271,7 @@ impl Apps for AppServices {
 impl AppServices {
     fn saml(&self, metadata: Option<&str>) -> Answer<Sso> {
         let xml = metadata.ok_or_else(|| ApiError::field("metadata", FieldCode::Required))?;
-        let found = saml::parse(xml).map_err(|problem| metadata_refused(problem))?;
+        let found = saml::parse(xml).map_err(metadata_refused)?;
         if found
             .certificate_expires
             .is_some_and(|ends| ends <= self.engine.clock.now())

@@ -48,7 +48,10 @@ pub(super) struct Census {
 
 /// The last census of each app and what it was made of.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Cache(Arc<Mutex<HashMap<Uuid, (u64, Arc<Census>)>>>);
+pub(super) struct Cache(Arc<Mutex<HashMap<Uuid, Kept>>>);
+
+/// A census, and a hash of the configuration and the readings that it was made of.
+type Kept = (u64, Arc<Census>);
 
 impl Cache {
     fn get(&self, app: &App, key: u64) -> Option<Arc<Census>> {

@@ -1,0 +1,10 @@
+//! From the catalogue to accounts in the app: each step is checked, kept, and turned on with
+//! exactly the plan that was reviewed.
+
+#[path = "../fixture/mod.rs"]
+mod fixture;
+
+mod authorization;
+mod steps;
+mod turning_on;
+mod walk;
