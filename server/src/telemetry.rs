@@ -21,7 +21,9 @@ pub struct LogFilterError(#[from] ParseError);
 
 /// Starts logging to stderr: lines for a person at a terminal, JSON for everything else.
 pub fn start_logging(quiet: bool) -> Result<(), LogFilterError> {
-    let named = std::env::var(LOG).ok().filter(|filter| !filter.trim().is_empty());
+    let named = std::env::var(LOG)
+        .ok()
+        .filter(|filter| !filter.trim().is_empty());
     let level = if quiet { "warn" } else { "info" };
     let filter = named.unwrap_or_else(|| format!("{level},{HUSHED}"));
     let filter = EnvFilter::try_new(filter)?;

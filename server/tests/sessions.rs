@@ -1,5 +1,9 @@
 //! Sessions over HTTP: how they begin, what they open, and when they end.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can not go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can not go on stops"
+)]
 
 use std::sync::{Arc, OnceLock};
 
@@ -35,7 +39,9 @@ struct Console {
 
 fn metrics() -> PrometheusHandle {
     static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
-    METRICS.get_or_init(|| server::telemetry::start_metrics().unwrap()).clone()
+    METRICS
+        .get_or_init(|| server::telemetry::start_metrics().unwrap())
+        .clone()
 }
 
 struct Answer {
@@ -81,7 +87,13 @@ impl Console {
         let mut db = pool.acquire().await.unwrap();
         administrators::add(&mut db, &ada, &hash).await.unwrap();
         drop(db);
-        Self { router: router(&web).unwrap(), pool, clock, ada: ada.id, _site: site }
+        Self {
+            router: router(&web).unwrap(),
+            pool,
+            clock,
+            ada: ada.id,
+            _site: site,
+        }
     }
 
     async fn post(&self, path: &str, form: &str, cookie: Option<&str>) -> Answer {
@@ -93,11 +105,17 @@ impl Console {
         }
         let request = request.body(Body::from(form.to_owned())).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
-        Answer { status: response.status(), headers: response.headers().clone() }
+        Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+        }
     }
 
     async fn sign_in(&self, cookie: Option<&str>) -> String {
-        let form = format!("email=ada@example.com&password={}", PASSWORD.replace(' ', "+"));
+        let form = format!(
+            "email=ada@example.com&password={}",
+            PASSWORD.replace(' ', "+")
+        );
         let answer = self.post("/api/sign_in", &form, cookie).await;
         assert!(!answer.status.is_client_error(), "{}", answer.status);
         answer.cookie().unwrap()
@@ -117,16 +135,29 @@ async fn signing_in_opens_the_console_with_a_cookie_that_scripts_can_not_read(po
     let console = Console::new(pool).await;
     let form = "email=ada@example.com&password=correct+horse+battery";
     let answer = console.post("/api/sign_in", form, None).await;
-    let cookie = answer.headers.get(header::SET_COOKIE).unwrap().to_str().unwrap();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
-    assert!(cookie.contains("Path=/") && !cookie.contains("Domain"), "{cookie}");
+    let cookie = answer
+        .headers
+        .get(header::SET_COOKIE)
+        .unwrap()
+        .to_str()
+        .unwrap();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
+        "{cookie}"
+    );
+    assert!(
+        cookie.contains("Path=/") && !cookie.contains("Domain"),
+        "{cookie}"
+    );
     assert!(console.is_in(&answer.cookie().unwrap()).await);
 }
 
 #[sqlx::test(migrations = "./migrations")]
 async fn a_refused_sign_in_sets_no_cookie(pool: PgPool) {
     let console = Console::new(pool).await;
-    let answer = console.post("/api/sign_in", "email=ada@example.com&password=wrong", None).await;
+    let answer = console
+        .post("/api/sign_in", "email=ada@example.com&password=wrong", None)
+        .await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert_eq!(answer.cookie(), None);
 }
@@ -179,7 +210,9 @@ async fn a_new_password_ends_every_session(pool: PgPool) {
     let cookie = console.sign_in(None).await;
     let mut db = console.pool.acquire().await.unwrap();
     let purpose = Purpose::ResetPassword(console.ada);
-    let link = links::issue(&mut db, purpose, console.clock.now(), "http://h").await.unwrap();
+    let link = links::issue(&mut db, purpose, console.clock.now(), "http://h")
+        .await
+        .unwrap();
     drop(db);
     let token = link.split_once("token=").unwrap().1;
     let form = format!("token={token}&password=another+good+phrase&repeated=another+good+phrase");
@@ -193,10 +226,9 @@ async fn a_copy_of_the_sessions_table_signs_nobody_in(pool: PgPool) {
     let console = Console::new(pool).await;
     let cookie = console.sign_in(None).await;
     let value = cookie.split_once('=').unwrap().1;
-    let dump: String =
-        sqlx::query_scalar("SELECT string_agg(sessions::text, ' ') FROM sessions")
-            .fetch_one(&console.pool)
-            .await
-            .unwrap();
+    let dump: String = sqlx::query_scalar("SELECT string_agg(sessions::text, ' ') FROM sessions")
+        .fetch_one(&console.pool)
+        .await
+        .unwrap();
     assert!(!dump.contains(value));
 }

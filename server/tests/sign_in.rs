@@ -20,6 +20,7 @@ use server::services::one_time_links as links;
 use server::services::setup::SetupService;
 use server::services::sign_in::SignInService;
 use server::store::administrators;
+use server::store::events::{self, EventFilter, Order};
 use server::store::one_time_links::Purpose;
 use sqlx::PgPool;
 
@@ -350,4 +351,46 @@ async fn parallel_guesses_gain_nothing(pool: PgPool) {
         .into_iter()
         .filter(|&wait| wait == 0);
     assert_eq!(looked_at.count(), 1);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_log_tells_of_sign_ins_and_failures_but_not_of_what_was_typed(pool: PgPool) {
+    let door = Door::new(pool);
+    door.set_up().await;
+    door.fail("ada@example.com", "192.0.2.1").await;
+    door.fail("my-password@example.com", "192.0.2.1").await;
+    door.sign_in("ada@example.com", PASSWORD, "192.0.2.1")
+        .await
+        .unwrap();
+    let mut db = door.pool.acquire().await.unwrap();
+    let log = events::page(
+        &mut db,
+        &EventFilter::default(),
+        Order::OldestFirst,
+        None,
+        50,
+    )
+    .await;
+    let log = log.unwrap();
+    let told: Vec<_> = log
+        .iter()
+        .map(|event| {
+            (
+                event.event.as_str(),
+                event.outcome.as_str(),
+                event.actor.as_str(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("First-run setup", "ok", "ada@example.com"),
+        ("Administrator added", "ok", "ada@example.com"),
+        ("Sign in", "ok", "ada@example.com"),
+        ("Failed sign in", "failed", "ada@example.com"),
+        ("Failed sign in", "failed", "unknown"),
+        ("Sign in", "ok", "ada@example.com"),
+    ];
+    assert_eq!(told, expected);
+    let everything = format!("{log:?}");
+    assert!(!everything.contains("my-password") && !everything.contains(PASSWORD));
 }

@@ -37,17 +37,26 @@ pub(super) async fn run(mut settings: Settings, arguments: Arguments) -> Outcome
     let installation = Installation::open(settings).await?;
     let served = async {
         let data_dir = installation.data_dir();
-        let (emulators, sandbox_origin) = emulators_listener(data_dir, arguments.sandbox_addr).await?;
+        let (emulators, sandbox_origin) =
+            emulators_listener(data_dir, arguments.sandbox_addr).await?;
         let options = SandboxOptions {
             data_file: Some(data_dir.join("sandbox.json")),
             clock: installation.clock.clone(),
             ..SandboxOptions::default()
         };
         let sandbox = sandbox::start(options).await.map_err(Failure::failed)?;
-        let backstage = Backstage { sandbox: sandbox.clone(), origin: sandbox_origin.clone() };
+        let backstage = Backstage {
+            sandbox: sandbox.clone(),
+            origin: sandbox_origin.clone(),
+        };
         let engine = installation.engine()?;
         let services = compose::services(&engine, &installation.settings, Some(backstage));
-        let console = Console { listener, site, services, worker: true };
+        let console = Console {
+            listener,
+            site,
+            services,
+            worker: true,
+        };
         welcome(&installation, &origin, &sandbox_origin).await?;
         tokio::select! {
             served = console.serve(&installation, engine) => served,
@@ -66,7 +75,9 @@ async fn emulators_listener(
     wanted: SocketAddr,
 ) -> Result<(TcpListener, String), Failure> {
     let remembered = data_dir.join("sandbox.port");
-    let last = fs::read_to_string(&remembered).ok().and_then(|port| port.trim().parse().ok());
+    let last = fs::read_to_string(&remembered)
+        .ok()
+        .and_then(|port| port.trim().parse().ok());
     let mut port = last.unwrap_or(wanted.port());
     let listener = loop {
         match http::bind(SocketAddr::new(wanted.ip(), port)).await {
@@ -107,9 +118,14 @@ async fn welcome(
 async fn door(installation: &Installation, origin: &str) -> Result<Option<String>, Failure> {
     let mut db = installation.pool.acquire().await?;
     let everyone = administrators::list(&mut db).await?;
-    let Some(first) = everyone.iter().find(|one| one.role == Role::SuperAdministrator) else {
+    let Some(first) = everyone
+        .iter()
+        .find(|one| one.role == Role::SuperAdministrator)
+    else {
         return Ok(None);
     };
     let purpose = Purpose::DemoSignIn(first.id);
-    Ok(Some(links::issue(&mut db, purpose, installation.clock.now(), origin).await?))
+    Ok(Some(
+        links::issue(&mut db, purpose, installation.clock.now(), origin).await?,
+    ))
 }

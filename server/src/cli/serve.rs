@@ -38,7 +38,12 @@ pub(super) async fn run(settings: Settings, arguments: Arguments) -> Outcome {
     let served = async {
         let engine = installation.engine()?;
         let services = compose::services(&engine, &installation.settings, None);
-        let console = Console { listener, site, services, worker: !arguments.no_worker };
+        let console = Console {
+            listener,
+            site,
+            services,
+            worker: !arguments.no_worker,
+        };
         if let Some(link) = first_link(&installation, &origin).await? {
             println!(
                 "Nobody can sign in yet. Open this link within one hour, it works once:\n\n  {link}\n"
@@ -63,7 +68,9 @@ pub(super) async fn first_link(
         return Ok(None);
     }
     let now = installation.clock.now();
-    Ok(Some(links::issue(&mut db, Purpose::FirstAdministrator, now, origin).await?))
+    Ok(Some(
+        links::issue(&mut db, Purpose::FirstAdministrator, now, origin).await?,
+    ))
 }
 
 /// The web server and, unless another process does it, the worker.
@@ -97,7 +104,11 @@ impl Console {
         let router = http::router(&web).map_err(Failure::usage)?;
         let stop = engine.shutdown().clone();
         let working = async {
-            if self.worker { jobs::work(engine).await.map_err(Failure::failed) } else { Ok(()) }
+            if self.worker {
+                jobs::work(engine).await.map_err(Failure::failed)
+            } else {
+                Ok(())
+            }
         };
         let serving = http::serve(self.listener, router, stop.clone());
         tokio::try_join!(

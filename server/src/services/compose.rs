@@ -38,13 +38,22 @@ pub fn services(engine: &Engine, settings: &Settings, demo: Option<Backstage>) -
         setup: Arc::new(SetupService::new(pool.clone(), clock.clone())),
         sign_in: Arc::new(SignInService::new(pool.clone(), clock.clone())),
         shell: Arc::new(FrameService::new(pool.clone(), is_demo)),
-        home: Arc::new(HomeService { engine: engine.clone() }),
-        directory: Arc::new(DirectoryService { engine: engine.clone() }),
+        home: Arc::new(HomeService {
+            engine: engine.clone(),
+        }),
+        directory: Arc::new(DirectoryService {
+            engine: engine.clone(),
+        }),
         apps: apps.clone(),
         wizard: apps.clone(),
         autoprovisioning: apps,
-        runs: Arc::new(RunsService { engine: engine.clone(), queue }),
-        accounts: Arc::new(AccountsService { engine: engine.clone() }),
+        runs: Arc::new(RunsService {
+            engine: engine.clone(),
+            queue,
+        }),
+        accounts: Arc::new(AccountsService {
+            engine: engine.clone(),
+        }),
         audit: Arc::new(AuditService { engine }),
         administrators: Arc::new(about),
         demo: demo.map(|Backstage { sandbox, origin }| -> Arc<dyn Demo> {

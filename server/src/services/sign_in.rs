@@ -130,7 +130,12 @@ impl SignIn for SignInService {
                 request.session.start(&actor).await?;
                 Ok(actor)
             }
-            _ => Err(wrong()),
+            known => {
+                self.fail(known.as_ref(), request, now)
+                    .await
+                    .map_err(store)?;
+                Err(wrong())
+            }
         }
     }
 
