@@ -330,6 +330,12 @@ async fn a_file_that_is_wrong_anywhere_changes_nothing_and_names_every_problem(p
         );
         assert!(desk.is_empty().await, "{was} -> {is}");
     }
+    let several = WHOLE
+        .replace("hold_max = 40", "hold_maximum = 40")
+        .replace("sa.json", "nowhere.json")
+        .replace("token_file = \"asana-token\"", "token_file = \"nowhere\"");
+    let lines = desk.refused(&several).await;
+    assert_eq!(lines.len(), 3, "one look finds them all: {lines:?}");
     desk.write("asana-token", "two words");
     assert!(desk.refused(WHOLE).await[0].contains("asana-token holds more than a token"));
     assert!(desk.is_empty().await);

@@ -111,6 +111,49 @@ pub(super) fn gather(
     }
 }
 
+/// Problems of what a file points at that is wrong itself, so that one look finds them all.
+pub(super) fn pointed_at(
+    engine: &Engine,
+    path: &Path,
+    text: &str,
+    variable: fn(&str) -> Option<String>,
+) -> Vec<FileProblem> {
+    let Ok(file) = text.parse::<toml::Table>() else {
+        return Vec::new();
+    };
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut reading = Reading {
+        engine,
+        base,
+        variable,
+        problems: Vec::new(),
+    };
+    let google = file
+        .get("directory")
+        .and_then(|directory| directory.get("google"));
+    if let Some(name) = google.and_then(|google| text_at(google, "service_account_file")) {
+        reading.key(name);
+    }
+    let apps = file.get("app").and_then(toml::Value::as_array);
+    for (index, app) in apps.into_iter().flatten().enumerate() {
+        let key = format!("app[{index}]");
+        if let Some(name) = text_at(app, "token_file") {
+            reading.token_file(&key, name);
+        }
+        if let Some(name) = text_at(app, "token_env") {
+            reading.token_variable(&key, name);
+        }
+        if let Some(name) = app.get("sso").and_then(|sso| text_at(sso, "metadata_file")) {
+            reading.metadata(&key, name);
+        }
+    }
+    reading.problems
+}
+
+fn text_at<'a>(table: &'a toml::Value, key: &str) -> Option<&'a str> {
+    table.get(key).and_then(toml::Value::as_str)
+}
+
 struct Reading<'a> {
     engine: &'a Engine,
     base: PathBuf,
@@ -156,39 +199,45 @@ impl Reading<'_> {
     }
 
     fn directory(&mut self, file: DirectoryFile) -> Option<WantedDirectory> {
-        const KEY: &str = "directory.google.service_account_file";
-        let key = match &file.service_account_file {
-            None => None,
-            Some(name) => {
-                let text = self.file(KEY, name, MOST_KEY_BYTES)?;
-                match ServiceAccountKey::parse(&text) {
-                    Ok(key) => {
-                        if let Err(refusal) = self.engine.outgoing().check(key.token_uri()) {
-                            self.fail(
-                                KEY,
-                                refusal.code(),
-                                format!("token_uri in {name}: {refusal}"),
-                            );
-                        }
-                        Some((SecretString::from(text), key))
-                    }
-                    Err(cause) => {
-                        self.fail(KEY, cause.code(), format!("{name}: {cause}"));
-                        None
-                    }
-                }
-            }
-        };
-        let endpoint = self.address("directory.google.endpoint", &file.endpoint)?;
+        let key = file
+            .service_account_file
+            .as_deref()
+            .map(|name| self.key(name));
+        let endpoint = self.address("directory.google.endpoint", &file.endpoint);
         Some(WantedDirectory {
+            endpoint: endpoint?,
+            key: match key {
+                Some(key) => Some(key?),
+                None => None,
+            },
             file,
-            endpoint,
-            key,
         })
     }
 
+    fn key(&mut self, name: &str) -> Option<(SecretString, ServiceAccountKey)> {
+        const KEY: &str = "directory.google.service_account_file";
+        let text = self.file(KEY, name, MOST_KEY_BYTES)?;
+        match ServiceAccountKey::parse(&text) {
+            Ok(key) => {
+                if let Err(refusal) = self.engine.outgoing().check(key.token_uri()) {
+                    self.fail(
+                        KEY,
+                        refusal.code(),
+                        format!("token_uri in {name}: {refusal}"),
+                    );
+                }
+                Some((SecretString::from(text), key))
+            }
+            Err(cause) => {
+                self.fail(KEY, cause.code(), format!("{name}: {cause}"));
+                None
+            }
+        }
+    }
+
     fn app(&mut self, key: String, mut file: AppFile) -> Option<WantedApp> {
-        let Some(entry) = catalog::entry(&file.catalog) else {
+        let entry = catalog::entry(&file.catalog);
+        if entry.is_none() {
             let known: Vec<_> = catalog::catalog()
                 .iter()
                 .map(|entry| entry.key.as_str())
@@ -199,54 +248,67 @@ impl Reading<'_> {
                 known.join(", ")
             );
             self.fail(&format!("{key}.catalog"), "unknown-catalog", message);
-            return None;
-        };
+        }
         let endpoint = self.address(&format!("{key}.endpoint"), &file.endpoint);
         let token = match file.token.clone() {
             None => None,
-            Some(TokenSource::File(name)) => {
-                let key = format!("{key}.token_file");
-                self.file(&key, &name, MOST_TOKEN_BYTES)
-                    .and_then(|text| self.token(&key, &name, &text))
-            }
-            Some(TokenSource::Env(name)) => {
-                let key = format!("{key}.token_env");
-                match (self.variable)(&name) {
-                    Some(text) => self.token(&key, &name, &text),
-                    None => {
-                        self.fail(&key, "variable-unset", format!("the environment has no variable {name}; set it, or remove the line to keep the stored token"));
-                        None
-                    }
-                }
-            }
+            Some(TokenSource::File(name)) => self.token_file(&key, &name),
+            Some(TokenSource::Env(name)) => self.token_variable(&key, &name),
         };
         if let Some(name) = file.sso_metadata_file.clone() {
-            let key = format!("{key}.sso.metadata_file");
-            let most = saml::MOST_BYTES as u64;
-            match self.file(&key, &name, most).map(|xml| saml::parse(&xml)) {
-                Some(Ok(found)) => {
-                    file.config.sso = Some(Sso::Saml {
-                        entity_id: found.entity_id,
-                        sign_in_url: found.sign_in_url,
-                        certificate_expires: found.certificate_expires,
-                    });
-                }
-                Some(Err(cause)) => self.fail(
-                    &key,
-                    "sso-metadata",
-                    format!("{name} can't be used: {cause}"),
-                ),
-                None => {}
-            }
+            file.config.sso = self.metadata(&key, &name);
         }
         Some(WantedApp {
             key,
             file,
-            entry,
+            entry: entry?,
             endpoint: endpoint?,
             token,
             accepted: None,
         })
+    }
+
+    fn token_file(&mut self, app: &str, name: &str) -> Option<SecretString> {
+        let key = format!("{app}.token_file");
+        let text = self.file(&key, name, MOST_TOKEN_BYTES)?;
+        self.token(&key, name, &text)
+    }
+
+    fn token_variable(&mut self, app: &str, name: &str) -> Option<SecretString> {
+        let key = format!("{app}.token_env");
+        match (self.variable)(name) {
+            Some(text) => self.token(&key, name, &text),
+            None => {
+                self.fail(
+                    &key,
+                    "variable-unset",
+                    format!(
+                        "the environment has no variable {name}; set it, or remove the line to keep the stored token"
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    fn metadata(&mut self, app: &str, name: &str) -> Option<Sso> {
+        let key = format!("{app}.sso.metadata_file");
+        let xml = self.file(&key, name, saml::MOST_BYTES as u64)?;
+        match saml::parse(&xml) {
+            Ok(found) => Some(Sso::Saml {
+                entity_id: found.entity_id,
+                sign_in_url: found.sign_in_url,
+                certificate_expires: found.certificate_expires,
+            }),
+            Err(cause) => {
+                self.fail(
+                    &key,
+                    "sso-metadata",
+                    format!("{name} can't be used: {cause}"),
+                );
+                None
+            }
+        }
     }
 
     /// A token is one word; what an editor adds around it is not part of it.

@@ -137,7 +137,13 @@ async fn run(
         path: path.to_owned(),
         cause,
     })?;
-    let file = ConfigFile::parse(&text).map_err(invalid)?;
+    let file = match ConfigFile::parse(&text) {
+        Ok(file) => file,
+        Err(mut problems) => {
+            problems.extend(material::pointed_at(engine, path, &text, options.variable));
+            return Err(invalid(problems));
+        }
+    };
     let wanted = material::gather(engine, path, file, options.variable).map_err(invalid)?;
 
     let mut transaction = engine.pool.begin().await?;
