@@ -258,11 +258,7 @@ async fn an_export_holds_what_the_filter_shows_and_is_itself_in_the_log(pool: Pg
         assert!(event["hash"].is_string(), "an export is sealed");
     }
     let (_, csv) = download(&router, "/export/audit").await;
-    assert_eq!(
-        csv.lines().count(),
-        2100 + 1,
-        "a header and the events"
-    );
+    assert_eq!(csv.lines().count(), 2100 + 1, "a header and the events");
     let (status, reports) = download(&router, "/export/audit?format=reports&app=asana").await;
     assert_eq!(status, StatusCode::OK);
     let reports: serde_json::Value = serde_json::from_str(&reports).unwrap();

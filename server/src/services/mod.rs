@@ -1,17 +1,14 @@
 //! What the console asks of the server.
 
 mod access;
-mod autoprovisioning;
-mod census;
-mod group_reading;
-mod setup_draft;
-mod wizard;
 pub mod accounts;
 pub mod administrators;
 pub mod answers;
 pub mod app_status;
 pub mod apps;
 pub mod audit;
+mod autoprovisioning;
+mod census;
 pub mod compose;
 pub mod demo;
 pub mod directory;
@@ -19,6 +16,7 @@ pub mod email;
 pub mod excuses;
 pub mod export_route;
 pub mod frame;
+mod group_reading;
 pub mod home;
 pub mod one_time_links;
 pub mod passwords;
@@ -26,8 +24,10 @@ pub mod refusals;
 pub mod runs;
 pub mod saml;
 pub mod setup;
+mod setup_draft;
 pub mod sign_in;
 pub mod standing;
+mod wizard;
 
 use app::api::terms::Role;
 use app::services::Actor;

@@ -31,7 +31,7 @@ const BATCH: i64 = 1000;
 /// at most this often; what is left then belongs to the next run.
 const SECOND_LOOKS: i32 = 3;
 /// Waves of second looks come after every wave of the plan.
-const SECOND_LOOK_WAVE: i32 = 1_000_000;
+pub(super) const SECOND_LOOK_WAVE: i32 = 1_000_000;
 
 pub async fn apply(
     engine: &Engine,

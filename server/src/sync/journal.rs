@@ -11,6 +11,7 @@ use provisioning::lifecycle::{self, DueStep, Lifecycle};
 use provisioning::plan::{LinkState, OperationKind, PlanContext, Precondition, Reason};
 use serde_json::{Value, json};
 
+use super::apply::SECOND_LOOK_WAVE;
 use super::confirm::{Confirmation, Confirmer};
 use super::engine::Engine;
 use super::inputs::{self, Candidate, World};
@@ -332,7 +333,8 @@ impl<'a> Journal<'a> {
         let plan = &operation.plan;
         if error.class == ScimErrorClass::Conflict
             && plan.kind == OperationKind::Create
-            && operation.attempts == 0
+            // Once: what a second look could not resolve is told as a failure.
+            && operation.wave < SECOND_LOOK_WAVE
         {
             if !sender
                 .app()
