@@ -213,7 +213,7 @@ async fn an_event_shows_old_and_new_and_hides_what_must_not_be_seen(pool: PgPool
     let id = events::record(&mut db, &event).await.unwrap();
     let shown = audit(&here).event(&id.to_string()).await.unwrap();
     assert_eq!(shown.changes.len(), 1);
-    assert_eq!(shown.row.summary, "title");
+    assert_eq!(shown.row.summary, "Job title");
     let request = shown.request.unwrap();
     assert!(
         request.contains("title") && !request.contains("abc"),

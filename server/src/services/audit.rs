@@ -221,7 +221,7 @@ impl Audit for AuditService {
             .ok_or_else(ApiError::not_found)?;
         Ok(EventDetail {
             row,
-            reason: event.reason.clone(),
+            reason: event.reason.as_deref().map(standing::in_words),
             account: event.account_id.clone(),
             changes: changes(event.changes.as_ref()),
             request: part("request"),
@@ -318,7 +318,7 @@ pub fn summary(event: &events::EventRow) -> String {
         (_, [one]) => one.clone(),
         (_, [one, two]) => format!("{one}, {two}"),
         (_, [one, two, rest @ ..]) => format!("{one}, {two} and {} more", rest.len()),
-        (_, []) => event.reason.clone().unwrap_or_default(),
+        (_, []) => standing::in_words(event.reason.as_deref().unwrap_or_default()),
     }
 }
 
@@ -351,7 +351,7 @@ pub fn changes(value: Option<&Value>) -> Vec<Change> {
                     .iter()
                     .find_map(|key| change.get(key))?;
                 Some(Change {
-                    attribute: name.as_str()?.to_owned(),
+                    attribute: standing::attribute(name.as_str()?),
                     old: text(change.get("old").or(change.get("before"))),
                     new: text(change.get("new").or(change.get("after"))),
                 })
@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(
             changes(Some(&list)),
             [Change {
-                attribute: "title".into(),
+                attribute: "Job title".into(),
                 old: Some("A".into()),
                 new: None
             }]

@@ -586,12 +586,12 @@ fn operation(operation: Operation, next_try: Option<DateTime<Utc>>) -> Operation
             .changes
             .iter()
             .map(|change| Change {
-                attribute: change.attribute.clone(),
+                attribute: standing::attribute(&change.attribute),
                 old: change.old.as_ref().and_then(shown),
                 new: change.new.as_ref().and_then(shown),
             })
             .collect(),
-        reason,
+        reason: standing::in_words(&reason),
         failure,
         at: operation.finished_at,
     }

@@ -4,7 +4,7 @@
 use app::api::ApiError;
 use app::api::terms::{AppHead, Counts, OperationKind, Outcome, Paging, PersonRef, Trigger};
 use app::services::Answer;
-use provisioning::catalog;
+use provisioning::catalog::{self, CatalogAttribute};
 use provisioning::config::Sso;
 use provisioning::lifecycle::Step;
 use sqlx::PgConnection;
@@ -140,5 +140,49 @@ pub fn person(
         id: id.into(),
         name: if name.is_empty() { email.clone() } else { name },
         email,
+    }
+}
+
+/// What the catalogue calls an app's attribute; one that no entry lists keeps its path.
+pub fn attribute(path: &str) -> String {
+    known_attributes()
+        .find(|known| known.path == path)
+        .map_or_else(|| path.to_owned(), |known| known.label.clone())
+}
+
+/// A stored sentence with the catalogue's words in place of the long paths of extensions.
+pub fn in_words(sentence: &str) -> String {
+    if !sentence.contains("urn:") {
+        return sentence.to_owned();
+    }
+    known_attributes()
+        .filter(|known| known.path.starts_with("urn:"))
+        .fold(sentence.to_owned(), |text, known| {
+            text.replace(&known.path, &known.label)
+        })
+}
+
+fn known_attributes() -> impl Iterator<Item = &'static CatalogAttribute> {
+    catalog::catalog()
+        .iter()
+        .flat_map(|entry| &entry.attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{attribute, in_words};
+
+    const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager";
+
+    #[test]
+    fn attributes_are_named_as_in_the_catalogue() {
+        assert!(!attribute(MANAGER).contains("urn:"));
+        assert_eq!(attribute("x.unheardOf"), "x.unheardOf");
+        let sentence = in_words(&format!("{MANAGER} differs from the directory"));
+        assert_eq!(
+            sentence,
+            format!("{} differs from the directory", attribute(MANAGER))
+        );
+        assert_eq!(in_words("Suspended in Google"), "Suspended in Google");
     }
 }
