@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use super::ConfigFileError;
 use super::material::{Wanted, WantedApp, WantedDirectory, problem};
 use crate::authorization::{self, same_origin};
-use crate::connectors::{ConnectionSettings, GoogleDirectory};
+use crate::connectors::{ConnectionSettings, GoogleDirectory, ScopeCheck};
 use crate::store::apps;
 use crate::store::connection;
 use crate::store::credentials::{self, Credential};
@@ -186,14 +186,22 @@ async fn ask_directory(engine: &Engine, wanted: &WantedDirectory) -> Vec<FilePro
         Ok(client) => client,
         Err((code, sentence)) => return vec![problem("directory.google", code, sentence)],
     };
-    let mut sentences: Vec<String> = client
-        .test_scopes()
-        .await
-        .iter()
-        .filter_map(|scope| scope.sentence().map(str::to_owned))
-        .collect();
+    let checks = client.test_scopes().await;
     // What stands in the way of one scope often stands in the way of all.
-    sentences.dedup();
+    let forbidden = ScopeCheck::forbidden_purposes(&checks);
+    let mut sentences: Vec<String> = Vec::new();
+    for check in &checks {
+        let Some(sentence) = check.sentence() else {
+            continue;
+        };
+        let sentence = match check.is_forbidden() {
+            true => sentence.replacen(check.purpose, &forbidden, 1),
+            false => sentence.to_owned(),
+        };
+        if !sentences.contains(&sentence) {
+            sentences.push(sentence);
+        }
+    }
     sentences
         .into_iter()
         .map(|sentence| problem("directory.google", "directory-refused", sentence))

@@ -80,6 +80,18 @@ impl ScopeCheck {
         self.result == ScopeResult::Ok
     }
 
+    /// Whether the administrator lacks the right, with the scope granted.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(&self.result, ScopeResult::Failed { code, .. } if *code == "directory-forbidden")
+    }
+
+    /// Everything that the administrator lacks the right to, to be told at once.
+    pub fn forbidden_purposes(checks: &[Self]) -> String {
+        let forbidden = checks.iter().filter(|check| check.is_forbidden());
+        let purposes: Vec<&str> = forbidden.map(|check| check.purpose).collect();
+        purposes.join(", ")
+    }
+
     /// What is wrong and what to do, or nothing.
     pub fn sentence(&self) -> Option<&str> {
         match &self.result {

@@ -1,0 +1,9 @@
+//! Rollcall as a program, between the emulated directory and an app that somebody else wrote:
+//! scim2-server. What it sends is judged by scim2-models and scim-sanity.
+
+mod bad_input;
+mod company;
+mod kill;
+mod python;
+mod recorder;
+mod whole_path;
