@@ -12,6 +12,8 @@ export ROLLCALL_TOOLS ?= $(CACHE)/tools
 export PATH := $(ROLLCALL_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 # Queries are checked against .sqlx, so that building needs no database.
 export SQLX_OFFLINE ?= true
+# An app and judges from PyPI, for the tests of interoperability.
+export ROLLCALL_INTEROP_VENV ?= $(CACHE)/interop-venv
 
 ROLLCALL := $(CARGO_TARGET_DIR)/debug/rollcall
 SITE := $(CARGO_TARGET_DIR)/site
@@ -24,7 +26,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 step = @printf '\033[1m[%s]\033[0m %s\n' '$(1)' '$(2)'
 
-.PHONY: help run dev test unit end2end soak lint fmt db sqlx release build tools wasm server site-release
+.PHONY: help run dev test unit interop end2end soak lint fmt db sqlx release build tools wasm server site-release
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,7 +75,8 @@ release: ## Build the optimised server and browser files
 
 test: ## Everything that gates: rules, store, connectors, web server, browser
 	$(call step,1/5,Tools that are missing)
-	@.ci/tools cc postgres chromium wasm-target wasm-bindgen
+	@.ci/tools cc postgres chromium python faketime wasm-target wasm-bindgen
+	@$(MAKE) $(ROLLCALL_INTEROP_VENV)/.stamp
 	$(call step,2/5,Build the server and the tests)
 	@$(if $(NEXTEST),cargo nextest run --workspace --no-run,cargo test --workspace --no-run)
 	$(call step,3/5,Build the browser files)
@@ -83,7 +86,20 @@ test: ## Everything that gates: rules, store, connectors, web server, browser
 	$(call step,5/5,Tests in a browser)
 	@$(MAKE) end2end
 
-unit:
+# Only one that is complete gets a stamp; it is made anew when a version changes.
+$(ROLLCALL_INTEROP_VENV)/.stamp: server/tests/interoperability/requirements.txt
+	@.ci/tools cc python faketime
+	@printf '      installing an app and judges from PyPI into %s ...\n' $(@D)
+	@rm -rf $(@D) && python3 -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+interop: $(ROLLCALL_INTEROP_VENV)/.stamp ## Only the tests against an app from PyPI
+	@.ci/tools cc postgres
+	@cargo build -p server && cargo test -p server --test interoperability --no-run
+	@$(ROLLCALL) database --throw-away -- cargo test -p server --test interoperability
+
+unit: $(ROLLCALL_INTEROP_VENV)/.stamp
 	@$(ROLLCALL) database --throw-away -- $(if $(NEXTEST),cargo nextest run --workspace,cargo test --workspace)
 
 end2end/node_modules/.stamp: end2end/package-lock.json
