@@ -37,13 +37,15 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
         },
     );
     let chosen = StoredValue::new(chosen);
+    // A key may come while the page is loaded again: then there is nothing to choose from.
     let count = move || {
-        options.with(|found| {
+        let found = options.try_with(|found| {
             found
                 .as_ref()
                 .and_then(|found| found.as_ref().ok())
                 .map_or(0, Vec::len)
-        })
+        });
+        found.unwrap_or(0)
     };
     let on_key = move |event: KeyboardEvent| {
         let n = count();
@@ -52,13 +54,13 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
             "ArrowUp" if n > 0 => {
                 active.update(|at| *at = Some(at.map_or(n - 1, |at| (at + n - 1) % n)))
             }
-            "Enter" => match active.get_untracked() {
+            "Enter" => match active.try_get_untracked().flatten() {
                 Some(at) => browser::press(&format!("group-option-{at}")),
                 None => return,
             },
             "Escape" => {
-                letters.set(String::new());
-                active.set(None);
+                letters.try_set(String::new());
+                active.try_set(None);
             }
             _ => return,
         }
@@ -89,8 +91,8 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
                         value=letters.get_untracked()
                         prop:value=letters
                         on:input=move |event| {
-                            active.set(None);
-                            letters.set(event_target_value(&event));
+                            active.try_set(None);
+                            letters.try_set(event_target_value(&event));
                         }
                         on:keydown=on_key
                     />

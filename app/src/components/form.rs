@@ -75,10 +75,11 @@ pub fn PostForm(
         let Some(posted) = browser::posted(&event) else {
             return;
         };
-        if form.busy.get_untracked() {
+        // While the page is loaded again its old form is still there, but what it held is gone.
+        if form.busy.try_get_untracked().unwrap_or(false) {
             return;
         }
-        form.busy.set(true);
+        form.busy.try_set(true);
         let navigate = navigate.clone();
         leptos::task::spawn_local(async move {
             let answer = browser::post(posted).await;

@@ -158,7 +158,7 @@ fn policy(policy: &PolicyView, windows: &[String]) -> AnyView {
                             wrong.get().then(|| error_id.clone())
                         }
                     }
-                    on:change=move |event| value.set(event_target_value(&event))
+                    on:change=move |event| { value.try_set(event_target_value(&event)); }
                 >
                     <option value="" selected=none>{never}</option>
                     {options}
