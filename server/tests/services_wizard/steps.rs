@@ -32,7 +32,7 @@ async fn attributes_are_checked_row_by_row_and_previewed_for_a_person(pool: PgPo
         .unwrap_err();
     let (source, expression) = (
         format!("rows[{name}][source]"),
-        format!("rows[{title}][expression]"),
+        format!("rows[{title}][value]"),
     );
     assert!(
         fields(&error).contains(&(&source, FieldCode::MandatoryUnmapped)),

@@ -125,11 +125,11 @@ fn refuse(problems: &[Problem], inputs: &[MappingInput]) -> Answer<()> {
             "mandatory-unmapped" => ("source", FieldCode::MandatoryUnmapped),
             "mapped-twice" => ("source", FieldCode::MappedTwice),
             "bad-source" => ("source", FieldCode::SourceUnknown),
-            "constant-empty" => ("constant", FieldCode::ConstantMissing),
-            "constant-unusable" => ("constant", FieldCode::Invalid),
+            "constant-empty" => ("value", FieldCode::ConstantMissing),
+            "constant-unusable" => ("value", FieldCode::Invalid),
             "default-empty" => ("default", FieldCode::DefaultMissing),
             "default-unusable" => ("default", FieldCode::Invalid),
-            code if code.starts_with("expression") => ("expression", FieldCode::ExpressionInvalid),
+            code if code.starts_with("expression") => ("value", FieldCode::ExpressionInvalid),
             _ => ("source", FieldCode::Invalid),
         };
         // An attribute that the form does not even have can't be mapped in it.
