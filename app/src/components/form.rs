@@ -12,7 +12,7 @@ use crate::{
 use leptos::{ev::SubmitEvent, prelude::*, server_fn::error::ServerFnUrlError};
 use leptos_router::{
     NavigateOptions,
-    hooks::{use_navigate, use_query_map},
+    hooks::{use_location, use_navigate, use_query_map},
 };
 
 /// What a form's parts share: the last error, and the labels of its controls.
@@ -67,6 +67,7 @@ pub fn PostForm(
     provide_context(form);
     let refresh = use_context::<Refresh>();
     let navigate = use_navigate();
+    let here = use_location().pathname;
     let on_submit = move |event: SubmitEvent| {
         if event.default_prevented() {
             return;
@@ -88,7 +89,12 @@ pub fn PostForm(
             match answer {
                 Ok(location) => {
                     form.error.try_set(None);
-                    if let Some(refresh) = refresh {
+                    // Another page loads what it shows; the one that is left may no longer be
+                    // allowed to.
+                    let stays = location.as_deref().is_none_or(|location| {
+                        location.split(['?', '#']).next() == here.try_get_untracked().as_deref()
+                    });
+                    if let Some(refresh) = refresh.filter(|_| stays) {
                         refresh.0.try_update(|n| *n += 1);
                     }
                     if let Some(location) = location {
