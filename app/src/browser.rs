@@ -87,6 +87,11 @@ mod real {
         })
     }
 
+    /// Loads another page as a whole, so that nothing of this one is kept.
+    pub fn leave_for(path: &str) {
+        let _ = window().location().assign(path);
+    }
+
     pub fn mark_hydrated() {
         if let Some(body) = document().body() {
             let _ = body.set_attribute("data-hydrated", "");
@@ -203,6 +208,7 @@ mod absent {
     pub fn searched(_: &web_sys::SubmitEvent) -> Option<String> {
         None
     }
+    pub fn leave_for(_: &str) {}
     pub fn mark_hydrated() {}
     pub fn arrive() {}
     pub fn focus(_: &str) {}

@@ -97,7 +97,10 @@ pub fn PostForm(
                     if let Some(refresh) = refresh.filter(|_| stays) {
                         refresh.0.try_update(|n| *n += 1);
                     }
-                    if let Some(location) = location {
+                    // After signing out nothing of the console stays in the browser.
+                    if location.as_deref() == Some("/sign-in") {
+                        browser::leave_for("/sign-in");
+                    } else if let Some(location) = location {
                         navigate(&location, NavigateOptions::default());
                     }
                 }
