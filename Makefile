@@ -26,10 +26,10 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 step = @printf '\033[1m[%s]\033[0m %s\n' '$(1)' '$(2)'
 
-.PHONY: help run dev test unit interop end2end soak lint fmt db sqlx release build tools wasm server site-release
+.PHONY: help run dev test unit interop end2end screenshots soak lint fmt db sqlx release build tools wasm server site-release
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Build and start the demo on http://127.0.0.1:3000, with an emulated directory and app
 	$(call step,1/4,Tools that are missing)
@@ -108,6 +108,9 @@ end2end/node_modules/.stamp: end2end/package-lock.json
 
 end2end: end2end/node_modules/.stamp
 	@cd end2end && ROLLCALL_BIN=$(ROLLCALL) npx playwright test $(ARGS)
+
+screenshots: end2end/node_modules/.stamp build ## Take pictures of every page, light and dark, wide and narrow
+	@cd end2end && SCREENSHOTS=$(CURDIR)/screenshots ROLLCALL_BIN=$(ROLLCALL) npx playwright test --project=screenshots
 
 soak: ## The long tests: every property with many more cases
 	@.ci/tools cc

@@ -1,0 +1,94 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Page } from "@playwright/test";
+import { expect, test as base } from "../fixtures/visit.ts";
+import { addAsana, recordSignIn, turnOff, turnOnForAllButContractors } from "../pages/app.ts";
+import { connectDirectory, readDirectory } from "../pages/directory.ts";
+import { createAdministrator } from "../pages/door.ts";
+import { seeAccounts, seeCreations, watchFirstRun } from "../pages/run.ts";
+import { authorize, chooseScope, choosePolicies, mapAttributes, reviewAndTurnOn } from "../pages/wizard.ts";
+
+const folder = process.env.SCREENSHOTS ?? "screenshots";
+
+/** Looking is taking a picture in each theme and width. */
+const test = base.extend({
+  look: async ({ page }, use) => {
+    mkdirSync(folder, { recursive: true });
+    let count = 0;
+    await use(async (name) => {
+      count += 1;
+      await takePictures(page, `${String(count).padStart(2, "0")}-${name.replaceAll(/[^a-z]+/g, "-")}`);
+    });
+  },
+});
+
+async function takePictures(page: Page, name: string): Promise<void> {
+  for (const [width, height] of [[390, 844], [1440, 900]] as const) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ["dark", "light"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.screenshot({ path: join(folder, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+    }
+  }
+}
+
+test.use({ viewport: { width: 1440, height: 900 } });
+
+test("every page", async ({ visit }) => {
+  test.setTimeout(600_000);
+  const { page, demo, look, open } = visit;
+  await page.goto(demo.link);
+  await look("setup");
+  await createAdministrator(page, demo);
+  await open("/");
+  await look("home, first steps");
+  await connectDirectory(visit);
+  await readDirectory(visit);
+  await addAsana(visit);
+  await recordSignIn(visit);
+  await turnOnForAllButContractors(visit);
+  await authorize(visit);
+  await mapAttributes(visit);
+  await chooseScope(visit);
+  await choosePolicies(visit);
+  const created = await reviewAndTurnOn(visit);
+  await watchFirstRun(visit, created);
+  await seeAccounts(visit, created);
+  await seeCreations(visit);
+  for (const path of [
+    "/",
+    "/directory/people",
+    "/directory/groups",
+    "/directory/org-units",
+    "/apps/asana",
+    "/apps/asana/autoprovisioning",
+    "/apps/asana/autoprovisioning/scope",
+    "/apps/asana/autoprovisioning/delete",
+    "/apps/asana/queue",
+    "/apps/asana/runs",
+    "/apps/asana/usage",
+    "/audit",
+    "/administrators",
+    "/settings",
+    "/about",
+    "/demo",
+    "/nowhere",
+  ]) {
+    await open(path);
+    await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+    await look(`page ${path}`);
+  }
+  await open("/directory/people");
+  await page.getByRole("rowheader").getByRole("link").first().click();
+  await expect(page).toHaveURL(/\/directory\/people\/./);
+  await look("person");
+  await open("/directory/groups");
+  await page.getByRole("rowheader").getByRole("link").first().click();
+  await expect(page).toHaveURL(/\/directory\/groups\/./);
+  await look("group");
+  await open("/demo");
+  await page.getByRole("rowheader").getByRole("link").first().click();
+  await expect(page).toHaveURL(/person=/);
+  await look("demo, one person");
+  await turnOff(visit);
+});
