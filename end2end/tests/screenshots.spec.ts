@@ -36,7 +36,7 @@ test.use({ viewport: { width: 1440, height: 900 } });
 
 test("every page", async ({ visit }) => {
   test.setTimeout(600_000);
-  const { page, demo, look, open } = visit;
+  const { page, demo, look, open, refused } = visit;
   await page.goto(demo.link);
   await look("setup");
   await createAdministrator(page, demo);
@@ -72,12 +72,13 @@ test("every page", async ({ visit }) => {
     "/settings",
     "/about",
     "/demo",
-    "/nowhere",
   ]) {
     await open(path);
     await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
     await look(`page ${path}`);
   }
+  await refused("/nowhere", () => open("/nowhere"));
+  await look("nowhere");
   await open("/directory/people");
   await page.getByRole("rowheader").getByRole("link").first().click();
   await expect(page).toHaveURL(/\/directory\/people\/./);
