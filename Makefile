@@ -26,7 +26,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 step = @printf '\033[1m[%s]\033[0m %s\n' '$(1)' '$(2)'
 
-.PHONY: help run dev test unit interop end2end screenshots soak lint fmt db sqlx release build tools wasm server site-release
+.PHONY: help run dev test unit interop end2end screenshots soak bench lint fmt db sqlx release build tools wasm server site-release
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,8 +114,12 @@ screenshots: end2end/node_modules/.stamp build ## Take pictures of every page, l
 
 soak: ## The long tests: every property with many more cases
 	@.ci/tools cc
-	$(call step,1/1,Properties with 20000 cases each)
-	@PROPTEST_CASES=20000 cargo test -p provisioning --release
+	$(call step,1/1,Properties with a hundred times the cases)
+	@ROLLCALL_PROPERTY_FACTOR=100 cargo test -p provisioning --release
+
+bench: ## What the rules cost beside parsing the same pages, as ratios of one run
+	@.ci/tools cc
+	@cargo bench -p provisioning --bench planning
 
 lint: ## Formatting, clippy for server and browser, licences and advisories
 	$(call step,1/4,Formatting)

@@ -14,7 +14,7 @@ use crate::store::events::{self, EventRow};
 
 const BATCH: i64 = 2000;
 
-/// Seals everything that is committed; called before each export and by the worker now and then.
+/// Seals everything that is committed; called before each export.
 pub async fn seal(pool: &PgPool, key: &SecretKey) -> Result<u64> {
     let key = key.derive(Purpose::Audit);
     let mut sealed = 0;
