@@ -201,15 +201,31 @@ pub fn field(error: &FieldError) -> String {
 /// What is wrong with an identity provider's metadata, by its code.
 fn metadata(code: &str) -> &'static str {
     match code {
-        "too-large" => "This is larger than 256 KiB. Use the metadata of one identity provider, not of a federation.",
-        "document-type" => "This has a document type or entities of its own, which metadata never needs. Get the file again from the identity provider.",
+        "too-large" => {
+            "This is larger than 256 KiB. Use the metadata of one identity provider, not of a federation."
+        }
+        "document-type" => {
+            "This has a document type or entities of its own, which metadata never needs. Get the file again from the identity provider."
+        }
         "not-xml" => "This is not complete XML. Paste the whole file, unchanged.",
-        "several" => "This lists several providers. Use the metadata of the one that people sign in with.",
-        "service-provider" => "This describes the app's side. Use the metadata of the identity provider.",
-        "entity-id" => "The entity ID is missing in it. Get the file again from the identity provider.",
-        "no-sign-in-url" => "It names no sign-in address. Get the file again from the identity provider.",
-        "sign-in-url" => "The sign-in address in it does not start with https. Have it corrected at the identity provider.",
-        "certificate" => "The certificate in it can't be read. Get the file again from the identity provider.",
+        "several" => {
+            "This lists several providers. Use the metadata of the one that people sign in with."
+        }
+        "service-provider" => {
+            "This describes the app's side. Use the metadata of the identity provider."
+        }
+        "entity-id" => {
+            "The entity ID is missing in it. Get the file again from the identity provider."
+        }
+        "no-sign-in-url" => {
+            "It names no sign-in address. Get the file again from the identity provider."
+        }
+        "sign-in-url" => {
+            "The sign-in address in it does not start with https. Have it corrected at the identity provider."
+        }
+        "certificate" => {
+            "The certificate in it can't be read. Get the file again from the identity provider."
+        }
         _ => "This is not SAML metadata. Paste the whole XML file of the identity provider.",
     }
 }
