@@ -2,6 +2,7 @@
 
 use super::{
     form::{field_error, labelled},
+    kept::Kept,
     page::asked,
     parts::icon,
     time::Alive,
@@ -10,7 +11,7 @@ use crate::{
     api::directory::{GroupOption, find_groups},
     browser, format,
 };
-use leptos::{ev::KeyboardEvent, prelude::*};
+use leptos::{ev::KeyboardEvent, html::Input, prelude::*};
 
 /// The pressed button that stands for Enter in a text field, before any other of the form.
 #[must_use]
@@ -36,6 +37,13 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
             }
         },
     );
+    let control = NodeRef::<Input>::new();
+    // Letters that were typed before the page came alive.
+    Effect::new(move || {
+        if let Some(control) = control.get() {
+            letters.try_set(control.value());
+        }
+    });
     let chosen = StoredValue::new(chosen);
     // A key may come while the page is loaded again: then there is nothing to choose from.
     let count = move || {
@@ -89,7 +97,8 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
                         aria-invalid=move || wrong.get().then_some("true")
                         aria-activedescendant=move || active.get().map(|at| format!("group-option-{at}"))
                         value=letters.get_untracked()
-                        prop:value=letters
+                        node_ref=control
+                        prop:value=move || Kept(letters.get())
                         on:input=move |event| {
                             active.try_set(None);
                             letters.try_set(event_target_value(&event));

@@ -3,7 +3,7 @@
 //! A form is a plain `<form method="post">` to a server function's address. When the page is
 //! alive the same bytes are sent in the background, so that an error keeps what was typed.
 
-use super::{page::Refresh, parts};
+use super::{kept::Kept, page::Refresh, parts};
 use crate::{
     api::ApiError,
     browser,
@@ -307,7 +307,7 @@ impl Field {
                     name=name
                     type=kind
                     value=value.clone()
-                    prop:value=value.unwrap_or_default()
+                    prop:value=Kept(value.unwrap_or_default())
                     placeholder=placeholder
                     required=required
                     autocomplete=autocomplete
@@ -352,7 +352,7 @@ impl Field {
                 .into_iter()
                 .map(|(option, text)| {
                     let chosen = option == value;
-                    view! { <option value=option selected=chosen prop:selected=chosen>{text}</option> }.into_any()
+                    view! { <option value=option selected=chosen prop:selected=Kept(chosen)>{text}</option> }.into_any()
                 })
                 .collect::<Vec<_>>();
             view! {

@@ -3,6 +3,7 @@
 mod finder;
 mod form;
 mod frame;
+mod kept;
 mod page;
 mod parts;
 mod picture;
