@@ -257,7 +257,7 @@ pub async fn held_people(
            AND o.run_id = (SELECT r.id FROM runs r
                            WHERE r.app_id = $1 AND r.id IS DISTINCT FROM $2 AND r.kind <> 'preview'
                              AND r.state IN ('completed', 'held')
-                           ORDER BY r.queued_at DESC LIMIT 1)",
+                           ORDER BY r.number DESC LIMIT 1)",
         app.0,
         but.map(|run| run.0)
     )

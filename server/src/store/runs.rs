@@ -544,7 +544,7 @@ pub async fn list(
         "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
                 apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
-         FROM runs WHERE app_id = $1 AND ($2 OR kind <> 'preview') ORDER BY queued_at DESC, id DESC LIMIT $3",
+         FROM runs WHERE app_id = $1 AND ($2 OR kind <> 'preview') ORDER BY number DESC LIMIT $3",
         app.0,
         previews,
         limit,
@@ -621,7 +621,7 @@ pub async fn page(
         "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
                 apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
-         FROM runs WHERE app_id = $1 ORDER BY queued_at DESC, id DESC LIMIT $2 OFFSET $3",
+         FROM runs WHERE app_id = $1 ORDER BY number DESC LIMIT $2 OFFSET $3",
         app.0,
         part.limit,
         part.offset,
