@@ -138,5 +138,6 @@ db: server ## Start a database for development and print its DATABASE_URL
 	@ROLLCALL_DATA_DIR=$(CACHE)/dev $(ROLLCALL) migrate
 	@ROLLCALL_DATA_DIR=$(CACHE)/dev $(ROLLCALL) database
 
-sqlx: server ## Check every query against the migrations and write .sqlx anew
+sqlx: ## Check every query against the migrations and write .sqlx anew
+	@[ -x $(ROLLCALL) ] || $(MAKE) server
 	@$(ROLLCALL) database --throw-away -- .ci/sqlx
