@@ -8,11 +8,9 @@
 use std::str::FromStr;
 
 use serde_json::{Value, json};
-use sqlx::PgPool;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
-use crate::audit;
-use crate::secrets::SecretKey;
+use crate::audit::{SealError, Seals};
 use crate::store::StoreError;
 use crate::store::events::{self, EventFilter, EventKey, EventRow, Order};
 
@@ -60,6 +58,8 @@ impl Format {
 pub enum ExportError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
     #[error("the export could not be written: {0}")]
     Write(#[from] std::io::Error),
 }
@@ -85,13 +85,13 @@ const COLUMNS: [&str; 14] = [
 
 /// Seals what is not sealed yet, then writes the filtered log, oldest first, a page at a time.
 pub async fn write(
-    pool: &PgPool,
-    key: &SecretKey,
+    seals: &Seals,
     filter: &EventFilter,
     format: Format,
     out: &mut (impl AsyncWrite + Unpin),
 ) -> Result<u64, ExportError> {
-    audit::seal(pool, key).await?;
+    seals.seal().await?;
+    let pool = seals.pool();
     let mut written = 0;
     let mut after: Option<EventKey> = None;
     match format {

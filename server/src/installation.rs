@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
+use crate::audit::Seals;
 use crate::clock::{Clock, SystemClock};
 use crate::connectors::http::SetupError;
 use crate::connectors::{Outgoing, TargetPolicy};
@@ -111,6 +112,17 @@ impl Installation {
         &self.settings.data_dir
     }
 
+    /// What seals the audit log, and proves it.
+    pub fn seals(&self) -> Seals {
+        let checkpoints = self.settings.audit_checkpoints.clone();
+        Seals::new(
+            self.pool.clone(),
+            &self.secret_key,
+            self.clock.clone(),
+            checkpoints,
+        )
+    }
+
     /// What runs and the console work with.
     pub fn engine(&self) -> Result<Engine, InstallationError> {
         let policy = TargetPolicy {
@@ -126,8 +138,11 @@ impl Installation {
         ))
     }
 
-    /// Closes the connections and leaves the embedded cluster.
+    /// Seals what was recorded, closes the connections and leaves the embedded cluster.
     pub async fn close(self) {
+        if let Err(error) = self.seals().seal().await {
+            tracing::error!(%error, "the audit log could not be sealed");
+        }
         self.pool.close().await;
         if let Some(cluster) = self.cluster {
             cluster.leave().await;

@@ -23,6 +23,7 @@ pub const PUBLIC_URL: &str = "ROLLCALL_PUBLIC_URL";
 pub const POSTGRES_BIN: &str = "ROLLCALL_POSTGRES_BIN";
 pub const SITE_DIR: &str = "ROLLCALL_SITE_DIR";
 pub const LOG: &str = "ROLLCALL_LOG";
+pub const AUDIT_CHECKPOINT_FILE: &str = "ROLLCALL_AUDIT_CHECKPOINT_FILE";
 
 /// A variable that can't be used as it stands.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,8 @@ pub struct Settings {
     pub postgres_bin: Option<PathBuf>,
     /// The browser's files (`pkg/` and the rest of `public/`).
     pub site_dir: Option<PathBuf>,
+    /// Where the head of the audit log is noted outside the database.
+    pub audit_checkpoints: Option<PathBuf>,
 }
 
 impl Settings {
@@ -92,6 +95,7 @@ impl Settings {
             public_url: var(PUBLIC_URL)?.map(public_url).transpose()?,
             postgres_bin: var(POSTGRES_BIN)?.map(PathBuf::from),
             site_dir: var(SITE_DIR)?.map(PathBuf::from),
+            audit_checkpoints: var(AUDIT_CHECKPOINT_FILE)?.map(PathBuf::from),
         })
     }
 }

@@ -106,7 +106,7 @@ impl Answer {
     }
 }
 
-fn post(path: &str) -> axum::http::request::Builder {
+fn post(path: &str) -> http::request::Builder {
     Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
 }
 

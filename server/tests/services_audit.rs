@@ -2,6 +2,8 @@
 
 mod fixture;
 
+use std::sync::Arc;
+
 use app::api::ErrorCode;
 use app::api::audit::AuditQuery;
 use app::api::terms::Outcome;
@@ -13,6 +15,7 @@ use chrono::TimeDelta;
 use fixture::{Installation, installation, secret_key, start};
 use provisioning::event::EventName;
 use serde_json::json;
+use server::audit::Seals;
 use server::services::audit::AuditService;
 use server::services::export_route::{self, Exports};
 use server::store::events::{self, NewEvent};
@@ -220,7 +223,7 @@ async fn an_event_shows_old_and_new_and_hides_what_must_not_be_seen(pool: PgPool
         "{request}"
     );
     assert_eq!(shown.hash, None, "not sealed yet");
-    server::audit::seal(&pool, &secret_key()).await.unwrap();
+    seals(&here).seal().await.unwrap();
     assert!(
         audit(&here)
             .event(&id.to_string())
@@ -229,6 +232,15 @@ async fn an_event_shows_old_and_new_and_hides_what_must_not_be_seen(pool: PgPool
             .hash
             .is_some()
     );
+}
+
+fn seals(here: &Installation) -> Seals {
+    Seals::new(
+        here.engine.pool.clone(),
+        &secret_key(),
+        Arc::new(here.clock.clone()),
+        None,
+    )
 }
 
 async fn download(router: &Router, path: &str) -> (StatusCode, String) {
@@ -246,7 +258,7 @@ async fn an_export_holds_what_the_filter_shows_and_is_itself_in_the_log(pool: Pg
     here.clock.advance(TimeDelta::minutes(1));
     let exports = Exports {
         engine: here.engine.clone(),
-        key: secret_key(),
+        seals: seals(&here),
     };
     let router = export_route::routes(exports).layer(Extension(Some(here.actor.clone())));
     let (status, body) = download(&router, "/export/audit?format=ndjson&outcome=failed&q=").await;
@@ -278,7 +290,7 @@ async fn nobody_exports_without_a_session(pool: PgPool) {
     fill(&pool, 3).await;
     let exports = Exports {
         engine: here.engine.clone(),
-        key: secret_key(),
+        seals: seals(&here),
     };
     let bare = export_route::routes(exports);
     let nobody = bare.clone().layer(Extension(None::<Actor>));
@@ -304,7 +316,7 @@ async fn an_unknown_format_or_filter_is_refused_in_words(pool: PgPool) {
     let here = installation(&pool);
     let exports = Exports {
         engine: here.engine.clone(),
-        key: secret_key(),
+        seals: seals(&here),
     };
     let router = export_route::routes(exports).layer(Extension(Some(here.actor.clone())));
     let (status, body) = download(&router, "/export/audit?format=xls").await;

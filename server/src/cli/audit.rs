@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Failure, Outcome, SHELL};
 use crate::export::{self, Format};
 use crate::installation::Installation;
-use crate::settings::Settings;
+use crate::settings::{AUDIT_CHECKPOINT_FILE, Settings};
 use crate::store::StoreError;
 use crate::store::events::{self, EventFilter, NewEvent};
 
@@ -24,6 +24,8 @@ pub(super) struct Arguments {
 enum Command {
     /// Write the log to standard output, oldest event first
     Export(Export),
+    /// Prove that no event was changed, added, moved or deleted, or name the first break
+    Verify,
 }
 
 #[derive(Debug, Args)]
@@ -46,12 +48,31 @@ struct Export {
 }
 
 pub(super) async fn run(settings: Settings, arguments: Arguments) -> Outcome {
-    let Command::Export(arguments) = arguments.command;
     let installation = Installation::open(settings).await?;
-    let exported = export(&installation, arguments).await;
+    let done = match arguments.command {
+        Command::Export(arguments) => export(&installation, arguments).await,
+        Command::Verify => verify(&installation).await,
+    };
     installation.close().await;
-    exported?;
+    done?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn verify(installation: &Installation) -> Result<(), Failure> {
+    let seals = installation.seals();
+    let proof = seals.verify().await.map_err(Failure::failed)?;
+    let checkpoints = match (&installation.settings.audit_checkpoints, proof.checkpoints) {
+        (None, _) => format!(
+            "No file of checkpoints is configured ({AUDIT_CHECKPOINT_FILE}), so a database that was put back as a whole would not be noticed."
+        ),
+        (Some(_), 1) => "It agrees with 1 checkpoint outside the database.".to_owned(),
+        (Some(_), count) => format!("It agrees with {count} checkpoints outside the database."),
+    };
+    println!(
+        "The audit log holds: {} events are as they were recorded. {checkpoints}",
+        proof.events
+    );
+    Ok(())
 }
 
 async fn export(installation: &Installation, arguments: Export) -> Result<(), Failure> {
@@ -62,9 +83,9 @@ async fn export(installation: &Installation, arguments: Export) -> Result<(), Fa
         app: arguments.app,
         ..EventFilter::default()
     };
-    let key = &installation.secret_key;
+    let seals = installation.seals();
     let mut out = tokio::io::BufWriter::new(tokio::io::stdout());
-    let written = export::write(&installation.pool, key, &filter, arguments.format, &mut out);
+    let written = export::write(&seals, &filter, arguments.format, &mut out);
     let written = written.await.map_err(Failure::failed)?;
     record(installation, arguments.format, written).await?;
     Ok(())

@@ -49,6 +49,7 @@ type Outcome = Result<ExitCode, Failure>;
         ROLLCALL_MIGRATE_URL              the Postgres role that owns the tables, when it is another one\n  \
         ROLLCALL_POSTGRES_BIN             the folder of initdb and postgres, when they are not found\n  \
         ROLLCALL_SITE_DIR                 the folder of the browser's files, when it is not found\n  \
+        ROLLCALL_AUDIT_CHECKPOINT_FILE    where the head of the audit log is noted outside the database\n  \
         ROLLCALL_LOG                      what is logged, such as info,server=debug"
 )]
 struct Cli {
@@ -76,7 +77,7 @@ enum Command {
     Queue(queue::QueueArguments),
     /// List held removals, and allow or dismiss them
     Review(queue::ReviewArguments),
-    /// Export the audit log
+    /// Export the audit log, or prove it
     Audit(audit::Arguments),
     /// Apply, write out or compare the configuration file
     Config(config::Arguments),

@@ -95,7 +95,7 @@ impl Console {
             provide: Arc::new(move || provide_context(services.clone())),
             downloads: export_route::routes(Exports {
                 engine: engine.clone(),
-                key: installation.secret_key.clone(),
+                seals: installation.seals(),
             }),
             site: self.site,
             metrics: telemetry::start_metrics().map_err(Failure::failed)?,
@@ -111,7 +111,9 @@ impl Console {
             }
         };
         let serving = http::serve(self.listener, router, stop.clone());
+        let sealing = installation.seals().keep(stop.clone());
         tokio::try_join!(
+            async { Ok(sealing.await) },
             async { serving.await.map_err(Failure::failed) },
             working,
             when_asked(stop),

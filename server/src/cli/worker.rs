@@ -12,7 +12,7 @@ pub(super) async fn run(settings: Settings) -> Outcome {
     let engine = installation.engine()?;
     let stop = engine.shutdown().clone();
     tracing::info!("the worker is ready");
-    let (worked, ()) = tokio::join!(
+    let (worked, (), ()) = tokio::join!(
         async {
             let worked = jobs::work(engine).await;
             // It may end by itself, and then there is nothing to wait for.
@@ -25,6 +25,7 @@ pub(super) async fn run(settings: Settings) -> Outcome {
                 () = stop.cancelled() => {}
             }
         },
+        installation.seals().keep(stop.clone()),
     );
     installation.close().await;
     worked.map_err(Failure::failed)?;

@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 use tokio_util::io::ReaderStream;
 
 use super::audit;
+use crate::audit::Seals;
 use crate::export::{self, Format};
-use crate::secrets::SecretKey;
 use crate::store::events::{self, EventFilter, NewEvent};
 use crate::sync::Engine;
 
@@ -29,8 +29,8 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Exports {
     pub engine: Engine,
-    /// Seals the log before it leaves.
-    pub key: SecretKey,
+    /// Seal the log before it leaves.
+    pub seals: Seals,
 }
 
 pub fn routes(exports: Exports) -> Router {
@@ -146,8 +146,7 @@ fn send(exports: Exports, filter: EventFilter, format: Format) -> Response {
     let (mut writer, reader) = tokio::io::duplex(BUFFER);
     let (ended, end) = oneshot::channel();
     tokio::spawn(async move {
-        let pool = &exports.engine.pool;
-        let result = export::write(pool, &exports.key, &filter, format, &mut writer).await;
+        let result = export::write(&exports.seals, &filter, format, &mut writer).await;
         if let Err(error) = &result {
             tracing::warn!(%error, "an export of the log ended early");
         }

@@ -318,9 +318,19 @@ pub async fn unsealed(connection: &mut PgConnection, limit: i64) -> Result<Vec<E
     .await?)
 }
 
+/// Whether there is anything to seal. Events that are not committed yet don't count.
+pub async fn any_unsealed(connection: &mut PgConnection) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM events
+                        WHERE id > COALESCE((SELECT max(event_id) FROM event_seals), 0)) AS \"any!\""
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
 /// Waits until this transaction alone seals; events that are not committed yet are waited for too.
 pub async fn lock_seals(connection: &mut PgConnection) -> Result<()> {
-    sqlx::query!("LOCK TABLE events IN SHARE MODE")
+    sqlx::query!("SELECT lock_events()")
         .execute(&mut *connection)
         .await?;
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('event_seals'))")
@@ -349,6 +359,86 @@ pub async fn add_seals(connection: &mut PgConnection, seals: &[(i64, Vec<u8>)]) 
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Where the chain of seals ends, as it is authenticated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    pub event_id: i64,
+    pub hash: Vec<u8>,
+    /// How many events were sealed up to there.
+    pub events: i64,
+    pub sealed_at: DateTime<Utc>,
+    pub mac: Vec<u8>,
+}
+
+pub async fn head(connection: &mut PgConnection) -> Result<Option<Head>> {
+    Ok(sqlx::query_as!(
+        Head,
+        "SELECT event_id, hash, events, sealed_at, mac FROM event_head"
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+pub async fn set_head(connection: &mut PgConnection, head: &Head) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO event_head (event_id, hash, events, sealed_at, mac) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (one) DO UPDATE SET event_id = $1, hash = $2, events = $3, sealed_at = $4, mac = $5",
+        head.event_id,
+        head.hash,
+        head.events,
+        head.sealed_at,
+        head.mac,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Everything that this transaction reads from here on is of one moment.
+pub async fn look_at_one_moment(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// A page of the chain.
+pub async fn seals_after(
+    connection: &mut PgConnection,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(i64, Vec<u8>)>> {
+    Ok(sqlx::query!(
+        "SELECT event_id, hash FROM event_seals WHERE event_id > $1 ORDER BY event_id LIMIT $2",
+        after,
+        limit
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| (row.event_id, row.hash))
+    .collect())
+}
+
+/// The events after one and up to another, by their numbers.
+pub async fn between(
+    connection: &mut PgConnection,
+    after: i64,
+    until: i64,
+) -> Result<Vec<EventRow>> {
+    Ok(sqlx::query_as!(
+        EventRow,
+        "SELECT e.id, e.time, e.event, e.outcome, e.actor, e.app, e.person_id, e.person_email,
+                e.account_id, e.run_id, e.reason, e.changes, e.error, e.detail,
+                NULL::bytea AS \"hash?\"
+         FROM events e WHERE e.id > $1 AND e.id <= $2 ORDER BY e.id",
+        after,
+        until
+    )
+    .fetch_all(connection)
+    .await?)
 }
 
 /// Distinct names for the filters of the log.
