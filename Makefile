@@ -17,10 +17,10 @@ export ROLLCALL_INTEROP_VENV ?= $(CACHE)/interop-venv
 
 ROLLCALL := $(CARGO_TARGET_DIR)/debug/rollcall
 SITE := $(CARGO_TARGET_DIR)/site
-WASM := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-dev/app.wasm
+WASM := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-dev/browser.wasm
 RELEASE := $(CARGO_TARGET_DIR)/release/rollcall
 RELEASE_SITE := $(CARGO_TARGET_DIR)/release/site
-RELEASE_WASM := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/app.wasm
+RELEASE_WASM := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/browser.wasm
 SITE_SOURCES := .ci/site $(shell find style public -type f 2>/dev/null)
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
@@ -50,7 +50,7 @@ server:
 	@cargo build -p server
 
 wasm:
-	@cargo build -p app --lib --features hydrate --target wasm32-unknown-unknown --profile wasm-dev
+	@cargo build -p browser --target wasm32-unknown-unknown --profile wasm-dev
 
 # Cargo knows when the WebAssembly is out of date, make knows the rest.
 $(WASM): wasm ;
@@ -68,7 +68,7 @@ release: ## Build the optimised server and browser files
 	$(call step,1/3,Server)
 	@cargo build -p server --release
 	$(call step,2/3,Browser)
-	@cargo build -p app --lib --features hydrate --target wasm32-unknown-unknown --profile wasm-release
+	@cargo build -p browser --target wasm32-unknown-unknown --profile wasm-release
 	$(call step,3/3,Files)
 	@.ci/site $(RELEASE_WASM) $(RELEASE_SITE) release
 	@printf '      %s\n      %s\n' $(RELEASE) $(RELEASE_SITE)
@@ -127,7 +127,7 @@ lint: ## Formatting, clippy for server and browser, licences and advisories
 	$(call step,2/4,Clippy: server)
 	@cargo clippy --workspace --all-targets -- -D warnings
 	$(call step,3/4,Clippy: browser)
-	@cargo clippy -p app --lib --features hydrate --target wasm32-unknown-unknown --profile wasm-dev -- -D warnings
+	@cargo clippy -p browser -p app --features app/hydrate --lib --target wasm32-unknown-unknown --profile wasm-dev -- -D warnings
 	$(call step,4/4,Dependencies)
 	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check; else echo '      cargo-deny is not installed: skipped'; fi
 

@@ -41,7 +41,6 @@ pub fn shell(options: leptos::prelude::LeptosOptions) -> impl leptos::prelude::I
 
 /// Takes the page over in the browser.
 #[cfg(feature = "hydrate")]
-#[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
     leptos::mount::hydrate_body(App);
