@@ -68,6 +68,21 @@ impl Installation {
 
     /// As [`Installation::open`]; says how many migrations were applied.
     pub async fn open_and_migrate(settings: Settings) -> Result<(Self, usize), InstallationError> {
+        let installation = Self::reach(settings).await?;
+        let applied = match &installation.settings.migrate_url {
+            Some(url) => {
+                let owner = connect(MIGRATE_URL, parse(MIGRATE_URL, url)?, 1).await?;
+                let applied = migrate(&owner).await;
+                owner.close().await;
+                applied?
+            }
+            None => migrate(&installation.pool).await?,
+        };
+        Ok((installation, applied))
+    }
+
+    /// Opens the database as it is, whatever its schema.
+    pub async fn reach(settings: Settings) -> Result<Self, InstallationError> {
         let (cluster, options) = match &settings.database_url {
             Some(url) => (None, parse(DATABASE_URL, url)?),
             None => {
@@ -83,28 +98,16 @@ impl Installation {
             (None, None) => return Err(InstallationError::NoSecretKey),
         };
         let pool = connect(DATABASE_URL, options, MOST_CONNECTIONS).await?;
-        let applied = match &settings.migrate_url {
-            Some(url) => {
-                let owner = connect(MIGRATE_URL, parse(MIGRATE_URL, url)?, 1).await?;
-                let applied = migrate(&owner).await;
-                owner.close().await;
-                applied?
-            }
-            None => migrate(&pool).await?,
-        };
         let vault = Vault::new(&secret_key);
         let clock = Arc::new(SystemClock);
-        Ok((
-            Self {
-                settings,
-                pool,
-                clock,
-                secret_key,
-                vault,
-                cluster,
-            },
-            applied,
-        ))
+        Ok(Self {
+            settings,
+            pool,
+            clock,
+            secret_key,
+            vault,
+            cluster,
+        })
     }
 
     /// Where this installation keeps what is not in the database.
@@ -138,15 +141,20 @@ impl Installation {
         ))
     }
 
+    /// Closes the connections and leaves the embedded cluster; nothing was changed.
+    pub async fn leave(self) {
+        self.pool.close().await;
+        if let Some(cluster) = self.cluster {
+            cluster.leave().await;
+        }
+    }
+
     /// Seals what was recorded, closes the connections and leaves the embedded cluster.
     pub async fn close(self) {
         if let Err(error) = self.seals().seal().await {
             tracing::error!(%error, "the audit log could not be sealed");
         }
-        self.pool.close().await;
-        if let Some(cluster) = self.cluster {
-            cluster.leave().await;
-        }
+        self.leave().await;
     }
 }
 

@@ -11,6 +11,7 @@ pub mod export;
 pub mod http;
 pub mod installation;
 pub mod jobs;
+pub mod measures;
 pub mod postgres;
 pub mod sandbox;
 pub mod secrets;

@@ -10,12 +10,19 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use leptos::server_fn::axum::server_fn_paths;
 use metrics_exporter_prometheus::PrometheusHandle;
+use provisioning::identity::AppSlug;
+use provisioning::lifecycle::{Clock, DueStep, Lifecycle, Step, Trigger};
+use provisioning::plan::OperationKind;
 use server::clock::{Clock as _, FakeClock};
 use server::http::{Site, Web, router};
 use server::store::administrators::{self, Administrator, Role};
+use server::store::apps::{self, AppState};
+use server::store::operations::OperationState;
+use server::store::runs::{self, NewRun, RunKind};
+use server::store::{lifecycles, measures};
 use sqlx::PgPool;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -318,6 +325,99 @@ async fn the_machines_that_watch_get_their_answers(pool: PgPool) {
         console.get("/readyz").await.status,
         StatusCode::SERVICE_UNAVAILABLE
     );
+}
+
+/// One line of what Prometheus reads.
+async fn figure(console: &Console, name: &str) -> Option<String> {
+    let answer = console.get("/metrics").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let found = answer.body.lines().find_map(|line| line.strip_prefix(name));
+    found.map(|value| value.trim().to_owned())
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_any_process_did_is_measured(pool: PgPool) {
+    let console = Console::new(pool.clone());
+    let mut db = pool.acquire().await.unwrap();
+    let now = console.clock.now();
+    let slug = AppSlug::parse("asana").unwrap();
+    let endpoint = "https://app.example/scim";
+    let app = apps::add(&mut db, &slug, "asana", "Asana", endpoint, now);
+    let app = app.await.unwrap().unwrap();
+    let new = NewRun {
+        app,
+        kind: RunKind::Manual,
+        actor: "test",
+        config_version: 1,
+        fresh_import: false,
+        plan_of: None,
+    };
+    runs::queue(&mut db, &new, now).await.unwrap();
+    let tally = [
+        (OperationKind::Create, OperationState::Done, 7),
+        (OperationKind::Suspend, OperationState::Failed, 2),
+    ];
+    for _ in 0..2 {
+        measures::add_operations(&mut db, "asana", &tally)
+            .await
+            .unwrap();
+    }
+    let mut clocks = Lifecycle::default();
+    clocks
+        .clocks
+        .insert(Trigger::Suspended, Clock::started(now));
+    let due = DueStep {
+        trigger: Trigger::Suspended,
+        step: Step::Suspend,
+        since: now,
+        due_at: now - TimeDelta::minutes(90),
+        held: false,
+        waived: false,
+        allowed: false,
+        waits_for_suspension: false,
+        frozen: false,
+    };
+    lifecycles::save(&mut db, app, &"p1".into(), &clocks, Some(&due))
+        .await
+        .unwrap();
+    apps::set_state(&mut db, app, &AppState::On, now)
+        .await
+        .unwrap();
+    for (name, value) in [
+        (
+            r#"rollcall_operations_total{app="asana",kind="create",outcome="done"}"#,
+            "14",
+        ),
+        (
+            r#"rollcall_operations_total{app="asana",kind="suspend",outcome="failed"}"#,
+            "4",
+        ),
+        (
+            r#"rollcall_requests_total{app="asana",target="scim_write"}"#,
+            "0",
+        ),
+        (r#"rollcall_queue_depth{app="asana"}"#, "1"),
+        (r#"rollcall_pending_removals{app="asana"}"#, "1"),
+        (
+            r#"rollcall_oldest_overdue_removal_seconds{app="asana"}"#,
+            "5400",
+        ),
+        ("rollcall_rate_limit_waits_total", "0"),
+    ] {
+        assert_eq!(
+            figure(&console, name).await.as_deref(),
+            Some(value),
+            "{name}"
+        );
+    }
+    sqlx::query("UPDATE runs SET state = 'completed', scim_writes = 9")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let ended = r#"rollcall_runs_total{app="asana",kind="manual",outcome="completed"}"#;
+    assert_eq!(figure(&console, ended).await.as_deref(), Some("1"));
+    let written = r#"rollcall_requests_total{app="asana",target="scim_write"}"#;
+    assert_eq!(figure(&console, written).await.as_deref(), Some("9"));
 }
 
 #[sqlx::test(migrations = "./migrations")]

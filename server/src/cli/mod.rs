@@ -5,6 +5,7 @@ mod audit;
 mod config;
 mod database;
 mod demo;
+mod doctor;
 mod explain;
 mod failure;
 mod migrate;
@@ -81,6 +82,8 @@ enum Command {
     Audit(audit::Arguments),
     /// Apply, write out or compare the configuration file
     Config(config::Arguments),
+    /// Look for what is wrong with this installation, and say what helps
+    Doctor(doctor::Arguments),
     /// Serve the emulated Google directory and Asana alone
     Sandbox(sandbox::Arguments),
     /// Run a command with DATABASE_URL set, or keep the database running until it is stopped
@@ -100,6 +103,7 @@ impl Command {
                 | Self::Admin(_)
                 | Self::Audit(_)
                 | Self::Config(_)
+                | Self::Doctor(_)
                 | Self::Database(_)
         )
     }
@@ -154,6 +158,7 @@ fn run(command: Command) -> Outcome {
             Command::Queue(arguments) => queue::queue(settings, arguments).await,
             Command::Review(arguments) => queue::review(settings, arguments).await,
             Command::Audit(arguments) => audit::run(settings, arguments).await,
+            Command::Doctor(arguments) => doctor::run(settings, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Config(arguments) => config::run(settings, arguments).await,
             Command::Database(arguments) => database::run(settings, arguments).await,

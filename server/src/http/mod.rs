@@ -101,7 +101,11 @@ pub fn router(web: &Web) -> Result<Router, RouterError> {
                 .layer(from_fn(headers::never_store)),
         )
         .merge(web.site.routes().layer(from_fn(headers::revalidate)))
-        .merge(health::routes(web.pool.clone(), web.metrics.clone()))
+        .merge(health::routes(
+            web.pool.clone(),
+            web.clock.clone(),
+            web.metrics.clone(),
+        ))
         .layer(guarded))
 }
 

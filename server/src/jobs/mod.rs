@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::store::StoreError;
 use crate::store::apps::{self, App, AppId, AppState};
 use crate::store::runs::{self, NewRun, RunId, RunKind};
+use crate::store::workers::{self, Worker as Shown};
 use crate::sync::{Engine, run};
 
 const SCHEMA: &str = "graphile_worker";
@@ -217,6 +218,11 @@ impl Queue {
     }
 }
 
+async fn show(engine: &Engine, worker: &Shown) -> Result<(), StoreError> {
+    let mut db = engine.connection().await?;
+    workers::beat(&mut db, engine.owner(), worker).await
+}
+
 /// Runs the worker until the engine's shutdown is requested.
 pub async fn work(engine: Engine) -> Result<(), JobError> {
     let queue = Queue::new(engine.clone());
@@ -246,8 +252,19 @@ pub async fn work(engine: Engine) -> Result<(), JobError> {
         shutdown.cancelled().await;
         worker.request_shutdown();
     };
+    let shown = Shown {
+        host: rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: engine.clock.now(),
+    };
     let watch = async {
         loop {
+            if let Err(error) = show(&engine, &shown).await {
+                tracing::warn!(%error, "this worker could not say that it is alive");
+            }
             if let Err(error) = queue.watch().await {
                 tracing::warn!(%error, "looking for runs without a worker failed; it is tried again");
             }
@@ -258,5 +275,9 @@ pub async fn work(engine: Engine) -> Result<(), JobError> {
         }
     };
     let ((), (), ended) = tokio::join!(stop, watch, worker.run());
+    if let Ok(mut db) = engine.connection().await {
+        // Should this fail, the others notice by its silence.
+        let _ = workers::leave(&mut db, engine.owner()).await;
+    }
     ended.map_err(|error| JobError::Engine(error.to_string()))
 }

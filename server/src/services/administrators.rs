@@ -12,7 +12,7 @@ use super::answers::database;
 use crate::clock::Clock;
 use crate::http::{ABSOLUTE_LIFETIME, IDLE_LIFETIME};
 use crate::settings::AllowedTargets;
-use crate::store::{administrators, schema};
+use crate::store::{administrators, schema, workers};
 
 #[derive(Clone, Debug)]
 pub struct AdministratorsService {
@@ -98,13 +98,17 @@ impl Administrators for AdministratorsService {
     async fn about(&self) -> Answer<About> {
         let mut db = self.pool.acquire().await.map_err(database)?;
         let facts = schema::facts(&mut db).await.map_err(database)?;
+        let workers = workers::alive(&mut db).await?;
         Ok(About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.started_at,
             database: format!("PostgreSQL {}", facts.server_version),
             schema_version: facts.schema_version,
             job_engine: "graphile_worker 0.14".to_owned(),
-            workers: Vec::new(),
+            workers: workers
+                .into_iter()
+                .map(|worker| format!("{} (version {})", worker.host, worker.version))
+                .collect(),
             demo: self.demo,
         })
     }

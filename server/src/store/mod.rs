@@ -15,6 +15,7 @@ pub mod groups;
 pub mod imports;
 pub mod lifecycles;
 pub mod links;
+pub mod measures;
 pub mod one_time_links;
 pub mod operations;
 pub mod pages;
@@ -25,6 +26,7 @@ pub mod scope_checks;
 pub mod sessions;
 pub mod sign_in_failures;
 pub mod standings;
+pub mod workers;
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]

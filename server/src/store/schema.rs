@@ -1,5 +1,6 @@
 //! The schema and its migrations, which are part of the binary.
 
+use chrono::{DateTime, Utc};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{PgConnection, PgPool};
 
@@ -24,6 +25,37 @@ async fn applied(db: &mut PgConnection) -> usize {
         .ok()
         .and_then(|count| usize::try_from(count).ok())
         .unwrap_or(0)
+}
+
+/// How many of this program's migrations the database lacks.
+pub async fn missing(db: &mut PgConnection) -> usize {
+    MIGRATIONS.iter().count().saturating_sub(applied(db).await)
+}
+
+/// What the role of `DATABASE_URL` may do beyond what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoleFacts {
+    pub owns_the_tables: bool,
+    pub is_superuser: bool,
+}
+
+pub async fn role(db: &mut PgConnection) -> Result<RoleFacts, sqlx::Error> {
+    sqlx::query_as!(
+        RoleFacts,
+        "SELECT current_setting('is_superuser') = 'on' AS \"is_superuser!\",
+                EXISTS (SELECT FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+                        WHERE c.oid = to_regclass('events')
+                          AND pg_has_role(current_user, r.oid, 'USAGE')) AS \"owns_the_tables!\""
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// What the database's clock says.
+pub async fn time(db: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
+    sqlx::query_scalar!("SELECT clock_timestamp() AS \"now!\"")
+        .fetch_one(db)
+        .await
 }
 
 /// Whether the database answers.

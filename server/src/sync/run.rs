@@ -20,6 +20,7 @@ use crate::store::StoreError;
 use crate::store::apps::{self, App, AppId, AppState};
 use crate::store::events::{self, NewEvent};
 use crate::store::imports::{self as import_store, ImportId};
+use crate::store::measures;
 use crate::store::operations::{self, OperationState};
 use crate::store::runs::{self, Counts, Ending, Pulse, Run, RunId, RunKind, RunState, Stage};
 
@@ -467,7 +468,11 @@ async fn finish(
     let current = runs::get(&mut transaction, run.id)
         .await?
         .unwrap_or_else(|| run.clone());
-    for (kind, state, count) in operations::tally(&mut transaction, run.id).await? {
+    let tally = operations::tally(&mut transaction, run.id).await?;
+    if run.kind != RunKind::Preview {
+        measures::add_operations(&mut transaction, app.slug.as_str(), &tally).await?;
+    }
+    for (kind, state, count) in tally {
         let count = u64::try_from(count).unwrap_or(0);
         match state {
             OperationState::Done => applied.add(kind, count),

@@ -184,3 +184,34 @@ async fn web_site() -> String {
     tokio::spawn(async move { axum::serve(listener, router).await });
     base
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_doctor_finds_nothing_wrong_and_then_names_a_token_that_is_refused(pool: PgPool) {
+    let company = Company::found(pool).await;
+    assert_eq!(company.apply(&company.file("scim")).await.code, Some(0));
+    assert_eq!(company.sync().await.0, 0);
+    let said = company.rollcall(&["doctor", "--json"]).await;
+    let found: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(
+        (said.code, &found["ok"]),
+        (Some(0), &true.into()),
+        "{found}"
+    );
+    let verified = company.rollcall(&["audit", "verify"]).await;
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+
+    company.write("token", "wrong-token");
+    assert_eq!(company.apply(&company.file("scim")).await.code, Some(0));
+    let said = company.rollcall(&["doctor"]).await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let wrong: Vec<&str> = said
+        .out
+        .lines()
+        .filter(|line| line.starts_with("FAILED"))
+        .collect();
+    assert_eq!(wrong.len(), 1, "{said:?}");
+    assert!(
+        wrong[0].contains("app app") && said.out.contains("Reauthorize"),
+        "{said:?}"
+    );
+}
