@@ -11,6 +11,8 @@ use crate::identity::{Account, AccountId, PersonId, same_address};
 pub enum Match {
     /// Not looked up yet; nothing can be planned before that.
     Unknown,
+    /// An administrator decided that the person gets no account; the app is not asked.
+    Leave,
     /// Provably no account with this user name.
     Absent,
     /// One account, free, may be linked.

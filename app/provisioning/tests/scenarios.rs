@@ -22,8 +22,8 @@ use provisioning::lifecycle::{Lifecycle, confirm_cause};
 use provisioning::mapping::ManagerAccount;
 use provisioning::matching::Match;
 use provisioning::plan::{
-    ExistingFailure, Link, LinkState, PersonInput, PersonPlan, PlanContext, PlanOutcome,
-    acknowledge, plan_person,
+    ExistingFailure, Link, LinkState, OperationKind, PersonInput, PersonPlan, PlanContext,
+    PlanOutcome, acknowledge, plan_person,
 };
 use provisioning::scope::{DirectoryFacts, GroupFact, MemberKind, OrgUnit, unresolved};
 use serde::Deserialize;
@@ -72,7 +72,7 @@ struct Change {
     map: BTreeMap<String, String>,
     /// Org unit to `on` or `off`.
     access: BTreeMap<String, String>,
-    /// `unknown`, `absent`, `found`, `inactive`, `review`, `ambiguous`, `taken`, `renamed`, `moves`.
+    /// `unknown`, `absent`, `leave`, `found`, `inactive`, `review`, `ambiguous`, `taken`, `renamed`, `moves`.
     #[serde(rename = "match")]
     matching: Option<String>,
     /// The account that is found, besides id, userName and active.
@@ -357,6 +357,7 @@ impl World {
         match self.matching.as_deref().unwrap_or("absent") {
             "unknown" => Match::Unknown,
             "absent" => Match::Absent,
+            "leave" => Match::Leave,
             "found" => Match::Found(account(true)),
             "inactive" => Match::Inactive(account(false)),
             "review" => Match::Review(account(true)),
@@ -378,7 +379,7 @@ impl World {
     fn failure(&self) -> Option<ExistingFailure> {
         let failed = self.failed.as_ref()?;
         // The body that failed is the one that would be planned now.
-        let kind = provisioning::plan::OperationKind::parse(&failed.kind).expect("a kind");
+        let kind = OperationKind::parse(&failed.kind).expect("a kind");
         let now = start();
         let context = PlanContext::new(now, &self.config, asana(), &self.facts);
         let person = self.person();
@@ -416,7 +417,7 @@ impl World {
         let policy = self.config.deprovisioning.of(trigger);
         let lifecycle = &mut self.lifecycle;
         let done = match what {
-            "cancel" => lifecycle.waive(trigger, step),
+            "cancel" => lifecycle.waive(trigger, step, now),
             "hold" => lifecycle.hold(trigger, step),
             "release" => lifecycle.release(trigger, step),
             "now" => lifecycle.do_now(trigger, step, policy, now),
@@ -455,7 +456,7 @@ impl World {
         let plan = plan_person(&input);
         compare(step, &plan);
         let protected = self.config.safety.protects(&person);
-        let summaries: Vec<OperationSummary> = plan
+        let mut summaries: Vec<OperationSummary> = plan
             .operations
             .iter()
             .map(|o| {
@@ -469,6 +470,21 @@ impl World {
                 )
             })
             .collect();
+        // The rename that she waits for is in the same plan.
+        let renames: Vec<OperationSummary> = (summaries.iter())
+            .filter_map(|one| {
+                Some(OperationSummary {
+                    person: one.after.clone()?,
+                    kind: OperationKind::Update,
+                    account: Some("a9".into()),
+                    user_name: Some("elsewhere@example.com".into()),
+                    link: Some(LinkState::Active),
+                    after: None,
+                    ..one.clone()
+                })
+            })
+            .collect();
+        summaries.extend(renames);
         assert_eq!(lint(&summaries, now), vec![], "the second pass agrees");
 
         if let Some(fresh) = &step.fresh {

@@ -88,7 +88,7 @@ pub async fn decide(
             continue;
         };
         match decision {
-            Decision::Cancel => clocks.waive(trigger, step),
+            Decision::Cancel => clocks.waive(trigger, step, now),
             Decision::Hold => clocks.hold(trigger, step),
             Decision::Release => clocks.release(trigger, step),
             Decision::Now => clocks.do_now(trigger, step, policies.of(trigger), now),

@@ -197,6 +197,6 @@ fn waits_for_decision(matching: &Match) -> bool {
     match matching {
         Match::Review(_) | Match::Inactive(_) | Match::Ambiguous(_) => true,
         Match::TakenBy { renamed, .. } => !renamed,
-        Match::Unknown | Match::Absent | Match::Found(_) | Match::Moves { .. } => false,
+        Match::Unknown | Match::Leave | Match::Absent | Match::Found(_) | Match::Moves { .. } => false,
     }
 }

@@ -12,7 +12,7 @@ use crate::catalog::CatalogEntry;
 use crate::config::AppConfig;
 use crate::digest::Digest;
 use crate::identity::{AccountId, Person, PersonId};
-use crate::lifecycle::{DueStep, Lifecycle};
+use crate::lifecycle::{Causes, DueStep, Lifecycle};
 use crate::mapping::{ManagerAccount, PreparedMapping};
 use crate::matching::Match;
 use crate::scope::{DirectoryFacts, GroupMemberships, Resolved, Rule, RuleResult};
@@ -25,6 +25,9 @@ pub use reason::Reason;
 #[derive(Debug)]
 pub struct PlanContext<'a> {
     pub now: DateTime<Utc>,
+    /// When what is first seen now counts as seen: never before the last run's time, so that nothing
+    /// comes early once a clock that was behind is put right (S6.8).
+    pub observed_at: DateTime<Utc>,
     pub config: &'a AppConfig,
     pub entry: &'a CatalogEntry,
     pub resolved: Resolved,
@@ -41,11 +44,19 @@ impl<'a> PlanContext<'a> {
     ) -> Self {
         Self {
             now,
+            observed_at: now,
             config,
             entry,
             resolved: Resolved::new(config, facts),
             mapping: PreparedMapping::new(&config.mapping, entry),
         }
+    }
+
+    /// After a run at `last_run_at`, which the clock may be behind.
+    #[must_use]
+    pub fn after(mut self, last_run_at: Option<DateTime<Utc>>) -> Self {
+        self.observed_at = last_run_at.map_or(self.now, |last| last.max(self.now));
+        self
     }
 }
 
@@ -136,6 +147,8 @@ pub struct PersonPlan {
     pub outcome: PlanOutcome,
     /// To be stored with the plan: clocks as after this import.
     pub lifecycle: Lifecycle,
+    /// What the clocks followed; for applying it to clocks that were changed meanwhile.
+    pub causes: Causes,
     /// The earliest pending step.
     pub next: Option<DueStep>,
     /// Address of the manager who gets an account in this run; plan this person again afterwards.

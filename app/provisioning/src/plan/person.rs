@@ -3,7 +3,7 @@ use super::{
     PlannedOperation, Precondition, Reason, Skip,
 };
 use crate::identity::{Account, Standing};
-use crate::lifecycle::{Causes, DueStep, Lifecycle, Step, Trigger, due_steps, observe};
+use crate::lifecycle::{Causes, DueStep, Lifecycle, Step, Trigger, due_steps, follow};
 use crate::mapping::{FieldChange, MappedBody, Outcome, project};
 use crate::matching::Match;
 use crate::scope::{Rule, RuleResult, ScopeDecision};
@@ -18,6 +18,7 @@ pub fn plan_person(input: &PersonInput<'_>) -> PersonPlan {
     let trace = decision.rules.clone();
     let mut planner = Planner {
         input,
+        causes: Causes::of(input.person, &decision),
         decision,
         lifecycle: input.lifecycle.clone(),
         next: None,
@@ -38,6 +39,7 @@ enum Decided {
 
 struct Planner<'a> {
     input: &'a PersonInput<'a>,
+    causes: Causes,
     decision: ScopeDecision,
     lifecycle: Lifecycle,
     next: Option<DueStep>,
@@ -47,23 +49,11 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn decide(&mut self) -> Decided {
-        let now = self.input.context.now;
-        let causes = Causes::of(self.input.person, &self.decision);
-        if let Some(link) = self.input.link {
-            self.lifecycle = observe(&self.lifecycle, causes, now);
-            // The link is what the app confirmed; the clocks follow it.
-            match link.state {
-                LinkState::SuspendedByUs if self.lifecycle.suspension.is_none() => {
-                    self.lifecycle.suspended(now);
-                }
-                LinkState::Active => self.lifecycle.suspension_ended(),
-                _ => {}
-            }
-            if link.state.is_live() {
-                self.next = self.next_step();
-            }
-        } else {
-            self.lifecycle = Lifecycle::default();
+        let state = self.input.link.map(|link| link.state);
+        let observed_at = self.input.context.observed_at;
+        self.lifecycle = follow(&self.lifecycle, state, self.causes, observed_at);
+        if state.is_some_and(LinkState::is_live) {
+            self.next = self.next_step();
         }
         match self.input.person.standing {
             Standing::Unknown | Standing::Archived => return self.out_of_scope(),
@@ -123,6 +113,13 @@ impl Planner<'_> {
         }
         let body = match self.mapped() {
             Ok(body) => body,
+            // Nobody stays suspended for a value that can't be sent.
+            Err(Decided::Skip(_, problem)) if link.state == LinkState::SuspendedByUs => {
+                let reason = Reason::CauseEndedOnly { problem };
+                let mut operation = self.operation(OperationKind::Unsuspend, reason);
+                operation.body.clone_from(&link.last_body);
+                return Decided::Do(vec![operation]);
+            }
             Err(skip) => return skip,
         };
         let nothing = json!({});
@@ -181,8 +178,8 @@ impl Planner<'_> {
     fn waiting(&self, link: &Link, steps: &[DueStep]) -> Decided {
         let triggers: Vec<String> = self
             .lifecycle
-            .clocks
-            .keys()
+            .triggers()
+            .iter()
             .map(Trigger::to_string)
             .collect();
         let because = triggers.join(" and ");
@@ -219,6 +216,10 @@ impl Planner<'_> {
         };
         match self.input.matching {
             Match::Unknown => Decided::Lookup(user_name),
+            Match::Leave => self.no_match(
+                "An administrator decided that they get no account; take that back to change it"
+                    .to_owned(),
+            ),
             Match::Absent => {
                 self.trace.push(RuleResult::pass(
                     Rule::Match,
@@ -436,6 +437,7 @@ impl Planner<'_> {
             operations,
             outcome,
             lifecycle: self.lifecycle,
+            causes: self.causes,
             next: self.next,
             awaits_manager: self.awaits_manager,
             trace: self.trace,

@@ -32,6 +32,8 @@ pub enum Reason {
     },
     /// No trigger holds any more.
     CauseEnded,
+    /// The same, of somebody whose attributes can't be sent as they are.
+    CauseEndedOnly { problem: String },
 }
 
 impl Reason {
@@ -44,6 +46,7 @@ impl Reason {
             Self::Changed { .. } => "changed",
             Self::Due { .. } => "due",
             Self::CauseEnded => "cause_ended",
+            Self::CauseEndedOnly { .. } => "cause_ended_only",
         }
     }
 }
@@ -79,6 +82,10 @@ impl fmt::Display for Reason {
                 write!(f, ", seen {} UTC", since.format("%Y-%m-%d %H:%M"))
             }
             Self::CauseEnded => f.write_str("No reason to keep the account suspended is left"),
+            Self::CauseEndedOnly { problem } => write!(
+                f,
+                "No reason to keep the account suspended is left; its attributes stay as they are: {problem}"
+            ),
         }
     }
 }

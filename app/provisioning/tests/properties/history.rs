@@ -182,7 +182,7 @@ impl World {
             }
             Happening::Outage => {}
             Happening::Cancel(trigger, step) => {
-                self.lifecycle.waive(*trigger, *step);
+                self.lifecycle.waive(*trigger, *step, self.now);
             }
             Happening::Hold(trigger, step) => {
                 self.lifecycle.hold(*trigger, *step);
@@ -235,7 +235,8 @@ struct Judge {
     /// How long each cause has held, archived time not counted.
     held_for: BTreeMap<Trigger, TimeDelta>,
     since_suspension: Option<TimeDelta>,
-    waived: Vec<(Trigger, Step)>,
+    /// Cancelled steps, with the time since.
+    waived: Vec<(Trigger, Step, TimeDelta)>,
     held: Vec<(Trigger, Step)>,
     was_archived: bool,
     removed: Option<OperationKind>,
@@ -246,21 +247,28 @@ impl Judge {
     fn see(&mut self, world: &World, passed: TimeDelta, happenings: &[Happening]) {
         let person = &world.person;
         if !self.was_archived {
-            for time in self.held_for.values_mut().chain(&mut self.since_suspension) {
+            let waived = self.waived.iter_mut().map(|(_, _, time)| time);
+            for time in (self.held_for.values_mut())
+                .chain(&mut self.since_suspension)
+                .chain(waived)
+            {
                 *time += passed;
             }
         }
         for happening in happenings {
             match happening {
                 Happening::Cancel(trigger, step) if self.held_for.contains_key(trigger) => {
-                    self.waived.push((*trigger, *step));
+                    if !self.cancelled(*trigger, *step) {
+                        self.waived.push((*trigger, *step, TimeDelta::zero()));
+                    }
                     self.held.retain(|known| known != &(*trigger, *step));
                 }
                 Happening::Hold(trigger, step) if self.held_for.contains_key(trigger) => {
                     self.held.push((*trigger, *step));
                 }
                 Happening::Release(trigger, step) => {
-                    self.waived.retain(|known| known != &(*trigger, *step));
+                    self.waived
+                        .retain(|(known, waived, _)| (known, waived) != (trigger, step));
                     self.held.retain(|known| known != &(*trigger, *step));
                 }
                 _ => {}
@@ -281,14 +289,20 @@ impl Judge {
             (Trigger::Suspended, person.standing == Standing::Suspended),
             (Trigger::Deleted, person.standing == Standing::Deleted),
         ] {
-            if !holds {
+            // A deleted person shows nothing else: what was known of other causes stays as it was.
+            let seen = trigger == Trigger::Deleted || person.standing != Standing::Deleted;
+            if !holds && seen {
                 self.held_for.remove(&trigger);
-                self.waived.retain(|(known, _)| *known != trigger);
+                self.waived.retain(|(known, _, _)| *known != trigger);
                 self.held.retain(|(known, _)| *known != trigger);
-            } else if trigger == Trigger::Deleted || person.standing != Standing::Deleted {
+            } else if holds && seen {
                 self.held_for.entry(trigger).or_default();
             }
         }
+    }
+
+    fn cancelled(&self, trigger: Trigger, step: Step) -> bool {
+        (self.waived.iter()).any(|(known, waived, _)| (*known, *waived) == (trigger, step))
     }
 
     fn judge(&mut self, world: &World, plan: &PersonPlan, done: bool) {
@@ -332,7 +346,7 @@ impl Judge {
             if self.held_for.contains_key(&Trigger::Deleted) {
                 assert_eq!(*trigger, Trigger::Deleted, "only deleted counts");
             }
-            assert!(!self.waived.contains(&(*trigger, *step)), "cancelled");
+            assert!(!self.cancelled(*trigger, *step), "cancelled");
             assert!(!self.held.contains(&(*trigger, *step)), "held");
             let policy = policies.of(*trigger);
             match operation.kind {
@@ -347,10 +361,14 @@ impl Judge {
                     assert_ne!(self.removed, Some(OperationKind::Delete), "deleted twice");
                     let delete = policy.delete().expect("the step is set");
                     assert!(time >= delete.delay(), "too early");
-                    if let Some(suspend) = policy.suspend()
-                        && !self.waived.contains(&(*trigger, Step::Suspend))
-                    {
-                        let waited = self.since_suspension.expect("suspended first");
+                    if let Some(suspend) = policy.suspend() {
+                        let cancelled = (self.waived.iter())
+                            .find(|(known, step, _)| (known, *step) == (trigger, Step::Suspend))
+                            .map(|(_, _, time)| *time);
+                        let waited = self
+                            .since_suspension
+                            .or(cancelled)
+                            .expect("suspended first, or that was cancelled");
                         assert!(
                             waited >= delete.delay() - suspend.delay(),
                             "they fell together"

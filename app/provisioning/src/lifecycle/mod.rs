@@ -3,6 +3,8 @@
 //! Only clocks are stored; when a step is due always follows from the clocks and the policies as
 //! they are now, so a changed policy re-dates everything that is pending.
 
+mod decisions;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{DeprovisioningPolicies, Policy};
 pub use crate::config::{Step, Trigger};
 use crate::identity::{Person, Standing};
+use crate::plan::LinkState;
 use crate::scope::ScopeDecision;
 
 /// What is remembered of one person in one app. Default: nothing holds.
@@ -23,7 +26,7 @@ pub struct Lifecycle {
     pub clocks: BTreeMap<Trigger, Clock>,
     /// Our own suspension, once the app confirmed it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub suspension: Option<Suspension>,
+    pub suspension: Option<Moment>,
     /// Since when the person is archived: all clocks stand still.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen_since: Option<DateTime<Utc>>,
@@ -33,12 +36,12 @@ pub struct Lifecycle {
 pub struct Clock {
     /// When an import first saw the cause.
     pub since: DateTime<Utc>,
-    /// For how long the clock stood still while the person was archived, in seconds.
+    /// For how long the clock stood still while the person was archived.
     #[serde(default)]
-    pub paused_seconds: i64,
-    /// Cancelled steps: they do not happen until the cause has ended.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub waived: BTreeSet<Step>,
+    pub paused_milliseconds: i64,
+    /// Cancelled steps, with when: they do not happen until the cause has ended.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub waived: BTreeMap<Step, Moment>,
     /// Steps that wait until they are released.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub held: BTreeSet<Step>,
@@ -48,6 +51,9 @@ pub struct Clock {
     /// Steps that an administrator allowed after they were held by the guard.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub allowed: BTreeMap<Step, Permission>,
+    /// Steps that the guard held, until somebody decides or the cause ends.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub review: BTreeMap<Step, Review>,
 }
 
 /// A decision for one step. It lapses when the policy is no longer the one it was given under.
@@ -57,11 +63,32 @@ pub struct Permission {
     pub policy: Policy,
 }
 
+/// Since when the guard holds a step for review, and why (S9.1).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Suspension {
+pub struct Review {
+    pub since: DateTime<Utc>,
+    pub why: String,
+}
+
+/// A moment from which a window counts, and for how long time stood still since.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Moment {
     pub at: DateTime<Utc>,
     #[serde(default)]
-    pub paused_seconds: i64,
+    pub paused_milliseconds: i64,
+}
+
+impl Moment {
+    fn new(at: DateTime<Utc>) -> Self {
+        Self {
+            at,
+            paused_milliseconds: 0,
+        }
+    }
+
+    fn counted(&self) -> DateTime<Utc> {
+        self.at + TimeDelta::milliseconds(self.paused_milliseconds)
+    }
 }
 
 /// Which causes hold according to one complete import.
@@ -114,6 +141,8 @@ pub struct DueStep {
     pub waived: bool,
     /// An administrator allowed it, or asked for it now: it is not counted by the guard.
     pub allowed: bool,
+    /// Held by the guard; nobody decided yet.
+    pub under_review: bool,
     /// A deletion whose suspension has not been confirmed yet; `due_at` is an estimate then.
     pub waits_for_suspension: bool,
     /// The person is archived; `due_at` moves on as long as they are.
@@ -147,23 +176,42 @@ pub fn observe(lifecycle: &Lifecycle, causes: Causes, now: DateTime<Utc>) -> Lif
         return next;
     }
     if let Some(since) = next.frozen_since.take() {
-        let paused = (now - since).num_seconds().max(0);
-        for clock in next.clocks.values_mut() {
-            clock.paused_seconds += paused;
-        }
-        if let Some(suspension) = &mut next.suspension {
-            suspension.paused_seconds += paused;
-        }
+        next.stood_still((now - since).num_milliseconds().max(0));
     }
     for trigger in Trigger::ALL {
-        if !causes.holds(trigger) {
-            next.clocks.remove(&trigger);
-        } else if trigger == Trigger::Deleted || !causes.deleted {
+        // Of a deleted person nothing else can be seen: groups and org unit are gone with them. What
+        // was decided about another cause stays, in case they come back with it.
+        if causes.deleted && trigger != Trigger::Deleted {
+            continue;
+        }
+        if causes.holds(trigger) {
             next.clocks
                 .entry(trigger)
                 .or_insert_with(|| Clock::started(now));
+        } else {
+            next.clocks.remove(&trigger);
         }
-        // Of a deleted person nothing else can be seen: groups and org unit are gone with them.
+    }
+    next
+}
+
+/// The clocks of somebody with this link, as an import leaves them. Applied again to what is stored
+/// by then, it keeps what was decided meanwhile.
+pub fn follow(
+    lifecycle: &Lifecycle,
+    link: Option<LinkState>,
+    causes: Causes,
+    now: DateTime<Utc>,
+) -> Lifecycle {
+    let Some(link) = link else {
+        return Lifecycle::default();
+    };
+    let mut next = observe(lifecycle, causes, now);
+    // The link is what the app confirmed; the clocks follow it.
+    match link {
+        LinkState::SuspendedByUs if next.suspension.is_none() => next.suspended(now),
+        LinkState::Active => next.suspension_ended(),
+        _ => {}
     }
     next
 }
@@ -246,11 +294,12 @@ impl Clock {
     pub fn started(since: DateTime<Utc>) -> Self {
         Self {
             since,
-            paused_seconds: 0,
-            waived: BTreeSet::new(),
+            paused_milliseconds: 0,
+            waived: BTreeMap::new(),
             held: BTreeSet::new(),
             now: BTreeMap::new(),
             allowed: BTreeMap::new(),
+            review: BTreeMap::new(),
         }
     }
 
@@ -272,6 +321,34 @@ impl Lifecycle {
         !self.clocks.is_empty()
     }
 
+    /// The triggers that count: for a deleted person that one alone.
+    pub fn triggers(&self) -> Vec<Trigger> {
+        if self.clocks.contains_key(&Trigger::Deleted) {
+            vec![Trigger::Deleted]
+        } else {
+            self.clocks.keys().copied().collect()
+        }
+    }
+
+    /// Whether the guard holds this step and nobody decided yet.
+    pub fn is_under_review(&self, trigger: Trigger, step: Step) -> bool {
+        self.clocks
+            .get(&trigger)
+            .is_some_and(|clock| clock.review.contains_key(&step))
+    }
+
+    fn stood_still(&mut self, milliseconds: i64) {
+        for clock in self.clocks.values_mut() {
+            clock.paused_milliseconds += milliseconds;
+            for waiver in clock.waived.values_mut() {
+                waiver.paused_milliseconds += milliseconds;
+            }
+        }
+        if let Some(suspension) = &mut self.suspension {
+            suspension.paused_milliseconds += milliseconds;
+        }
+    }
+
     fn steps_of(
         &self,
         trigger: Trigger,
@@ -284,7 +361,7 @@ impl Lifecycle {
         let frozen = self.frozen_since.map_or(TimeDelta::zero(), |since| {
             (now - since).max(TimeDelta::zero())
         });
-        let start = clock.since + TimeDelta::seconds(clock.paused_seconds) + frozen;
+        let start = clock.since + TimeDelta::milliseconds(clock.paused_milliseconds) + frozen;
         let make = |step: Step, due_at: DateTime<Utc>, waits: bool| {
             let asked = Clock::permitted(&clock.now, step, policy);
             DueStep {
@@ -293,9 +370,10 @@ impl Lifecycle {
                 since: clock.since,
                 due_at: asked.map_or(due_at, |asked| asked.min(due_at)),
                 held: clock.held.contains(&step),
-                waived: clock.waived.contains(&step),
+                waived: clock.waived.contains_key(&step),
                 allowed: asked.is_some()
                     || Clock::permitted(&clock.allowed, step, policy).is_some(),
+                under_review: clock.review.contains_key(&step),
                 waits_for_suspension: waits && asked.is_none(),
                 frozen: self.frozen_since.is_some(),
             }
@@ -310,88 +388,26 @@ impl Lifecycle {
         let from_trigger = start + delete.delay();
         let (due_at, waits) = match (policy.suspend(), &self.suspension) {
             (None, _) => (from_trigger, false),
-            (Some(suspend), Some(done)) => {
-                let done_at = done.at + TimeDelta::seconds(done.paused_seconds) + frozen;
-                (
-                    from_trigger.max(done_at + (delete.delay() - suspend.delay())),
-                    false,
-                )
-            }
-            // Cancelled: there will be no suspension to wait for.
-            (Some(_), None) if clock.waived.contains(&Step::Suspend) => (from_trigger, false),
-            (Some(suspend), None) => {
-                let earliest =
-                    suspend_at.unwrap_or(start).max(now) + (delete.delay() - suspend.delay());
-                (from_trigger.max(earliest), true)
+            (Some(suspend), done) => {
+                let between = delete.delay() - suspend.delay();
+                // A cancelled suspension is not waited for; the time between the two is, so that
+                // nobody is deleted by cancelling late.
+                let before = done.as_ref().or_else(|| clock.waived.get(&Step::Suspend));
+                match before {
+                    Some(before) => (from_trigger.max(before.counted() + frozen + between), false),
+                    None => {
+                        let earliest = suspend_at.unwrap_or(start).max(now) + between;
+                        (from_trigger.max(earliest), true)
+                    }
+                }
             }
         };
         steps.push(make(Step::Delete, due_at, waits));
     }
 
-    /// Cancels a step until its cause ends. False when the trigger does not hold.
-    pub fn waive(&mut self, trigger: Trigger, step: Step) -> bool {
-        self.on_clock(trigger, |clock| {
-            clock.waived.insert(step);
-            clock.held.remove(&step);
-            clock.now.remove(&step);
-            clock.allowed.remove(&step);
-        })
-    }
-
-    /// Holds a step until it is released.
-    pub fn hold(&mut self, trigger: Trigger, step: Step) -> bool {
-        self.on_clock(trigger, |clock| {
-            clock.held.insert(step);
-            clock.now.remove(&step);
-        })
-    }
-
-    /// Takes a hold or a cancellation back.
-    pub fn release(&mut self, trigger: Trigger, step: Step) -> bool {
-        self.on_clock(trigger, |clock| {
-            clock.held.remove(&step);
-            clock.waived.remove(&step);
-        })
-    }
-
-    /// Makes a step due at once, under the policy as it is now.
-    pub fn do_now(
-        &mut self,
-        trigger: Trigger,
-        step: Step,
-        policy: Policy,
-        now: DateTime<Utc>,
-    ) -> bool {
-        self.on_clock(trigger, |clock| {
-            clock.held.remove(&step);
-            clock.waived.remove(&step);
-            clock.now.insert(step, Permission { at: now, policy });
-        })
-    }
-
-    /// Allows a removal that the guard held, under the policy as it is now.
-    pub fn allow(
-        &mut self,
-        trigger: Trigger,
-        step: Step,
-        policy: Policy,
-        now: DateTime<Utc>,
-    ) -> bool {
-        self.on_clock(trigger, |clock| {
-            clock.allowed.insert(step, Permission { at: now, policy });
-        })
-    }
-
-    fn on_clock(&mut self, trigger: Trigger, change: impl FnOnce(&mut Clock)) -> bool {
-        self.clocks.get_mut(&trigger).map(change).is_some()
-    }
-
     /// The app confirmed our suspension.
     pub fn suspended(&mut self, at: DateTime<Utc>) {
-        self.suspension = Some(Suspension {
-            at,
-            paused_seconds: 0,
-        });
+        self.suspension = Some(Moment::new(at));
     }
 
     /// The app confirmed that the account is active again, or the account is gone.
