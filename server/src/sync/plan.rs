@@ -326,6 +326,7 @@ pub async fn check(
         now,
         safety: &world.config.safety,
         linked_accounts: u64::try_from(linked).unwrap_or(0),
+        deleted_last_24_hours: 0,
         removals: &removals,
         removed_last_24_hours: removed.len() as u64,
         already_held: &held_before,

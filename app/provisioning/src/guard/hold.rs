@@ -25,6 +25,8 @@ pub struct GuardInput<'a> {
     pub safety: &'a Safety,
     /// Accounts with a live link when the run began.
     pub linked_accounts: u64,
+    /// Accounts that had one 24 hours before and were deleted by us since.
+    pub deleted_last_24_hours: u64,
     pub removals: &'a [Removal],
     /// Removals carried out in the 24 hours before the run, without those that were allowed.
     pub removed_last_24_hours: u64,
@@ -34,7 +36,7 @@ pub struct GuardInput<'a> {
     pub resumed_at: Option<DateTime<Utc>>,
     /// What the clock said in the last run.
     pub last_run_at: Option<DateTime<Utc>>,
-    /// Creates of this run.
+    /// Creates of this run that nobody allowed.
     pub creates: u64,
 }
 
@@ -46,7 +48,7 @@ pub struct GuardOutcome {
     pub why: Vec<HoldReason>,
     /// All creates of the run are held.
     pub creates_held: bool,
-    /// The clock is behind the last run's: no removal is carried out, and none is held.
+    /// The clock is behind the last run's: no removal is carried out, and none is held (S6.8).
     pub clock_behind: bool,
 }
 
@@ -179,8 +181,10 @@ pub fn check(input: &GuardInput<'_>) -> GuardOutcome {
                 maximum: hold_max,
             });
         }
-        if linked >= SMALLEST_APP && removals >= linked {
-            whole.push(HoldReason::Everyone { linked });
+        // Who was deleted already is not linked any more and still is one of everybody.
+        let everyone = linked + input.deleted_last_24_hours;
+        if everyone >= SMALLEST_APP && removals >= everyone {
+            whole.push(HoldReason::Everyone { linked: everyone });
         }
     }
     let undecided = |removal: &Removal| input.already_held.contains(&removal.person);
@@ -245,6 +249,7 @@ mod tests {
             now: at(1),
             safety,
             linked_accounts,
+            deleted_last_24_hours: 0,
             removals,
             removed_last_24_hours,
             already_held,
@@ -313,6 +318,19 @@ mod tests {
             2,
             "together with those of the last 24 hours"
         );
+    }
+
+    #[test]
+    fn everybody_includes_those_who_were_deleted_a_moment_ago() {
+        let (planned, none) = (removals(2), BTreeSet::new());
+        let safety = Safety::default();
+        let mut input = input(&planned, 2, 3, &safety, &none);
+        input.deleted_last_24_hours = 3;
+        let outcome = check(&input);
+        assert_eq!(outcome.held.len(), 2);
+        assert_eq!(outcome.why, [HoldReason::Everyone { linked: 5 }]);
+        input.deleted_last_24_hours = 4;
+        assert_eq!(check(&input).held.len(), 0, "one of six is left");
     }
 
     #[test]

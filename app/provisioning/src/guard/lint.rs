@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::OperationSummary;
-use crate::identity::{AccountId, PersonId, Standing};
+use crate::identity::{AccountId, PersonId, Standing, same_address};
 use crate::plan::{LinkState, OperationKind};
 
 /// An operation that no correct plan holds. It is not sent.
@@ -15,6 +15,31 @@ pub struct LintProblem {
     pub kind: OperationKind,
     /// Stable, kebab-case.
     pub code: std::borrow::Cow<'static, str>,
+}
+
+impl LintProblem {
+    /// Why it is not sent, in a sentence for people.
+    pub fn sentence(&self) -> &'static str {
+        match self.code.as_ref() {
+            "account-claimed-twice" => {
+                "Conflict: somebody else would get the same account or user name, so neither does. Give them different values in the directory or in the mapping."
+            }
+            "link-moved" => {
+                "The account moves to a new person with the same address, so this step ends."
+            }
+            "rename-not-planned" => {
+                "Conflict: the user name belongs to the account of somebody else, who is not renamed in this run."
+            }
+            "protected" => "The person is protected.",
+            "before-due" => "The step is not due yet.",
+            "without-trigger" => "No cause holds for this removal.",
+            "not-managed" => "Archived and unknown people are left as they are.",
+            "not-active" => "The person is not active in Google.",
+            "trigger-holds" => "A cause to end the account holds.",
+            "gone-account" => "The account is gone from the app, and nobody decided what to do.",
+            _ => "The step does not fit the account's link.",
+        }
+    }
 }
 
 impl fmt::Display for LintProblem {
@@ -29,9 +54,9 @@ impl fmt::Display for LintProblem {
 
 /// Finds what must not be in a plan: removals without a cause, before their time, of people who
 /// are protected, archived or unknown, or without a link; operations that their link contradicts;
-/// operations on an account
-/// whose link moves to another person; and accounts or user names that two people would share, of
-/// whom then nobody gets it.
+/// operations on an account whose link moves to another person; accounts or user names that two
+/// people would share, of whom then nobody gets it; and creates that wait for a rename which is not
+/// in the plan.
 pub fn lint(operations: &[OperationSummary], now: DateTime<Utc>) -> Vec<LintProblem> {
     let mut problems = Vec::new();
     let moved: BTreeSet<(&PersonId, &AccountId)> = (operations.iter())
@@ -106,7 +131,36 @@ pub fn lint(operations: &[OperationSummary], now: DateTime<Utc>) -> Vec<LintProb
             found("account-claimed-twice");
         }
     }
+    let waiting = never_freed(operations, &problems);
+    problems.extend(waiting);
     problems
+}
+
+/// Creates after somebody's rename, when no rename that is sent frees the user name.
+fn never_freed(operations: &[OperationSummary], problems: &[LintProblem]) -> Vec<LintProblem> {
+    let stopped: BTreeSet<&PersonId> = problems.iter().map(|problem| &problem.person).collect();
+    let renamed: BTreeMap<&PersonId, &str> = (operations.iter())
+        .filter(|one| matches!(one.kind, OperationKind::Update | OperationKind::Unsuspend))
+        .filter(|one| !stopped.contains(&one.person))
+        .filter_map(|one| Some((&one.person, one.user_name.as_deref()?)))
+        .collect();
+    operations
+        .iter()
+        .filter(|one| !stopped.contains(&one.person))
+        .filter(|one| {
+            let wanted = one.user_name.as_deref().unwrap_or_default();
+            one.after.as_ref().is_some_and(|person| {
+                renamed
+                    .get(person)
+                    .is_none_or(|name| same_address(name, wanted))
+            })
+        })
+        .map(|one| LintProblem {
+            person: one.person.clone(),
+            kind: one.kind,
+            code: "rename-not-planned".into(),
+        })
+        .collect()
 }
 
 fn removal(operation: &OperationSummary, now: DateTime<Utc>, found: &mut impl FnMut(&'static str)) {
@@ -137,20 +191,13 @@ fn is_moved(operation: &OperationSummary, moved: &BTreeSet<(&PersonId, &AccountI
         .is_some_and(|account| moved.contains(&(&operation.person, account)))
 }
 
-/// What an operation takes for itself.
+/// What an operation takes for itself: an account, and a user name when it gets another one.
 fn claims(operation: &OperationSummary) -> Vec<String> {
-    match operation.kind {
-        OperationKind::Create => operation
-            .user_name
-            .iter()
-            .map(|name| format!("name:{}", name.to_lowercase()))
-            .collect(),
-        _ => operation
-            .account
-            .iter()
-            .map(|account| format!("id:{account}"))
-            .collect(),
-    }
+    let name = (operation.user_name.iter()).map(|name| format!("name:{}", name.to_lowercase()));
+    let account = (operation.account.iter())
+        .filter(|_| operation.kind != OperationKind::Create)
+        .map(|account| format!("id:{account}"));
+    name.chain(account).collect()
 }
 
 #[cfg(test)]
@@ -337,6 +384,56 @@ mod tests {
         assert_eq!(
             codes(&two),
             ["1 account-claimed-twice", "2 account-claimed-twice"]
+        );
+    }
+
+    fn rename(person: &str, account: &str, user_name: &str) -> OperationSummary {
+        OperationSummary {
+            kind: OperationKind::Update,
+            account: Some(account.into()),
+            link: Some(LinkState::Active),
+            ..create(person, user_name)
+        }
+    }
+
+    #[test]
+    fn a_user_name_that_one_is_renamed_to_and_another_created_with_goes_to_nobody() {
+        assert_eq!(
+            codes(&[rename("1", "a", "x"), create("2", "X")]),
+            ["1 account-claimed-twice", "2 account-claimed-twice"]
+        );
+        assert_eq!(
+            codes(&[rename("1", "a", "x"), rename("2", "b", "x")]).len(),
+            2
+        );
+    }
+
+    #[test]
+    fn a_create_waits_only_for_a_rename_that_is_planned() {
+        let newcomer = OperationSummary {
+            after: Some("1".into()),
+            ..create("2", "u")
+        };
+        let alone = std::slice::from_ref(&newcomer);
+        assert_eq!(codes(alone), ["2 rename-not-planned"]);
+        let freed = [rename("1", "a", "new"), newcomer.clone()];
+        assert_eq!(codes(&freed), [""; 0]);
+        let not_freed = OperationSummary {
+            user_name: None,
+            ..rename("1", "a", "u")
+        };
+        assert_eq!(
+            codes(&[not_freed, newcomer.clone()]),
+            ["2 rename-not-planned"]
+        );
+        let stopped = [rename("1", "a", "new"), rename("3", "c", "new"), newcomer];
+        assert_eq!(
+            codes(&stopped),
+            [
+                "1 account-claimed-twice",
+                "3 account-claimed-twice",
+                "2 rename-not-planned"
+            ]
         );
     }
 

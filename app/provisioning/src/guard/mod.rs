@@ -21,7 +21,7 @@ pub struct OperationSummary {
     pub person: PersonId,
     pub kind: OperationKind,
     pub account: Option<AccountId>,
-    /// The mapped user name of a create.
+    /// The user name that the account gets: of a create, and of whoever is renamed.
     pub user_name: Option<String>,
     pub standing: Standing,
     pub link: Option<LinkState>,
@@ -49,10 +49,15 @@ impl OperationSummary {
         protected: bool,
         manager: Option<PersonId>,
     ) -> Self {
-        let user_name = operation
-            .body
-            .as_ref()
-            .and_then(|body| body.get("userName"));
+        let user_name = match operation.kind {
+            OperationKind::Create => operation
+                .body
+                .as_ref()
+                .and_then(|body| body.get("userName")),
+            _ => (operation.changes.iter())
+                .find(|change| change.attribute.eq_ignore_ascii_case("userName"))
+                .and_then(|change| change.new.as_ref()),
+        };
         Self {
             person: person.id.clone(),
             kind: operation.kind,
@@ -62,7 +67,7 @@ impl OperationSummary {
             link: link.map(|link| link.state),
             trigger: operation.precondition.cause,
             due_at: operation.due_at,
-            triggers: lifecycle.clocks.keys().copied().collect(),
+            triggers: lifecycle.triggers(),
             protected,
             allowed: operation.allowed,
             manager,
