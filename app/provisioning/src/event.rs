@@ -68,6 +68,9 @@ event_names! {
     RunFinished = "Run finished",
     RunStopped = "Run stopped",
     RemovalsHeld = "Removals held",
+    CreatesHeld = "Creates held",
+    /// This machine's clock is behind the last run's; nobody is removed.
+    ClockBehind = "Clock behind",
     HoldApproved = "Hold approved",
     HoldDismissed = "Hold dismissed",
     StepCancelled = "Step cancelled",

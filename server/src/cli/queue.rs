@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use provisioning::identity::PersonId;
 use serde::Serialize;
@@ -11,8 +12,9 @@ use super::{Failure, Outcome, SHELL, app_by_slug, person_by_key};
 use crate::installation::Installation;
 use crate::settings::Settings;
 use crate::store::apps::App;
-use crate::store::lifecycles;
-use crate::sync::decisions::{self, Decision};
+use crate::store::person_decisions;
+use crate::sync::decisions::{self, Decision, Subject};
+use crate::sync::pending::{self, PendingStep};
 
 #[derive(Debug, Args)]
 pub(super) struct QueueArguments {
@@ -31,7 +33,7 @@ pub(super) struct QueueArguments {
     /// Release the person's held step
     #[arg(long, value_name = "EMAIL", group = "decision")]
     release: Option<String>,
-    /// Make the person's next step due now; the next run carries it out
+    /// Make the person's next step due now; a worker that is up runs the app at once
     #[arg(long, value_name = "EMAIL", group = "decision")]
     now: Option<String>,
 }
@@ -44,7 +46,7 @@ pub(super) struct ReviewArguments {
     /// Print a JSON list
     #[arg(long)]
     json: bool,
-    /// Allow held removals: all, or these people
+    /// Allow what is held: all, or these people; a worker that is up runs the app at once
     #[arg(
         long,
         value_name = "all|EMAIL,...",
@@ -61,9 +63,10 @@ pub(super) struct ReviewArguments {
 #[derive(Debug, Serialize)]
 struct Line {
     person: Value,
-    trigger: String,
+    /// Of a create, which is held for another reason, there is none.
+    trigger: Option<String>,
     step: String,
-    due: chrono::DateTime<chrono::Utc>,
+    due: DateTime<Utc>,
     held: bool,
 }
 
@@ -98,7 +101,12 @@ async fn decide_and_list(
         let person = person_by_key(installation, key).await?;
         decide(installation, &app, &[person], decision).await?;
     }
-    lines(installation, &app, None).await
+    let now = installation.clock.now();
+    let mut db = installation.pool.acquire().await?;
+    let steps = pending::steps(&mut db, &app, now)
+        .await
+        .map_err(Failure::failed)?;
+    Ok(steps.into_iter().map(line).collect())
 }
 
 async fn review_and_list(
@@ -106,34 +114,65 @@ async fn review_and_list(
     arguments: &ReviewArguments,
 ) -> Result<Vec<Line>, Failure> {
     let app = app_by_slug(installation, &arguments.app).await?;
-    let held = held(installation, &app).await?;
+    let (removals, creates) = held(installation, &app).await?;
     if arguments.dismiss {
-        decide(installation, &app, &held, Decision::Cancel).await?;
+        decide(installation, &app, &removals, Decision::Dismiss).await?;
     } else if arguments.allow.iter().any(|who| who == "all") {
-        decide(installation, &app, &held, Decision::Allow).await?;
+        decide(installation, &app, &removals, Decision::Allow).await?;
+        allow_creates(installation, &app, &creates).await?;
     } else if !arguments.allow.is_empty() {
-        let mut people = Vec::new();
+        let (mut removed, mut created) = (Vec::new(), Vec::new());
         for key in &arguments.allow {
             let person = person_by_key(installation, key).await?;
-            if !held.contains(&person) {
+            if removals.contains(&person) {
+                removed.push(person);
+            } else if creates.contains(&person) {
+                created.push(person);
+            } else {
                 return Err(Failure::usage(format!(
-                    "no removal of {key} is held in {}",
+                    "nothing of {key} is held in {}",
                     arguments.app
                 )));
             }
-            people.push(person);
         }
-        decide(installation, &app, &people, Decision::Allow).await?;
+        decide(installation, &app, &removed, Decision::Allow).await?;
+        allow_creates(installation, &app, &created).await?;
     }
-    let held = self::held(installation, &app).await?;
-    lines(installation, &app, Some(&held)).await
+    let now = installation.clock.now();
+    let mut db = installation.pool.acquire().await?;
+    let steps = pending::under_review(&mut db, &app, now)
+        .await
+        .map_err(Failure::failed)?;
+    let creates = person_decisions::held_creates(&mut db, app.id, None)
+        .await
+        .map_err(Failure::failed)?;
+    let mut lines: Vec<Line> = steps.into_iter().map(line).collect();
+    lines.extend(creates.into_iter().map(|(person, email)| Line {
+        person: json!({ "id": person, "email": email }),
+        trigger: None,
+        step: "create".to_owned(),
+        due: now,
+        held: true,
+    }));
+    Ok(lines)
 }
 
-async fn held(installation: &Installation, app: &App) -> Result<Vec<PersonId>, Failure> {
+/// People whose removal, and people whose create, waits for review.
+async fn held(
+    installation: &Installation,
+    app: &App,
+) -> Result<(Vec<PersonId>, Vec<PersonId>), Failure> {
     let mut db = installation.pool.acquire().await?;
-    decisions::held(&mut db, app, installation.clock.now())
+    let removals = pending::under_review(&mut db, app, installation.clock.now())
         .await
-        .map_err(Failure::failed)
+        .map_err(Failure::failed)?;
+    let creates = person_decisions::held_creates(&mut db, app.id, None)
+        .await
+        .map_err(Failure::failed)?;
+    Ok((
+        removals.into_iter().map(|step| step.person_id).collect(),
+        creates.into_iter().map(|(person, _)| person).collect(),
+    ))
 }
 
 async fn decide(
@@ -143,7 +182,8 @@ async fn decide(
     decision: Decision,
 ) -> Result<(), Failure> {
     let engine = installation.engine()?;
-    let unchanged = decisions::decide(&engine, app, people, decision, SHELL)
+    let subjects: Vec<Subject> = people.iter().cloned().map(Subject::from).collect();
+    let unchanged = decisions::decide(&engine, app, &subjects, decision, SHELL)
         .await
         .map_err(Failure::failed)?;
     match unchanged.first() {
@@ -155,30 +195,26 @@ async fn decide(
     }
 }
 
-async fn lines(
+async fn allow_creates(
     installation: &Installation,
     app: &App,
-    only: Option<&[PersonId]>,
-) -> Result<Vec<Line>, Failure> {
-    let mut db = installation.pool.acquire().await?;
-    let held = decisions::held(&mut db, app, installation.clock.now())
+    people: &[PersonId],
+) -> Result<(), Failure> {
+    let engine = installation.engine()?;
+    decisions::allow_creates(&engine, app, people, SHELL)
         .await
-        .map_err(Failure::failed)?;
-    let queue = lifecycles::queue(&mut db, app.id, i64::from(i32::MAX))
-        .await
-        .map_err(Failure::failed)?;
-    Ok(queue
-        .into_iter()
-        .map(|line| (PersonId::from(line.person_id.clone()), line))
-        .filter(|(person, _)| only.is_none_or(|only| only.contains(person)))
-        .map(|(person, line)| Line {
-            held: line.held || held.contains(&person),
-            person: json!({ "id": line.person_id, "email": line.person_email }),
-            trigger: line.trigger,
-            step: line.step,
-            due: line.due_at,
-        })
-        .collect())
+        .map(drop)
+        .map_err(Failure::failed)
+}
+
+fn line(pending: PendingStep) -> Line {
+    Line {
+        held: pending.is_held(),
+        person: json!({ "id": pending.person_id, "email": pending.person_email }),
+        trigger: Some(pending.step.trigger.key().to_owned()),
+        step: pending.step.step.key().to_owned(),
+        due: pending.step.due_at,
+    }
 }
 
 fn print(lines: &[Line], as_json: bool, empty: &str) -> Outcome {
@@ -199,6 +235,8 @@ fn print(lines: &[Line], as_json: bool, empty: &str) -> Outcome {
                 line.due.format("%Y-%m-%d %H:%M UTC"),
                 line.step,
                 line.trigger
+                    .as_deref()
+                    .unwrap_or("too many creates at once")
             );
         }
     }

@@ -3,12 +3,12 @@
 use app::api::accounts::{AccountList, AccountRow, AccountState, AccountsQuery, Queue, QueueRow};
 use app::services::{Accounts, Answer};
 use async_trait::async_trait;
-use provisioning::lifecycle::Trigger;
 use provisioning::plan::LinkState;
 
 use super::standing::{self, number};
-use crate::store::pages::accounts::{self, AccountLine, QueueLine};
+use crate::store::pages::accounts::{self, AccountLine};
 use crate::sync::Engine;
+use crate::sync::pending::{self, PendingStep};
 
 const PER_PAGE: u32 = 50;
 
@@ -44,12 +44,19 @@ impl Accounts for AccountsService {
     async fn queue(&self, slug: &str, page: u32) -> Answer<Queue> {
         let mut db = self.engine.connection().await?;
         let app = standing::app(&mut db, slug).await?;
-        let waiting = accounts::queue(&mut db, app.id, standing::part(page, PER_PAGE)).await?;
+        let now = self.engine.clock.now();
+        let steps = pending::steps(&mut db, &app, now).await?;
+        let total = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+        let part = standing::part(page, PER_PAGE);
+        let (before, many) = (number(part.offset), number(part.limit));
+        let rows = (steps.into_iter())
+            .skip(usize::try_from(before).unwrap_or(usize::MAX))
+            .take(usize::try_from(many).unwrap_or(usize::MAX));
         Ok(Queue {
             head: standing::head(&mut db, &app).await?,
-            now: self.engine.clock.now(),
-            rows: waiting.rows.into_iter().map(queue_row).collect(),
-            paging: standing::paging(page, PER_PAGE, waiting.total),
+            now,
+            rows: rows.map(queue_row).collect(),
+            paging: standing::paging(page, PER_PAGE, total),
         })
     }
 }
@@ -76,16 +83,17 @@ fn account_row(line: AccountLine) -> AccountRow {
     }
 }
 
-fn queue_row(line: QueueLine) -> QueueRow {
-    let since = Trigger::parse(&line.trigger)
-        .and_then(|trigger| line.lifecycle.clocks.get(&trigger))
-        .map_or(line.due_at, |clock| clock.since);
+fn queue_row(pending: PendingStep) -> QueueRow {
     QueueRow {
-        person: standing::person(line.person_id, line.person_name, line.person_email),
-        trigger: standing::trigger(&line.trigger),
-        since,
-        step: standing::step(&line.step),
-        due: line.due_at,
-        held: line.held,
+        held: pending.is_held(),
+        person: standing::person(
+            pending.person_id.to_string(),
+            pending.person_name,
+            pending.person_email,
+        ),
+        trigger: standing::trigger(pending.step.trigger.key()),
+        since: pending.step.since,
+        step: standing::step(pending.step.step.key()),
+        due: pending.step.due_at,
     }
 }

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 
 use crate::store::apps::{App, AppState};
 use crate::store::{Result, runs};
+use crate::sync::pending;
 
 /// The state that an administrator sees: of an app that is on, what it is doing comes first.
 pub async fn app_status(db: &mut PgConnection, app: &App) -> Result<AppStatus> {
@@ -16,11 +17,11 @@ pub async fn app_status(db: &mut PgConnection, app: &App) -> Result<AppStatus> {
         },
         AppState::On => match runs::active(db, app.id).await? {
             Some(run) => AppStatus::Running { run: run.number },
-            None => match runs::list(db, app.id, false, 1).await?.first() {
-                Some(last) if last.held > 0 => AppStatus::Held {
-                    removals: u32::try_from(last.held).unwrap_or(0),
+            None => match pending::count_under_review(db, app).await? {
+                0 => AppStatus::On,
+                held => AppStatus::Held {
+                    removals: u32::try_from(held).unwrap_or(u32::MAX),
                 },
-                _ => AppStatus::On,
             },
         },
     })

@@ -44,7 +44,11 @@ pub struct App {
     pub facts: Value,
     pub authorized_at: Option<DateTime<Utc>>,
     pub first_plan_confirmed: bool,
+    /// A run carried out its plan; from then on, matches follow the app's linking.
+    pub first_run_done: bool,
     pub turned_on_at: Option<DateTime<Utc>>,
+    /// It was on again after more than a day: removals due before this are still to be held.
+    pub overdue_before: Option<DateTime<Utc>>,
     pub last_run_at: Option<DateTime<Utc>>,
     pub next_run_at: Option<DateTime<Utc>>,
     pub last_drift_at: Option<DateTime<Utc>>,
@@ -69,7 +73,9 @@ struct AppRow {
     facts: Value,
     authorized_at: Option<DateTime<Utc>>,
     first_plan_confirmed: bool,
+    first_run_done: bool,
     turned_on_at: Option<DateTime<Utc>>,
+    overdue_before: Option<DateTime<Utc>>,
     last_run_at: Option<DateTime<Utc>>,
     next_run_at: Option<DateTime<Utc>>,
     last_drift_at: Option<DateTime<Utc>>,
@@ -106,7 +112,9 @@ impl TryFrom<AppRow> for App {
             facts: row.facts,
             authorized_at: row.authorized_at,
             first_plan_confirmed: row.first_plan_confirmed,
+            first_run_done: row.first_run_done,
             turned_on_at: row.turned_on_at,
+            overdue_before: row.overdue_before,
             last_run_at: row.last_run_at,
             next_run_at: row.next_run_at,
             last_drift_at: row.last_drift_at,
@@ -119,8 +127,8 @@ impl TryFrom<AppRow> for App {
 
 pub async fn list(connection: &mut PgConnection) -> Result<Vec<App>> {
     sqlx::query_as!(AppRow, "SELECT id, slug, catalog, name, endpoint, state, stop_code, stop_message, stopped_at,
-                config_version, learned, facts, authorized_at, first_plan_confirmed, turned_on_at, last_run_at,
-                next_run_at, last_drift_at, paused_until, pause_step, created_at FROM apps ORDER BY lower(name), slug")
+                config_version, learned, facts, authorized_at, first_plan_confirmed, first_run_done, turned_on_at,
+                overdue_before, last_run_at, next_run_at, last_drift_at, paused_until, pause_step, created_at FROM apps ORDER BY lower(name), slug")
         .fetch_all(connection)
         .await?
         .into_iter()
@@ -130,8 +138,8 @@ pub async fn list(connection: &mut PgConnection) -> Result<Vec<App>> {
 
 pub async fn by_slug(connection: &mut PgConnection, slug: &str) -> Result<Option<App>> {
     sqlx::query_as!(AppRow, "SELECT id, slug, catalog, name, endpoint, state, stop_code, stop_message, stopped_at,
-                config_version, learned, facts, authorized_at, first_plan_confirmed, turned_on_at, last_run_at,
-                next_run_at, last_drift_at, paused_until, pause_step, created_at FROM apps WHERE slug = $1", slug)
+                config_version, learned, facts, authorized_at, first_plan_confirmed, first_run_done, turned_on_at,
+                overdue_before, last_run_at, next_run_at, last_drift_at, paused_until, pause_step, created_at FROM apps WHERE slug = $1", slug)
         .fetch_optional(connection)
         .await?
         .map(App::try_from)
@@ -140,8 +148,8 @@ pub async fn by_slug(connection: &mut PgConnection, slug: &str) -> Result<Option
 
 pub async fn get(connection: &mut PgConnection, id: AppId) -> Result<Option<App>> {
     sqlx::query_as!(AppRow, "SELECT id, slug, catalog, name, endpoint, state, stop_code, stop_message, stopped_at,
-                config_version, learned, facts, authorized_at, first_plan_confirmed, turned_on_at, last_run_at,
-                next_run_at, last_drift_at, paused_until, pause_step, created_at FROM apps WHERE id = $1", id.0)
+                config_version, learned, facts, authorized_at, first_plan_confirmed, first_run_done, turned_on_at,
+                overdue_before, last_run_at, next_run_at, last_drift_at, paused_until, pause_step, created_at FROM apps WHERE id = $1", id.0)
         .fetch_optional(connection)
         .await?
         .map(App::try_from)
@@ -194,7 +202,8 @@ pub async fn rename(
     Ok(())
 }
 
-/// Moves the app to a state. Returns false when it was in that state already.
+/// Moves the app to a state. Returns false when it was in that state already. Every way back to on
+/// passes here: after more than a day, what fell due meanwhile is to be held (S6.8).
 pub async fn set_state(
     connection: &mut PgConnection,
     id: AppId,
@@ -210,6 +219,11 @@ pub async fn set_state(
         "UPDATE apps SET state = $2, stop_code = $3, stop_message = $4,
                 stopped_at = CASE WHEN $2 = 'stopped' THEN $5::timestamptz END,
                 turned_on_at = CASE WHEN $2 = 'on' AND state <> 'on' THEN $5 ELSE turned_on_at END,
+                overdue_before = CASE
+                    WHEN $2 = 'on' AND state <> 'on'
+                         AND (overdue_before IS NOT NULL OR off_since < $5 - interval '24 hours') THEN $5
+                    ELSE overdue_before END,
+                off_since = CASE WHEN $2 = 'on' THEN NULL WHEN state = 'on' THEN $5 ELSE off_since END,
                 next_run_at = CASE WHEN $2 = 'on' THEN next_run_at END
          WHERE id = $1 AND (state <> $2 OR stop_code IS DISTINCT FROM $3)",
         id.0,
@@ -265,18 +279,71 @@ pub async fn confirm_first_plan(connection: &mut PgConnection, id: AppId) -> Res
     Ok(())
 }
 
-/// When the app was last run and when it is run next.
+/// When the app was last run and when it is run next. The last run is the latest by any clock, so
+/// that a clock that is behind is noticed for as long as it is. A run that somebody asked for after
+/// this one was planned comes at once.
 pub async fn set_schedule(
     connection: &mut PgConnection,
     id: AppId,
     last_run_at: DateTime<Utc>,
     next_run_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "UPDATE apps SET last_run_at = $2, next_run_at = $3 WHERE id = $1",
+        "UPDATE apps SET last_run_at = GREATEST(last_run_at, $2),
+                next_run_at = CASE WHEN run_wanted AND state = 'on' THEN $4::timestamptz ELSE $3::timestamptz END
+         WHERE id = $1",
         id.0,
         last_run_at,
-        next_run_at
+        next_run_at,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Asks for a run as soon as there is a worker.
+pub async fn want_run(connection: &mut PgConnection, id: AppId, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query!(
+        "UPDATE apps SET run_wanted = true, next_run_at = $2 WHERE id = $1 AND state = 'on'",
+        id.0,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A plan is made now: what was decided before is in it.
+pub async fn plan_begins(connection: &mut PgConnection, id: AppId) -> Result<()> {
+    sqlx::query!("UPDATE apps SET run_wanted = false WHERE id = $1", id.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The first run carried out its plan.
+pub async fn first_run_done(connection: &mut PgConnection, id: AppId) -> Result<()> {
+    sqlx::query!(
+        "UPDATE apps SET first_run_done = true WHERE id = $1 AND NOT first_run_done",
+        id.0
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What fell due before this moment was looked at, and held as far as it is still to come.
+pub async fn overdue_checked(
+    connection: &mut PgConnection,
+    id: AppId,
+    before: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE apps SET overdue_before = NULL WHERE id = $1 AND overdue_before = $2",
+        id.0,
+        before
     )
     .execute(connection)
     .await?;
@@ -453,6 +520,9 @@ pub async fn forget_configuration(connection: &mut PgConnection, id: AppId) -> R
     sqlx::query!("DELETE FROM app_accounts WHERE app_id = $1", id.0)
         .execute(&mut *connection)
         .await?;
+    sqlx::query!("DELETE FROM person_decisions WHERE app_id = $1", id.0)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query!("DELETE FROM app_drafts WHERE app_id = $1", id.0)
         .execute(&mut *connection)
         .await?;
@@ -461,6 +531,7 @@ pub async fn forget_configuration(connection: &mut PgConnection, id: AppId) -> R
         .await?;
     sqlx::query!(
         "UPDATE apps SET learned = '{}', facts = '{}', authorized_at = NULL, first_plan_confirmed = false,
+                first_run_done = false, off_since = NULL, overdue_before = NULL, run_wanted = false,
                 config_version = 0, last_drift_at = NULL, paused_until = NULL, pause_step = 0 WHERE id = $1",
         id.0
     )

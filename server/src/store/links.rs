@@ -3,7 +3,8 @@
 use super::apps::AppId;
 use super::{Result, StoreError, decode, encode};
 use chrono::{DateTime, Utc};
-use provisioning::identity::{Account, AccountId, PersonId};
+use provisioning::identity::{Account, AccountId, Person, PersonId, Standing};
+use provisioning::lifecycle::Lifecycle;
 use provisioning::plan::{Link, LinkState};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -232,6 +233,64 @@ pub async fn search(
     .await?)
 }
 
+/// Somebody with a live account, with as much of them as tells whether a cause holds.
+#[derive(Debug, Clone)]
+pub struct LinkedPerson {
+    pub person: Person,
+    pub link: LinkState,
+    pub lifecycle: Lifecycle,
+}
+
+/// The next of them in the order of their ids.
+pub async fn linked_people(
+    connection: &mut PgConnection,
+    app: AppId,
+    after: Option<&PersonId>,
+    limit: i64,
+) -> Result<Vec<LinkedPerson>> {
+    let after = after.map(ToString::to_string).unwrap_or_default();
+    let rows = sqlx::query!(
+        "SELECT l.person_id, l.state, p.primary_email, p.standing, p.is_guest, p.org_unit_path,
+                q.lifecycle AS \"lifecycle?\"
+         FROM links l
+         JOIN people p ON p.id = l.person_id
+         LEFT JOIN lifecycles q ON q.app_id = l.app_id AND q.person_id = l.person_id
+         WHERE l.app_id = $1 AND l.state IN ('active', 'suspended_by_us') AND l.person_id > $2
+         ORDER BY l.person_id LIMIT $3",
+        app.0,
+        after,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let standing = Standing::parse(&row.standing).ok_or_else(|| {
+                StoreError::corrupt("people", "standing", &row.person_id, &row.standing)
+            })?;
+            Ok(LinkedPerson {
+                link: parse_state(&row.state, &row.person_id)?,
+                lifecycle: match row.lifecycle {
+                    Some(lifecycle) => {
+                        decode(lifecycle, "lifecycles", "lifecycle", &row.person_id)?
+                    }
+                    None => Lifecycle::default(),
+                },
+                person: Person {
+                    id: PersonId::from(row.person_id),
+                    primary_email: row.primary_email,
+                    aliases: Vec::new(),
+                    name: Default::default(),
+                    standing,
+                    org_unit_path: row.org_unit_path,
+                    is_guest: row.is_guest,
+                    attributes: Value::Null,
+                },
+            })
+        })
+        .collect()
+}
+
 /// Whether the app's accounts were listed in full, and when.
 #[derive(Debug, Clone)]
 pub struct Listing {
@@ -403,7 +462,7 @@ pub async fn only_in_app(
 pub async fn by_state(connection: &mut PgConnection, app: AppId) -> Result<(i64, i64)> {
     let row = sqlx::query!(
         "SELECT count(*) FILTER (WHERE state = 'active') AS \"active!\",
-                count(*) FILTER (WHERE state = 'suspended') AS \"suspended!\"
+                count(*) FILTER (WHERE state = 'suspended_by_us') AS \"suspended!\"
          FROM links WHERE app_id = $1",
         app.0
     )

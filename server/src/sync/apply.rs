@@ -20,10 +20,10 @@ use super::plan;
 use super::run::{Lease, RunError};
 use super::send::Sender;
 use crate::connectors::ScimApp;
-use crate::store::StoreError;
 use crate::store::apps::{self, App};
 use crate::store::operations::{self, Operation};
 use crate::store::runs::Run;
+use crate::store::{StoreError, second_pass};
 
 /// Operations that are loaded at once; a plan of any length keeps memory flat.
 const BATCH: i64 = 1000;
@@ -256,6 +256,7 @@ impl Applying<'_> {
         let mut people = self.journal.take_found_in_the_way();
         let mut db = self.engine.connection().await?;
         people.extend(operations::waiting_for_manager(&mut db, self.run.id, self.app.id).await?);
+        people.extend(second_pass::managers_arrived(&mut db, self.run.id, self.app.id).await?);
         Ok(people)
     }
 }

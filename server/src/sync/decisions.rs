@@ -1,18 +1,22 @@
 //! An administrator's decisions about pending steps and held removals (S6.7, S9.1). They change
 //! clocks only; the next run carries them out.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
+use provisioning::config::DeprovisioningPolicies;
 use provisioning::event::EventName;
 use provisioning::identity::PersonId;
-use provisioning::lifecycle::{self, DueStep};
+use provisioning::lifecycle::{DueStep, Lifecycle, Step, Trigger, due_steps};
 use serde_json::json;
 use sqlx::PgConnection;
 
 use super::engine::Engine;
-use super::inputs;
-use crate::store::apps::App;
+use super::{inputs, pending};
+use crate::store::apps::{self, App};
 use crate::store::events::{self, NewEvent};
-use crate::store::{StoreError, lifecycles, operations, people};
+use crate::store::person_decisions::{self, PersonDecision};
+use crate::store::{StoreError, lifecycles, people};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
@@ -25,6 +29,8 @@ pub enum Decision {
     Now,
     /// A removal that the guard held may go on.
     Allow,
+    /// A removal that the guard held does not happen until its cause ends.
+    Dismiss,
 }
 
 impl Decision {
@@ -35,79 +41,142 @@ impl Decision {
             Self::Release => EventName::StepReleased,
             Self::Now => EventName::StepNow,
             Self::Allow => EventName::HoldApproved,
+            Self::Dismiss => EventName::HoldDismissed,
+        }
+    }
+
+    /// Whether a run has something to do because of it.
+    fn wants_a_run(self) -> bool {
+        matches!(self, Self::Now | Self::Allow | Self::Release)
+    }
+
+    /// Whether this is the step that is meant.
+    fn concerns(self, step: &DueStep) -> bool {
+        match self {
+            Self::Cancel | Self::Now => step.is_live(),
+            Self::Hold => step.is_live() && !step.held,
+            Self::Release => step.held || step.waived,
+            Self::Allow | Self::Dismiss => pending::is_under_review(step),
+        }
+    }
+
+    fn apply(
+        self,
+        clocks: &mut Lifecycle,
+        (trigger, step): (Trigger, Step),
+        policies: &DeprovisioningPolicies,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let policy = policies.of(trigger);
+        match self {
+            Self::Cancel | Self::Dismiss => clocks.waive(trigger, step, now),
+            Self::Hold => clocks.hold(trigger, step),
+            Self::Release => clocks.release(trigger, step),
+            Self::Now => clocks.do_now(trigger, step, policy, now),
+            Self::Allow => clocks.allow(trigger, step, policy, now),
         }
     }
 }
 
-/// People whose removal the app's newest run held, and about whom nobody decided since.
-pub async fn held(
-    connection: &mut PgConnection,
-    app: &App,
-    now: DateTime<Utc>,
-) -> Result<Vec<PersonId>, StoreError> {
-    let Some(config) = inputs::configuration(connection, app).await? else {
-        return Ok(Vec::new());
-    };
-    let mut undecided = Vec::new();
-    for person in operations::held_people(connection, app.id, None).await? {
-        let clocks = lifecycles::get(connection, app.id, &person).await?;
-        let waits = lifecycle::due_steps(&clocks, &config.deprovisioning, now)
-            .iter()
-            .any(|step| step.is_live() && !step.allowed && step.due_at <= now);
-        if waits {
-            undecided.push(person);
-        }
+/// Of whom one step is meant: the earliest that the decision fits, or a certain one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    pub person: PersonId,
+    pub step: Option<(Trigger, Step)>,
+}
+
+impl From<PersonId> for Subject {
+    fn from(person: PersonId) -> Self {
+        Self { person, step: None }
     }
-    Ok(undecided)
 }
 
 /// Decides for these people, all in one transaction. Returns whom it found nothing to decide for.
 pub async fn decide(
     engine: &Engine,
     app: &App,
-    people: &[PersonId],
+    subjects: &[Subject],
     decision: Decision,
     actor: &str,
 ) -> Result<Vec<PersonId>, StoreError> {
     let now = engine.clock.now();
-    let mut without = Vec::new();
     let mut transaction = engine.pool.begin().await?;
+    let people: Vec<PersonId> = subjects.iter().map(|one| one.person.clone()).collect();
     let Some(config) = inputs::configuration(&mut transaction, app).await? else {
-        return Ok(people.to_vec());
+        return Ok(people);
     };
     let policies = &config.deprovisioning;
-    for person in people {
-        let mut clocks = lifecycles::get(&mut transaction, app.id, person).await?;
-        let steps = lifecycle::due_steps(&clocks, policies, now);
-        let step = match decision {
-            Decision::Release => steps.iter().find(|step| step.held || step.waived),
-            _ => steps.iter().find(|step| step.is_live()),
-        };
-        let Some(DueStep { trigger, step, .. }) = step.cloned() else {
-            without.push(person.clone());
-            continue;
-        };
-        match decision {
-            Decision::Cancel => clocks.waive(trigger, step, now),
-            Decision::Hold => clocks.hold(trigger, step),
-            Decision::Release => clocks.release(trigger, step),
-            Decision::Now => clocks.do_now(trigger, step, policies.of(trigger), now),
-            Decision::Allow => clocks.allow(trigger, step, policies.of(trigger), now),
-        };
-        let next = lifecycle::due_steps(&clocks, policies, now)
-            .into_iter()
-            .find(DueStep::is_live);
-        lifecycles::save(&mut transaction, app.id, person, &clocks, next.as_ref()).await?;
-        let email = people::get(&mut transaction, person)
-            .await?
-            .map(|stored| stored.person.primary_email)
-            .unwrap_or_default();
+    let certain: BTreeMap<&PersonId, Option<(Trigger, Step)>> =
+        subjects.iter().map(|one| (&one.person, one.step)).collect();
+    let mut decided: BTreeMap<PersonId, (Trigger, Step)> = BTreeMap::new();
+    let turn = |person: &PersonId, clocks: &mut Lifecycle| {
+        let wanted = certain.get(person).copied().flatten();
+        let step = due_steps(clocks, policies, now).into_iter().find(|step| {
+            decision.concerns(step)
+                && wanted.is_none_or(|wanted| wanted == (step.trigger, step.step))
+        });
+        if let Some(DueStep { trigger, step, .. }) = step
+            && decision.apply(clocks, (trigger, step), policies, now)
+        {
+            decided.insert(person.clone(), (trigger, step));
+        }
+    };
+    lifecycles::change(&mut transaction, app.id, &people, policies, now, turn).await?;
+    for (person, (trigger, step)) in &decided {
+        let email = email(&mut transaction, person).await?;
         let event = NewEvent::new(now, decision.event(), actor)
             .app(app.slug.as_str())
             .person(person.as_str(), &email)
             .detail(json!({ "trigger": trigger, "step": step }));
         events::record(&mut transaction, &event).await?;
     }
+    if decision.wants_a_run() && !decided.is_empty() {
+        apps::want_run(&mut transaction, app.id, now).await?;
+    }
     transaction.commit().await?;
-    Ok(without)
+    Ok(people
+        .into_iter()
+        .filter(|person| !decided.contains_key(person))
+        .collect())
+}
+
+/// Allows creates that were held because there were too many (S9.6). Returns how many it allowed.
+pub async fn allow_creates(
+    engine: &Engine,
+    app: &App,
+    people: &[PersonId],
+    actor: &str,
+) -> Result<usize, StoreError> {
+    let now = engine.clock.now();
+    let mut transaction = engine.pool.begin().await?;
+    let held = person_decisions::held_creates(&mut transaction, app.id, None).await?;
+    let mut allowed = 0;
+    for (person, email) in held {
+        if !people.contains(&person) {
+            continue;
+        }
+        let decision = PersonDecision::Create;
+        person_decisions::put(&mut transaction, app.id, &person, &decision, now, actor).await?;
+        let event = NewEvent::new(now, EventName::HoldApproved, actor)
+            .app(app.slug.as_str())
+            .person(person.as_str(), &email)
+            .detail(json!({ "step": "create" }));
+        events::record(&mut transaction, &event).await?;
+        allowed += 1;
+    }
+    if allowed > 0 {
+        apps::want_run(&mut transaction, app.id, now).await?;
+    }
+    transaction.commit().await?;
+    Ok(allowed)
+}
+
+pub(super) async fn email(
+    connection: &mut PgConnection,
+    person: &PersonId,
+) -> Result<String, StoreError> {
+    Ok(people::get(connection, person)
+        .await?
+        .map(|stored| stored.person.primary_email)
+        .unwrap_or_default())
 }

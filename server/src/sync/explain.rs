@@ -2,7 +2,6 @@
 //! outside; what only the app could tell is said to be unknown.
 
 use provisioning::identity::PersonId;
-use provisioning::matching::Match;
 use provisioning::plan::{LinkState, PlanOutcome};
 use provisioning::scope::RuleResult;
 use serde::Serialize;
@@ -10,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::engine::Engine;
 use super::inputs::{self, World};
-use super::plan::plan_known;
+use super::matches;
+use super::plan::{before_asking, chosen, plan_known};
 use super::run::RunError;
 use crate::store::apps::App;
 
@@ -38,9 +38,18 @@ pub async fn explain(
     let Some(candidate) = inputs::one(&mut db, app, &world, person).await? else {
         return Ok(None);
     };
-    drop(db);
     let context = world.context();
-    let plan = plan_known(&context, &candidate, &Match::Unknown);
+    let decision = candidate.decision.as_ref();
+    let mut plan = plan_known(&context, &candidate, &before_asking(decision));
+    // What an earlier run found is why they wait, so it is looked at; the app is not asked.
+    if let PlanOutcome::NeedsLookup { user_name } = &plan.outcome {
+        let chosen = chosen(decision);
+        if let Some(found) = matches::known(&mut db, app, &world, person, user_name, chosen).await?
+        {
+            plan = plan_known(&context, &candidate, &found);
+        }
+    }
+    drop(db);
     let link = candidate.link.as_ref();
     let state = match (&plan.outcome, link.map(|link| link.state)) {
         (_, Some(LinkState::Gone)) => "gone",

@@ -10,6 +10,7 @@ use provisioning::catalog::{self, CatalogEntry};
 use provisioning::config::{AppConfig, Draft};
 use provisioning::identity::{AccountId, GroupId, OrgUnitId, Person, PersonId, Standing};
 use provisioning::lifecycle::Lifecycle;
+use provisioning::mapping::{ManagerAccount, PreparedMapping};
 use provisioning::plan::{Link, PlanContext};
 use provisioning::scope::{
     self, DirectoryFacts, GroupFact, GroupMemberships, MemberKind, OrgUnit, Resolved,
@@ -24,6 +25,7 @@ use crate::connectors::scim::UpdateStyle;
 use crate::connectors::{Learned, ScimApp, ScimLimits, ScimSettings};
 use crate::store::apps::{self, App};
 use crate::store::failures::{self, Failure};
+use crate::store::person_decisions::{self, PersonDecision};
 use crate::store::{StoreError, access_edits, connection, groups, lifecycles, links, people};
 
 /// People that are planned together; what they need is fetched in a few queries.
@@ -71,9 +73,11 @@ pub struct World {
     pub entry: CatalogEntry,
     pub facts: DirectoryFacts,
     pub resolved: Resolved,
+    pub mapping: PreparedMapping,
     /// Matches in it are linked, because an administrator confirms the plan as a whole.
     pub first_plan: bool,
     pub now: DateTime<Utc>,
+    pub last_run_at: Option<DateTime<Utc>>,
 }
 
 impl World {
@@ -99,14 +103,15 @@ impl World {
         if !problems.is_empty() {
             return Err(InputError::Unresolved(problems).into());
         }
-        let links = links::count(&mut db, app.id).await?;
         Ok(Self {
             resolved: Resolved::new(&config, &facts),
+            mapping: PreparedMapping::new(&config.mapping, &entry),
             config,
             entry,
             facts,
-            first_plan: preview && app.config_version == 0 || links == 0,
+            first_plan: !app.first_run_done,
             now: engine.clock.now(),
+            last_run_at: app.last_run_at,
         })
     }
 
@@ -117,7 +122,15 @@ impl World {
 
     /// The same for everybody in the plan.
     pub fn context(&self) -> PlanContext<'_> {
-        PlanContext::new(self.now, &self.config, &self.entry, &self.facts)
+        PlanContext::new(self.now, &self.config, &self.entry, &self.facts).after(self.last_run_at)
+    }
+
+    /// The user name that somebody's account shall have by now.
+    pub fn user_name(&self, person: &Person) -> Option<String> {
+        self.mapping
+            .build(person, &ManagerAccount::None)
+            .user_name()
+            .map(str::to_owned)
     }
 }
 
@@ -273,7 +286,7 @@ pub async fn facts(
 }
 
 /// A person with everything that rules ask of them, matches apart.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Candidate {
     pub person: Person,
     pub purged: bool,
@@ -282,6 +295,8 @@ pub struct Candidate {
     pub lifecycle: Lifecycle,
     pub failure: Option<Failure>,
     pub manager: Option<Manager>,
+    /// What an administrator decided about them.
+    pub decision: Option<PersonDecision>,
 }
 
 /// Whom the person's manager relation names.
@@ -339,6 +354,7 @@ async fn complete(
         .await?
         .into_iter()
         .collect();
+    let mut decided = person_decisions::of_people(connection, app.id, &ids).await?;
     let mut failed: BTreeMap<String, Failure> = failures::of_people(connection, app.id, &ids)
         .await?
         .into_iter()
@@ -375,6 +391,7 @@ async fn complete(
                 link: links.remove(&id),
                 lifecycle: clocks.remove(&id).unwrap_or_default(),
                 failure: failed.remove(id.as_str()),
+                decision: decided.remove(&id),
                 manager,
                 purged: stored.purged,
                 person: stored.person,

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use provisioning::identity::{Account, AccountId, PersonId, Standing};
 use provisioning::matching::{LinkOwner, Match, decide_match};
+use sqlx::PgConnection;
 
 use super::engine::Engine;
 use super::inputs::World;
@@ -80,14 +81,23 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// What the app has for a user name, as far as linking is concerned.
-    pub async fn find(&mut self, person: &PersonId, user_name: &str) -> Result<Match, RunError> {
+    /// What the app has for a user name, as far as linking is concerned. `decided`: the account that
+    /// an administrator chose.
+    pub async fn find(
+        &mut self,
+        person: &PersonId,
+        user_name: &str,
+        decided: Option<&AccountId>,
+    ) -> Result<Match, RunError> {
         if self.listing == Listing::NotRead
             && (self.world.first_plan || self.look_ups >= LOOK_UPS_BEFORE_LISTING)
         {
             self.read_listing().await?;
         }
-        let remembered = self.remembered(person, user_name).await?;
+        let remembered = match decided {
+            Some(_) => None,
+            None => self.remembered(person, user_name).await?,
+        };
         let asked = remembered.is_none();
         let accounts = match remembered {
             Some(accounts) => accounts,
@@ -101,7 +111,7 @@ impl<'a> Finder<'a> {
             |account| self.owners.get(account).cloned(),
             self.world.config.linking,
             self.world.first_plan,
-            None,
+            decided,
         );
         if asked && waits_for_decision(&matching) {
             let mut db = self.engine.connection().await?;
@@ -136,30 +146,8 @@ impl<'a> Finder<'a> {
     }
 
     async fn load_owners(&mut self, accounts: &[Account]) -> Result<(), StoreError> {
-        self.owners.clear();
-        if accounts.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<String> = accounts
-            .iter()
-            .map(|account| account.id.to_string())
-            .collect();
         let mut db = self.engine.connection().await?;
-        for (account, person) in links::owners(&mut db, self.app.id, &ids).await? {
-            let stored = people::get(&mut db, &person).await?;
-            let deleted = stored
-                .as_ref()
-                .is_none_or(|stored| stored.purged || stored.person.standing == Standing::Deleted);
-            let user_name = stored.map(|stored| stored.person.primary_email);
-            self.owners.insert(
-                account,
-                LinkOwner {
-                    person,
-                    deleted,
-                    user_name,
-                },
-            );
-        }
+        self.owners = owners(&mut db, self.app, self.world, accounts).await?;
         Ok(())
     }
 
@@ -192,11 +180,70 @@ impl<'a> Finder<'a> {
     }
 }
 
+/// Who holds the links of these accounts.
+async fn owners(
+    db: &mut PgConnection,
+    app: &App,
+    world: &World,
+    accounts: &[Account],
+) -> Result<BTreeMap<AccountId, LinkOwner>, StoreError> {
+    let mut owners = BTreeMap::new();
+    if accounts.is_empty() {
+        return Ok(owners);
+    }
+    let ids: Vec<String> = accounts
+        .iter()
+        .map(|account| account.id.to_string())
+        .collect();
+    for (account, person) in links::owners(db, app.id, &ids).await? {
+        let stored = people::get(db, &person).await?;
+        let deleted = stored
+            .as_ref()
+            .is_none_or(|stored| stored.purged || stored.person.standing == Standing::Deleted);
+        let user_name = stored.and_then(|stored| world.user_name(&stored.person));
+        let owner = LinkOwner {
+            person,
+            deleted,
+            user_name,
+        };
+        owners.insert(account, owner);
+    }
+    Ok(owners)
+}
+
+/// What an earlier run found for somebody, however long ago; `None` when nothing waits for a
+/// decision. Asks nobody.
+pub async fn known(
+    db: &mut PgConnection,
+    app: &App,
+    world: &World,
+    person: &PersonId,
+    user_name: &str,
+    decided: Option<&AccountId>,
+) -> Result<Option<Match>, StoreError> {
+    let ever = DateTime::UNIX_EPOCH;
+    let Some(accounts) = links::found(db, app.id, person, user_name, ever).await? else {
+        return Ok(None);
+    };
+    let owners = owners(db, app, world, &accounts).await?;
+    Ok(Some(decide_match(
+        person,
+        user_name,
+        &accounts,
+        |account| owners.get(account).cloned(),
+        world.config.linking,
+        world.first_plan,
+        decided,
+    )))
+}
+
 /// Whether nothing is done about the person until somebody decides.
 fn waits_for_decision(matching: &Match) -> bool {
     match matching {
         Match::Review(_) | Match::Inactive(_) | Match::Ambiguous(_) => true,
         Match::TakenBy { renamed, .. } => !renamed,
-        Match::Unknown | Match::Leave | Match::Absent | Match::Found(_) | Match::Moves { .. } => false,
+        Match::Unknown | Match::Leave | Match::Absent | Match::Found(_) | Match::Moves { .. } => {
+            false
+        }
     }
 }

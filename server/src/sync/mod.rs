@@ -1,6 +1,7 @@
 //! One run of an app: import, plan, check, apply, record. Each stage is stored before the next
 //! begins, and applying takes no decisions (S8.1).
 
+pub mod account_decisions;
 pub mod apply;
 pub mod confirm;
 pub mod cycle;
@@ -11,8 +12,11 @@ pub mod import;
 pub mod inputs;
 mod journal;
 mod matches;
+mod observing;
+pub mod pending;
 pub mod plan;
 pub mod run;
+mod second_pass;
 mod send;
 
 pub use engine::Engine;

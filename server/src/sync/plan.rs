@@ -1,33 +1,30 @@
 //! Makes a run's plan: people are streamed in id order and planned one by one by the pure rules,
-//! then the guard looks at the whole. Preview and run are this same code (S8.1).
+//! then the second pass looks at the whole (`second_pass`). Preview and run are this same code (S8.1).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::TimeDelta;
-use provisioning::event::EventName;
-use provisioning::guard::{self, GuardInput, Removal};
-use provisioning::identity::{PersonId, Standing};
-use provisioning::lifecycle::Lifecycle;
+use provisioning::identity::{AccountId, PersonId, Standing};
+use provisioning::lifecycle::{Lifecycle, follow};
 use provisioning::mapping::ManagerAccount;
 use provisioning::matching::Match;
 use provisioning::plan::{
-    ExistingFailure, OperationKind, PersonInput, PersonPlan, PlanContext, PlanOutcome,
+    ExistingFailure, LinkState, OperationKind, PersonInput, PersonPlan, PlanContext, PlanOutcome,
     PlannedOperation,
 };
 use provisioning::scope::Rule;
-use serde_json::json;
+use sqlx::PgConnection;
 
 use super::engine::Engine;
 use super::inputs::{self, Candidate, Manager, World};
 use super::matches::Finder;
 use super::run::{Lease, RunError};
 use crate::connectors::ScimApp;
-use crate::store::apps::App;
-use crate::store::events::{self, NewEvent};
+use crate::store::apps::{self, App};
 use crate::store::failures::Failure;
-use crate::store::operations::{self, NewOperation, OperationState, Skipped};
+use crate::store::operations::{self, NewOperation, Skipped};
+use crate::store::person_decisions::PersonDecision;
 use crate::store::runs::{self, Counts, Run};
-use crate::store::{StoreError, lifecycles, links};
+use crate::store::{StoreError, lifecycles, second_pass};
 
 /// Plans everybody of the last import. What an unfinished attempt left behind is forgotten first.
 pub async fn plan_everybody(
@@ -42,6 +39,10 @@ pub async fn plan_everybody(
     let context = world.context();
     let mut db = engine.connection().await?;
     operations::forget_plan(&mut db, run.id).await?;
+    second_pass::forget_waiting(&mut db, run.id).await?;
+    if !preview {
+        apps::plan_begins(&mut db, app.id).await?;
+    }
     drop(db);
     let mut finder = Finder::new(engine, run, app, world, client);
     let mut counts = Counts::default();
@@ -63,11 +64,13 @@ pub async fn plan_everybody(
             }
             everybody += usize::from(candidate.person.standing != Standing::Deleted);
             let plan = plan_one(&context, candidate, &mut finder).await?;
-            count(&mut counts, &plan);
-            total += plan.operations.len();
             planned.push((candidate, plan));
         }
-        store(engine, run, app, &planned, 0, preview).await?;
+        store(engine, run, app, &context, &mut planned, 0).await?;
+        for (_, plan) in &planned {
+            count(&mut counts, plan);
+            total += plan.operations.len();
+        }
     }
     let mut db = engine.connection().await?;
     let people = i32::try_from(everybody).unwrap_or(i32::MAX);
@@ -100,7 +103,8 @@ pub async fn plan_again(
         plan.operations
             .retain(|operation| !operation.kind.is_removal());
         planned_operations += plan.operations.len();
-        store(engine, run, app, &[(&candidate, plan)], wave, false).await?;
+        let mut planned = [(&candidate, plan)];
+        store(engine, run, app, &context, &mut planned, wave).await?;
     }
     Ok(planned_operations)
 }
@@ -111,7 +115,8 @@ pub(super) async fn plan_one(
     candidate: &Candidate,
     finder: &mut Finder<'_>,
 ) -> Result<PersonPlan, RunError> {
-    let plan = plan_known(context, candidate, &Match::Unknown);
+    let decision = candidate.decision.as_ref();
+    let plan = plan_known(context, candidate, &before_asking(decision));
     let PlanOutcome::NeedsLookup { user_name } = &plan.outcome else {
         return Ok(plan);
     };
@@ -122,8 +127,26 @@ pub(super) async fn plan_one(
             return Ok(waiting);
         }
     }
-    let matching = finder.find(&candidate.person.id, user_name).await?;
+    let matching = finder
+        .find(&candidate.person.id, user_name, chosen(decision))
+        .await?;
     Ok(plan_known(context, candidate, &matching))
+}
+
+/// The account that an administrator chose for somebody.
+pub(super) fn chosen(decision: Option<&PersonDecision>) -> Option<&AccountId> {
+    match decision {
+        Some(PersonDecision::Link(account)) => Some(account),
+        Some(PersonDecision::Leave | PersonDecision::Create) | None => None,
+    }
+}
+
+/// What is known of somebody's match before the app is asked.
+pub(super) fn before_asking(decision: Option<&PersonDecision>) -> Match {
+    match decision {
+        Some(PersonDecision::Leave) => Match::Leave,
+        Some(PersonDecision::Link(_) | PersonDecision::Create) | None => Match::Unknown,
+    }
 }
 
 /// Plans one person with what is known of the app's accounts. Asks nobody.
@@ -230,19 +253,23 @@ fn count(counts: &mut Counts, plan: &PersonPlan) {
     }
 }
 
-/// Stores a page of plans in one transaction: operations, skipped people, and clocks.
+/// Stores a page of plans in one transaction: operations, skipped people, and clocks. People about
+/// whom something was decided since they were read are planned again with it.
 async fn store(
     engine: &Engine,
     run: &Run,
     app: &App,
-    planned: &[(&Candidate, PersonPlan)],
+    context: &PlanContext<'_>,
+    planned: &mut [(&Candidate, PersonPlan)],
     wave: i32,
-    preview: bool,
 ) -> Result<(), StoreError> {
+    let mut transaction = engine.pool.begin().await?;
+    // A preview saw the causes as well, and its second pass looks at the clocks.
+    turn_clocks(&mut transaction, app, context, planned, wave).await?;
     let mut new = Vec::new();
     let mut skipped = Vec::new();
-    let mut clocks: Vec<(&Candidate, &PersonPlan)> = Vec::new();
-    for (candidate, plan) in planned {
+    let mut waiting = Vec::new();
+    for (candidate, plan) in planned.iter() {
         let person = &candidate.person;
         if let PlanOutcome::Skipped(skip) = &plan.outcome {
             skipped.push(Skipped {
@@ -257,6 +284,9 @@ async fn store(
             Some(Manager::Person { id, .. }) if plan.awaits_manager.is_some() => Some(id.clone()),
             _ => None,
         };
+        if let (Some(manager), PlanOutcome::Unchanged) = (&manager_id, &plan.outcome) {
+            waiting.push((person.id.clone(), manager.clone()));
+        }
         for (step, operation) in (0..).zip(&plan.operations) {
             new.push(NewOperation {
                 person_id: person.id.clone(),
@@ -269,136 +299,45 @@ async fn store(
                 plan: operation.clone(),
             });
         }
-        // Rows that hold a clock carry the next step, which a changed policy re-dates.
-        let has_clocks = plan.lifecycle != Lifecycle::default();
-        if !preview && (has_clocks || candidate.lifecycle != plan.lifecycle) {
-            clocks.push((candidate, plan));
-        }
     }
-    let mut transaction = engine.pool.begin().await?;
     operations::add(&mut transaction, run.id, app.id, &new).await?;
     operations::add_skipped(&mut transaction, run.id, &skipped).await?;
-    for (candidate, plan) in clocks {
-        lifecycles::save(
-            &mut transaction,
-            app.id,
-            &candidate.person.id,
-            &plan.lifecycle,
-            plan.next.as_ref(),
-        )
-        .await?;
-    }
+    second_pass::await_managers(&mut transaction, run.id, &waiting).await?;
     transaction.commit().await?;
     Ok(())
 }
 
-/// The guard's look at the whole plan: what is held, in which order the rest is sent.
-pub async fn check(
-    engine: &Engine,
-    run: &Run,
+/// Turns the clocks as they are by now, so that no decision is written over.
+async fn turn_clocks(
+    transaction: &mut PgConnection,
     app: &App,
-    world: &World,
-    preview: bool,
-) -> Result<(), RunError> {
-    let now = engine.clock.now();
-    let mut db = engine.connection().await?;
-    let heads = operations::heads(&mut db, run.id).await?;
-    let linked = links::count(&mut db, app.id).await?;
-    let removed = operations::removals_since(&mut db, app.id, now - TimeDelta::hours(24)).await?;
-    let held_before = operations::held_people(&mut db, app.id, Some(run.id)).await?;
-    drop(db);
-
-    let removals: Vec<Removal> = heads
-        .iter()
-        .filter(|head| head.kind.is_removal())
-        .map(|head| Removal {
-            person: head.person_id.clone(),
-            kind: head.kind,
-            due_at: head.due_at.unwrap_or(now),
-            allowed: head.allowed,
-        })
+    context: &PlanContext<'_>,
+    planned: &mut [(&Candidate, PersonPlan)],
+    wave: i32,
+) -> Result<(), StoreError> {
+    let nothing = Lifecycle::default();
+    // Rows that hold a clock carry the next step, which a changed policy re-dates.
+    let mut concerned: BTreeMap<PersonId, (&Candidate, &mut PersonPlan)> = planned
+        .iter_mut()
+        .filter(|(candidate, plan)| candidate.lifecycle != nothing || plan.lifecycle != nothing)
+        .map(|(candidate, plan)| (candidate.person.id.clone(), (*candidate, plan)))
         .collect();
-    let creates = heads
-        .iter()
-        .filter(|head| head.kind == OperationKind::Create)
-        .count() as u64;
-    let outcome = guard::check(&GuardInput {
-        now,
-        safety: &world.config.safety,
-        linked_accounts: u64::try_from(linked).unwrap_or(0),
-        deleted_last_24_hours: 0,
-        removals: &removals,
-        removed_last_24_hours: removed.len() as u64,
-        already_held: &held_before,
-        resumed_at: resumed_at(app),
-        last_run_at: app.last_run_at,
-        creates,
-    });
-    let why: Vec<String> = outcome.why.iter().map(ToString::to_string).collect();
-    let why = why.join("; ");
-    let held: BTreeSet<&PersonId> = outcome.held.iter().collect();
-    let held_ids: Vec<i64> = heads
-        .iter()
-        .filter(|head| {
-            // While the clock is behind, nobody is removed, allowed or not (S6.8).
-            (head.kind.is_removal() && outcome.clock_behind)
-                || (head.kind.is_removal() && held.contains(&head.person_id) && !head.allowed)
-                || (head.kind == OperationKind::Create && outcome.creates_held)
-        })
-        .map(|head| head.id)
-        .collect();
-
-    let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
-    if !held_ids.is_empty() {
-        operations::set_states(
-            &mut transaction,
-            &held_ids,
-            OperationState::Held,
-            "held",
-            &why,
-            now,
-        )
-        .await?;
-        let newly = outcome
-            .held
-            .iter()
-            .filter(|person| !held_before.contains(*person))
-            .count();
-        if newly > 0 && !preview {
-            let event = NewEvent::new(now, EventName::RemovalsHeld, "Rollcall")
-                .app(app.slug.as_str())
-                .run(run.id.0)
-                .reason(why.clone())
-                .detail(json!({ "held": outcome.held.len(), "new": newly }));
-            events::record(&mut transaction, &event).await?;
+    let people: Vec<PersonId> = concerned.keys().cloned().collect();
+    let policies = &context.config.deprovisioning;
+    let turn = |person: &PersonId, clocks: &mut Lifecycle| {
+        let Some((candidate, plan)) = concerned.get_mut(person) else {
+            return;
+        };
+        let link = candidate.link.as_ref().map(|link| link.state);
+        let fresh = follow(clocks, link, plan.causes, context.observed_at);
+        if *clocks != candidate.lifecycle && wave == 0 && link.is_some_and(LinkState::is_live) {
+            let candidate = Candidate {
+                lifecycle: clocks.clone(),
+                ..(*candidate).clone()
+            };
+            **plan = plan_known(context, &candidate, &Match::Unknown);
         }
-    }
-    operations::set_waves(&mut transaction, &waves(&heads)).await?;
-    let held = i32::try_from(held_ids.len()).unwrap_or(i32::MAX);
-    runs::set_held(&mut transaction, run.id, held).await?;
-    transaction.commit().await.map_err(StoreError::from)?;
-    Ok(())
-}
-
-/// After more than a day off or stopped, what fell due meanwhile is held (S6.8).
-fn resumed_at(app: &App) -> Option<chrono::DateTime<chrono::Utc>> {
-    let turned_on = app.turned_on_at?;
-    let last = app.last_run_at?;
-    (turned_on > last && turned_on - last > TimeDelta::hours(24)).then_some(turned_on)
-}
-
-/// Managers before their reports, and a rename before whoever takes the name.
-fn waves(heads: &[operations::OperationHead]) -> Vec<(i64, i32)> {
-    let levels = guard::levels(
-        heads
-            .iter()
-            .map(|head| (&head.person_id, head.manager_id.iter().chain(&head.after))),
-    );
-    heads
-        .iter()
-        .map(|head| {
-            let level = levels.get(&head.person_id).copied().unwrap_or(0);
-            (head.id, i32::try_from(level).unwrap_or(i32::MAX))
-        })
-        .collect()
+        *clocks = fresh;
+    };
+    lifecycles::change(transaction, app.id, &people, policies, context.now, turn).await
 }

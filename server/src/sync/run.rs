@@ -14,7 +14,7 @@ use super::apply;
 use super::engine::Engine;
 use super::import::{self, ImportError};
 use super::inputs::{self, InputError};
-use super::plan;
+use super::{observing, plan, second_pass};
 use crate::connectors::ScimError;
 use crate::store::StoreError;
 use crate::store::apps::{self, App, AppId, AppState};
@@ -258,7 +258,7 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
         stage = Stage::Check;
     }
     if stage == Stage::Check {
-        plan::check(engine, run, app, &world, preview).await?;
+        second_pass::check(engine, run, app, &world, preview).await?;
         if preview {
             return Ok(());
         }
@@ -391,6 +391,7 @@ pub async fn read_begun(
         let directory = engine.directory().await?;
         let counts = import::read_directory(engine, &directory, import, &named, &emails).await?;
         inputs::resolve_names(engine).await?;
+        observing::observe_everywhere(engine).await?;
         Ok::<_, RunError>(counts)
     };
     let result = read.await;
@@ -507,7 +508,10 @@ async fn finish(
             AppState::On => next_after(&mut transaction, app, started, now).await?,
             _ => None,
         };
-        apps::set_schedule(&mut transaction, app.id, started, next).await?;
+        apps::set_schedule(&mut transaction, app.id, started, next, now).await?;
+        if error.is_none() {
+            apps::first_run_done(&mut transaction, app.id).await?;
+        }
     }
     transaction.commit().await?;
     tracing::info!(run = %run.id.0, app = %app.slug, outcome = state.word(), code = code.as_deref().unwrap_or(""), "run ended");
@@ -524,7 +528,8 @@ pub async fn next_run_at(
         return Ok(None);
     }
     match app.last_run_at {
-        Some(last) => next_after(connection, app, last, now).await,
+        // A clock that was ahead once does not put the next run off.
+        Some(last) => next_after(connection, app, last.min(now), now).await,
         None => Ok(Some(now)),
     }
 }

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use crate::house::House;
 
 /// Somebody who got an account and manages nobody, so that nothing else changes with them.
-async fn somebody(house: &House) -> String {
+pub async fn somebody(house: &House) -> String {
     let managers: Vec<String> = house
         .sandbox
         .recorded()

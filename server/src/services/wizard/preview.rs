@@ -5,6 +5,7 @@ use app::services::Answer;
 use provisioning::config::MappingRow;
 use provisioning::identity::{AccountId, Person, PersonId};
 use provisioning::mapping::{ManagerAccount, Outcome, PreparedMapping};
+use provisioning::plan::LinkState;
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -84,7 +85,11 @@ async fn manager(
     let found = people::addressed(db, setting.app.id.0, &[email.to_lowercase()])
         .await?
         .pop();
-    let live = |state: Option<&str>| matches!(state, Some("active" | "suspended"));
+    let live = |state: Option<&str>| {
+        state
+            .and_then(LinkState::parse)
+            .is_some_and(LinkState::is_live)
+    };
     Ok(match found {
         None => ManagerAccount::Unresolved {
             email,

@@ -1,11 +1,10 @@
 //! Accounts of an app, and the steps that wait for them.
 
+use super::super::Result;
 use super::super::apps::AppId;
 use super::super::people::like_pattern;
-use super::super::{Result, decode};
 use super::{Page, Part};
 use chrono::{DateTime, Utc};
-use provisioning::lifecycle::Lifecycle;
 use sqlx::PgConnection;
 
 #[derive(Debug, Clone)]
@@ -140,64 +139,4 @@ pub async fn next_of_person(
     )
     .fetch_optional(connection)
     .await?)
-}
-
-/// A pending step with the clocks from which it follows.
-#[derive(Debug, Clone)]
-pub struct QueueLine {
-    pub person_id: String,
-    pub person_name: String,
-    pub person_email: String,
-    pub step: String,
-    pub trigger: String,
-    pub due_at: DateTime<Utc>,
-    pub held: bool,
-    pub lifecycle: Lifecycle,
-}
-
-/// Everybody whose next step is pending, the earliest first.
-pub async fn queue(
-    connection: &mut PgConnection,
-    app: AppId,
-    part: Part,
-) -> Result<Page<QueueLine>> {
-    let total = sqlx::query_scalar!(
-        "SELECT count(*) AS \"count!\" FROM lifecycles
-         WHERE app_id = $1 AND next_due_at IS NOT NULL AND next_step IS NOT NULL AND next_trigger IS NOT NULL",
-        app.0,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    let rows = sqlx::query!(
-        "SELECT q.person_id, COALESCE(p.full_name, l.user_name, q.person_id) AS \"person_name!\",
-                COALESCE(p.primary_email, l.user_name, '') AS \"person_email!\",
-                q.next_step AS \"step!\", q.next_trigger AS \"trigger!\", q.next_due_at AS \"due_at!\",
-                q.next_held, q.lifecycle
-         FROM lifecycles q
-         LEFT JOIN people p ON p.id = q.person_id
-         LEFT JOIN links l ON l.app_id = q.app_id AND l.person_id = q.person_id
-         WHERE q.app_id = $1 AND q.next_due_at IS NOT NULL AND q.next_step IS NOT NULL
-           AND q.next_trigger IS NOT NULL
-         ORDER BY q.next_due_at, q.person_id LIMIT $2 OFFSET $3",
-        app.0,
-        part.limit,
-        part.offset,
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(|row| {
-        Ok(QueueLine {
-            lifecycle: decode(row.lifecycle, "lifecycles", "lifecycle", &row.person_id)?,
-            person_id: row.person_id,
-            person_name: row.person_name,
-            person_email: row.person_email,
-            step: row.step,
-            trigger: row.trigger,
-            due_at: row.due_at,
-            held: row.next_held,
-        })
-    })
-    .collect::<Result<Vec<_>>>()?;
-    Ok(Page { rows, total })
 }
