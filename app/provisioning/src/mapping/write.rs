@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::body::set_schemas;
 use super::scim_path::{manager, member};
 use super::{ENTERPRISE_SCHEMA, FieldChange, MappingRow, PATCH_SCHEMA, ScimPath};
+use crate::config::Missing;
 
 /// PATCH with one operation per attribute (RFC 7644, 3.5.2): `replace` with a path, `add` for an
 /// entry that does not exist yet, `remove` for what is cleared. `body` is what the account shall
@@ -179,7 +180,11 @@ pub fn replace_body(
         let Ok(path) = ScimPath::parse(&row.attribute) else {
             continue;
         };
-        if let Some(value) = path.read(body) {
+        // What a row keeps is the app's business: the value that is there counts, not the one that
+        // was acknowledged once.
+        let changed = (changes.iter()).any(|change| change.attribute == row.attribute);
+        let keeps = row.missing == Missing::Keep && !changed && path.read(&account).is_some();
+        if let Some(value) = path.read(body).filter(|_| !keeps) {
             path.write(&mut account, value.clone());
         }
     }
@@ -285,6 +290,25 @@ mod tests {
             patch_value_style(&[change("title", Some("x"), None)], &body, None, None),
             None
         );
+    }
+
+    #[test]
+    fn put_leaves_what_a_row_keeps_as_the_app_has_it() {
+        let read_back = json!({"userName": "u", "title": "Set in the app"});
+        let body = json!({"userName": "u", "title": "Sent long ago", "nickName": "N"});
+        let mut rows = ["userName", "title", "nickName"]
+            .map(|attribute| MappingRow::from_attribute(attribute, "primaryEmail"));
+        rows[1].missing = Missing::Keep;
+        let nick = [change("nickName", None, Some("N"))];
+        let put = replace_body(&read_back, &body, &rows, &nick, None);
+        assert_eq!(
+            (&put["title"], &put["nickName"]),
+            (&json!("Set in the app"), &json!("N"))
+        );
+        let title = [change("title", Some("Sent long ago"), Some("New"))];
+        let body = json!({"userName": "u", "title": "New"});
+        let put = replace_body(&read_back, &body, &rows, &title, None);
+        assert_eq!(put["title"], "New");
     }
 
     #[test]
