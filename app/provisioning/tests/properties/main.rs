@@ -4,6 +4,7 @@
 // Helpers of tests are outside of what clippy takes for a test.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod company;
 mod file;
 mod history;
 mod requests;
