@@ -237,6 +237,16 @@ pub trait Runs: Send + Sync {
 #[async_trait]
 pub trait Accounts: Send + Sync {
     async fn accounts(&self, slug: &str, query: AccountsQuery) -> Answer<AccountList>;
+    /// Decides about a match that waits or an account that is gone; `Conflict` when there is
+    /// nothing (any more) that it could be.
+    async fn decide(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        person: &str,
+        choice: AccountChoice,
+        account: Option<String>,
+    ) -> Answer<()>;
     async fn queue(&self, slug: &str, page: u32) -> Answer<Queue>;
 }
 

@@ -31,6 +31,45 @@ pub struct AccountList {
     pub active: u32,
     pub suspended: u32,
     pub gone: u32,
+    /// People about whose account only an administrator decides.
+    pub undecided: Vec<UndecidedRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndecidedRow {
+    pub person: PersonRef,
+    /// Why nothing is done by itself.
+    pub why: String,
+    /// The account that is gone from the app.
+    pub gone: Option<String>,
+    /// Accounts with the person's user name.
+    pub accounts: Vec<FoundAccount>,
+    pub decided: Option<Decided>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundAccount {
+    pub id: String,
+    pub user_name: String,
+    pub active: bool,
+}
+
+/// What was decided and is not carried out yet, or stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decided {
+    Link,
+    Leave,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccountChoice {
+    Link,
+    Leave,
+    TakeBack,
+    CreateAgain,
+    Unlink,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +111,23 @@ pub async fn load_accounts(
 ) -> Result<AccountList, ApiError> {
     let (_, services) = super::signed_in()?;
     super::answer(services.accounts.accounts(&slug, query).await)
+}
+
+/// `account` is the one to link.
+#[server(endpoint = "decide_account")]
+pub async fn decide_account(
+    slug: String,
+    person: String,
+    choice: AccountChoice,
+    #[server(default)] account: Option<String>,
+) -> Result<(), ApiError> {
+    let (actor, services) = super::super_administrator()?;
+    let decided = (services.accounts)
+        .decide(&actor, &slug, &person, choice, super::filled(account))
+        .await;
+    super::answer(decided)?;
+    super::redirect_to(&format!("/apps/{slug}/accounts"));
+    Ok(())
 }
 
 #[server(endpoint = "queue")]

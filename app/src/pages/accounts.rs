@@ -3,14 +3,14 @@
 use crate::{
     api::{
         accounts::{
-            AccountList, AccountRow, AccountState, AccountsQuery, Queue, QueueRow, load_accounts,
-            load_queue,
+            AccountList, AccountRow, AccountState, AccountsQuery, Decided, FoundAccount, Queue,
+            QueueRow, UndecidedRow, load_accounts, load_queue,
         },
         terms::{Outcome, Time},
     },
     components::{
-        Field, GetForm, app_page, asked, button_link, empty, load, loaded, moment, op, pager,
-        param, person_ref, query, strip, strip_item, time_day, until, words,
+        Field, GetForm, PostForm, app_page, asked, button_link, empty, hidden, load, loaded,
+        moment, op, pager, param, person_ref, query, strip, strip_item, time_day, until, words,
     },
     format, words as say,
 };
@@ -62,6 +62,7 @@ fn accounts(list: AccountList) -> AnyView {
     );
     let filtered = q.is_some() || state.is_some();
     let none = list.active + list.suspended + list.gone == 0;
+    let to_decide = to_decide(&slug, &list.undecided);
     let body = if none {
         empty(
             "people",
@@ -121,8 +122,86 @@ fn accounts(list: AccountList) -> AnyView {
             </GetForm>
         }
     });
-    view! { {app_page(&list.head, "accounts", None, (!none).then_some(figures))}{filters}{body} }
+    view! { {app_page(&list.head, "accounts", None, (!none).then_some(figures))}{to_decide}{filters}{body} }
         .into_any()
+}
+
+/// People whose account waits for a decision; nothing when there are none.
+fn to_decide(slug: &str, undecided: &[UndecidedRow]) -> Option<AnyView> {
+    if undecided.is_empty() {
+        return None;
+    }
+    let rows = undecided
+        .iter()
+        .map(|row| undecided_row(slug, row))
+        .collect::<Vec<_>>();
+    let section = view! {
+        <section class="stack" aria-labelledby="to-decide">
+            <h2 id="to-decide">"To decide"</h2>
+            <p class="soft">"Nothing happens about these people until somebody decides. The next run carries it out."</p>
+            <table role="table" class="table stacks">
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col">"Person"</th>
+                        <th role="columnheader" scope="col">"Why"</th>
+                        <th role="columnheader" scope="col">"Decision"</th>
+                    </tr>
+                </thead>
+                <tbody role="rowgroup">{rows}</tbody>
+            </table>
+        </section>
+    };
+    Some(section.into_any())
+}
+
+fn undecided_row(slug: &str, row: &UndecidedRow) -> AnyView {
+    let choice = |choice: &'static str, account: Option<&FoundAccount>, text: String| {
+        let spoken = format!("{text}: {}", row.person.name);
+        let fields = vec![
+            hidden("slug", slug),
+            hidden("person", row.person.id.clone()),
+            hidden("choice", choice),
+        ];
+        let account = account.map(|account| hidden("account", account.id.clone()));
+        view! {
+            <PostForm action="/api/decide_account" class="inline">
+                {fields}
+                {account}
+                <button class="button button--s" type="submit" aria-label=spoken>{text}</button>
+            </PostForm>
+        }
+        .into_any()
+    };
+    let choices = match (&row.gone, row.decided) {
+        (Some(_), _) => vec![
+            choice("create-again", None, "Create it again".to_owned()),
+            choice("unlink", None, "Unlink it".to_owned()),
+        ],
+        (None, Some(_)) => vec![choice("take-back", None, "Take it back".to_owned())],
+        (None, None) => {
+            let mut choices: Vec<AnyView> = (row.accounts.iter())
+                .map(|account| {
+                    let state = if account.active { "" } else { ", inactive" };
+                    let text = format!("Link {}{state}", account.id);
+                    choice("link", Some(account), text)
+                })
+                .collect();
+            choices.push(choice("leave", None, "Leave without account".to_owned()));
+            choices
+        }
+    };
+    let decided = row.decided.map(|decided| match decided {
+        Decided::Link => "An account was chosen. ",
+        Decided::Leave => "Left without an account. ",
+    });
+    view! {
+        <tr role="row">
+            <th role="rowheader" scope="row">{person_ref(&row.person)}</th>
+            <td role="cell" data-label="Why">{decided}{row.why.clone()}</td>
+            <td role="cell" data-label="Decision"><div class="actions">{choices}</div></td>
+        </tr>
+    }
+    .into_any()
 }
 
 fn account_row(row: &AccountRow) -> AnyView {

@@ -1,5 +1,6 @@
 //! The commands of the operator.
 
+mod accounts;
 mod admin;
 mod audit;
 mod config;
@@ -78,6 +79,8 @@ enum Command {
     Queue(queue::QueueArguments),
     /// List held removals, and allow or dismiss them
     Review(queue::ReviewArguments),
+    /// List matches that wait and accounts that are gone, and decide about one
+    Accounts(accounts::Arguments),
     /// Export the audit log, or prove it
     Audit(audit::Arguments),
     /// Apply, write out or compare the configuration file
@@ -99,6 +102,7 @@ impl Command {
                 | Self::Explain(_)
                 | Self::Queue(_)
                 | Self::Review(_)
+                | Self::Accounts(_)
                 | Self::Migrate
                 | Self::Admin(_)
                 | Self::Audit(_)
@@ -157,6 +161,7 @@ fn run(command: Command) -> Outcome {
             Command::Explain(arguments) => explain::run(settings, arguments).await,
             Command::Queue(arguments) => queue::queue(settings, arguments).await,
             Command::Review(arguments) => queue::review(settings, arguments).await,
+            Command::Accounts(arguments) => accounts::run(settings, arguments).await,
             Command::Audit(arguments) => audit::run(settings, arguments).await,
             Command::Doctor(arguments) => doctor::run(settings, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,

@@ -1,13 +1,20 @@
 //! Accounts in an app, and what waits to happen to them.
 
-use app::api::accounts::{AccountList, AccountRow, AccountState, AccountsQuery, Queue, QueueRow};
-use app::services::{Accounts, Answer};
+use app::api::accounts::{
+    AccountChoice, AccountList, AccountRow, AccountState, AccountsQuery, Decided, FoundAccount,
+    Queue, QueueRow, UndecidedRow,
+};
+use app::api::{ApiError, ErrorCode};
+use app::services::{Accounts, Actor, Answer};
 use async_trait::async_trait;
+use provisioning::identity::PersonId;
 use provisioning::plan::LinkState;
 
 use super::standing::{self, number};
 use crate::store::pages::accounts::{self, AccountLine};
+use crate::store::person_decisions::{self, PersonDecision, Undecided};
 use crate::sync::Engine;
+use crate::sync::account_decisions::{self, AccountDecision, DecideError};
 use crate::sync::pending::{self, PendingStep};
 
 const PER_PAGE: u32 = 50;
@@ -38,7 +45,40 @@ impl Accounts for AccountsService {
             active: number(counts.active),
             suspended: number(counts.suspended),
             gone: number(counts.gone),
+            undecided: person_decisions::undecided(&mut db, app.id, None)
+                .await?
+                .into_iter()
+                .map(undecided_row)
+                .collect(),
         })
+    }
+
+    async fn decide(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        person: &str,
+        choice: AccountChoice,
+        account: Option<String>,
+    ) -> Answer<()> {
+        let mut db = self.engine.connection().await?;
+        let app = standing::app(&mut db, slug).await?;
+        drop(db);
+        let decision = match (choice, account) {
+            (AccountChoice::Link, Some(account)) => AccountDecision::Link(account.into()),
+            (AccountChoice::Link, None) => return Err(ApiError::new(ErrorCode::BadRequest)),
+            (AccountChoice::Leave, _) => AccountDecision::Leave,
+            (AccountChoice::TakeBack, _) => AccountDecision::TakeBack,
+            (AccountChoice::CreateAgain, _) => AccountDecision::CreateAgain,
+            (AccountChoice::Unlink, _) => AccountDecision::Unlink,
+        };
+        let person = PersonId::from(person.to_owned());
+        account_decisions::decide(&self.engine, &app, &person, &decision, &actor.email)
+            .await
+            .map_err(|error| match error {
+                DecideError::Refused(_) => ApiError::new(ErrorCode::Conflict),
+                DecideError::Store(error) => error.into(),
+            })
     }
 
     async fn queue(&self, slug: &str, page: u32) -> Answer<Queue> {
@@ -80,6 +120,31 @@ fn account_row(line: AccountLine) -> AccountRow {
         next: line
             .next_step
             .map(|word| (standing::step(&word), line.next_due_at)),
+    }
+}
+
+fn undecided_row(one: Undecided) -> UndecidedRow {
+    let why = match (&one.gone_account, one.detail) {
+        (Some(account), _) => format!("The account {account} is gone from the app."),
+        (None, Some(detail)) => detail,
+        (None, None) => "It is carried out by the next run.".to_owned(),
+    };
+    UndecidedRow {
+        person: standing::person(one.person_id.to_string(), one.person_name, one.person_email),
+        why,
+        gone: one.gone_account,
+        accounts: (one.accounts.into_iter())
+            .map(|account| FoundAccount {
+                id: account.id.to_string(),
+                user_name: account.user_name,
+                active: account.active != Some(false),
+            })
+            .collect(),
+        decided: match one.decision {
+            Some(PersonDecision::Link(_)) => Some(Decided::Link),
+            Some(PersonDecision::Leave) => Some(Decided::Leave),
+            Some(PersonDecision::Create) | None => None,
+        },
     }
 }
 
