@@ -187,6 +187,7 @@ pub fn field(error: &FieldError) -> String {
         C::WindowUnknown => "Choose one of the times listed.".to_owned(),
         C::NothingChosen => "Choose at least one: suspend or delete.".to_owned(),
         C::DeleteNotAfterSuspend => "Delete must come later than suspend. Choose a longer time for deleting, or suspend sooner.".to_owned(),
+        C::DueAtOnce => "These times make steps due at once. Look at whom they concern, then tick the box to say that you mean it.".to_owned(),
         C::GroupUnknown => "No group has this name or address. Type other letters.".to_owned(),
         C::GroupAmbiguous => "Several groups match. Choose one of them.".to_owned(),
         C::GroupTwice => "This group is there already.".to_owned(),

@@ -124,6 +124,8 @@ pub enum FieldCode {
     WindowUnknown,
     NothingChosen,
     DeleteNotAfterSuspend,
+    /// The changed policies make steps due at once, and nobody said yes to that.
+    DueAtOnce,
     GroupUnknown,
     GroupAmbiguous,
     GroupTwice,

@@ -219,6 +219,16 @@ pub struct DeprovisioningStep {
     pub deleting: Vec<String>,
     /// When steps wait in the queue.
     pub waiting: u32,
+    /// What was asked for and not saved yet, because it makes steps due at once.
+    pub due_at_once: Option<DueAtOnce>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueAtOnce {
+    pub suspensions: u32,
+    pub deletions: u32,
+    /// The first of them, by name.
+    pub people: Vec<PersonRef>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -241,6 +251,8 @@ pub struct DeprovisioningForm {
     pub app_turned_off: PolicyInput,
     pub suspended: PolicyInput,
     pub deleted: PolicyInput,
+    /// The administrator saw what becomes due at once by these policies.
+    pub confirmed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -464,6 +476,7 @@ pub async fn save_deprovisioning(
     #[server(default)] app_turned_off: PolicyInput,
     #[server(default)] suspended: PolicyInput,
     #[server(default)] deleted: PolicyInput,
+    #[server(default)] confirmed: bool,
     #[server(default)] live: bool,
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
@@ -476,6 +489,7 @@ pub async fn save_deprovisioning(
         app_turned_off: tidy(app_turned_off),
         suspended: tidy(suspended),
         deleted: tidy(deleted),
+        confirmed,
     };
     let mode = mode(live, go.as_deref());
     super::answer(

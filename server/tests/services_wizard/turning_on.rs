@@ -5,8 +5,9 @@ use app::api::terms::AppStatus;
 use app::api::wizard::{Members, Mode, PlanState, ScopeForm, ScopeGroupInput, Step};
 use app::api::{ErrorCode, FieldCode};
 use app::services::{Apps, Autoprovisioning, Wizard};
+use provisioning::lifecycle::{Causes, Lifecycle, observe};
 use server::store::apps::AppState;
-use server::store::{events, links};
+use server::store::{events, lifecycles, links};
 use sqlx::PgPool;
 
 use crate::walk::*;
@@ -322,4 +323,65 @@ async fn discarding_a_set_up_leaves_sign_in_and_access(pool: PgPool) {
             .is_none()
     );
     assert!(matches!(walk.plan().await, PlanState::None));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn times_that_make_steps_due_at_once_are_shown_by_name_before_they_are_saved(pool: PgPool) {
+    let walk = walk(&pool).await;
+    walk.turned_on().await;
+    walk.work().await;
+    let mut db = walk.here.engine.connection().await.unwrap();
+    let app = walk.app().await.id;
+    let person = sqlx::query_scalar::<_, String>(
+        "SELECT person_id FROM links WHERE state = 'active' ORDER BY 1 LIMIT 1",
+    )
+    .fetch_one(&mut *db)
+    .await
+    .unwrap();
+    let seen = walk.here.engine.clock.now() - chrono::TimeDelta::days(2);
+    let causes = Causes {
+        deleted: true,
+        ..Causes::default()
+    };
+    let clocks = observe(&Lifecycle::default(), causes, seen);
+    lifecycles::save(&mut db, app, &person.as_str().into(), &clocks, None)
+        .await
+        .unwrap();
+    drop(db);
+    let form = policies("7d", "21d");
+    walk.save_deprovisioning(form, Mode::Live).await.unwrap();
+    let before = walk.app().await.config_version;
+
+    let form = policies("1d", "21d");
+    let error = walk
+        .save_deprovisioning(form.clone(), Mode::Live)
+        .await
+        .unwrap_err();
+    assert_eq!(fields(&error), [("confirmed", FieldCode::DueAtOnce)]);
+    assert_eq!(
+        walk.app().await.config_version,
+        before,
+        "nothing is saved yet"
+    );
+    let step = walk.services.deprovisioning("asana").await.unwrap();
+    let due = step.due_at_once.unwrap();
+    assert_eq!((due.suspensions, due.deletions), (1, 0));
+    assert_eq!(due.people[0].id, person);
+
+    let mut other = policies("24h", "21d");
+    other.confirmed = true;
+    walk.save_deprovisioning(other, Mode::Live)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        walk.app().await.config_version,
+        before,
+        "only what was shown can be confirmed"
+    );
+    let mut form = policies("24h", "21d");
+    form.confirmed = true;
+    walk.save_deprovisioning(form, Mode::Live).await.unwrap();
+    assert_eq!(walk.app().await.config_version, before + 1);
+    let step = walk.services.deprovisioning("asana").await.unwrap();
+    assert_eq!(step.due_at_once, None);
 }

@@ -204,6 +204,7 @@ pub fn policies(suspend: &str, delete: &str) -> DeprovisioningForm {
         app_turned_off: policy("24h", "21d"),
         suspended: policy("24h", ""),
         deleted: policy(suspend, delete),
+        confirmed: false,
     }
 }
 
