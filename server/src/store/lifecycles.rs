@@ -137,7 +137,10 @@ async fn save_all(
         .map(|step| step.as_ref().map(|step| step.due_at))
         .collect();
     let held: Vec<bool> = (next.iter())
-        .map(|step| step.as_ref().is_some_and(|step| step.held))
+        .map(|step| {
+            let waits = |step: &DueStep| step.held || (step.under_review && !step.allowed);
+            step.as_ref().is_some_and(waits)
+        })
         .collect();
     sqlx::query!(
         "UPDATE lifecycles q SET lifecycle = c.lifecycle,

@@ -18,13 +18,14 @@ use crate::store::{StoreError, lifecycles};
 const PAGE: i64 = 2000;
 
 pub async fn observe_everywhere(engine: &Engine) -> Result<(), RunError> {
-    let mut db = engine.connection().await?;
-    let apps = apps::list(&mut db).await?;
+    let apps = apps::list(&mut *engine.connection().await?).await?;
     for app in apps {
+        let mut db = engine.connection().await?;
         let Some(config) = inputs::configuration(&mut db, &app).await? else {
             continue;
         };
         let facts = inputs::facts(&mut db, &config).await?;
+        drop(db);
         // What can't be resolved stops planning, and nobody leaves an app for it.
         if scope::unresolved(&config, &facts).is_empty() {
             let resolved = Resolved::new(&config, &facts);

@@ -1,7 +1,7 @@
 //! Every pending removal of an app, from the clocks and the policies as they are now (S6.7).
 
 use chrono::{DateTime, Utc};
-use provisioning::identity::PersonId;
+use provisioning::identity::{PersonId, same_address};
 use provisioning::lifecycle::{DueStep, due_steps};
 use sqlx::PgConnection;
 
@@ -73,6 +73,14 @@ async fn of(
     };
     let mut steps = Vec::new();
     for waiting in lifecycles::waiting(connection, app.id, only_under_review).await? {
+        // Nothing is ever taken from protected people, so nothing waits.
+        let protected = (config.safety.protected.iter()).any(|one| match &one.id {
+            Some(id) => *id == waiting.person_id,
+            None => same_address(&one.email, &waiting.person_email),
+        });
+        if protected {
+            continue;
+        }
         for step in due_steps(&waiting.lifecycle, &config.deprovisioning, now) {
             if step.is_live() {
                 steps.push(PendingStep {

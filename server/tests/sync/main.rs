@@ -6,4 +6,5 @@ mod holds;
 mod house;
 mod interrupted;
 mod lifecycle;
+mod preview;
 mod worker;
