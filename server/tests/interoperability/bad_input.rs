@@ -6,7 +6,8 @@ use serde_json::Value;
 use server::sandbox::PRIMARY_DOMAIN;
 use sqlx::PgPool;
 
-use crate::company::{Company, Said};
+use crate::company::Company;
+use crate::program::Said;
 
 fn assert_refused(said: &Said, code: i32, parts: &[&str]) {
     assert_eq!(said.code, Some(code), "{said:?}");

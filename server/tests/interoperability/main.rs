@@ -4,6 +4,8 @@
 mod bad_input;
 mod company;
 mod kill;
+#[path = "../program/mod.rs"]
+mod program;
 mod python;
 mod recorder;
 mod whole_path;
