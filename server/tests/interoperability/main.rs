@@ -4,6 +4,7 @@
 mod bad_input;
 mod company;
 mod kill;
+mod mistakes;
 #[path = "../program/mod.rs"]
 mod program;
 mod python;
