@@ -203,6 +203,30 @@ async fn patch_takes_an_object_of_values_as_well_as_paths() {
 }
 
 #[tokio::test]
+async fn an_account_whose_manager_was_deleted_can_be_suspended_and_names_no_other_stranger() {
+    let running = start().await;
+    let boss = created(&running, "boss@northmoor.example").await;
+    let mut report = user("nuala.byrne@northmoor.example");
+    report[ENTERPRISE]["manager"] = json!({ "value": boss });
+    let (_, account) = running.scim(Method::POST, "/Users", Some(report)).await;
+    let path = format!("/Users/{}", account["id"].as_str().unwrap());
+    let (status, _) = running
+        .scim(Method::DELETE, &format!("/Users/{boss}"), None)
+        .await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    let suspend = patch(json!([{ "op": "replace", "value": { "active": false } }]));
+    let (status, account) = running.scim(Method::PATCH, &path, suspend).await;
+    assert_eq!(
+        (status, &account["active"]),
+        (StatusCode::OK, &false.into())
+    );
+    let other = patch(json!([{ "op": "replace",
+        "value": { ENTERPRISE: { "manager": { "value": "1" } } } }]));
+    let (status, _) = running.scim(Method::PATCH, &path, other).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn a_bad_patch_changes_nothing() {
     let running = start().await;
     let id = created(&running, "nuala.byrne@northmoor.example").await;

@@ -80,6 +80,11 @@ impl Account {
     }
 }
 
+fn manager_of(attributes: &Map<String, Value>) -> Option<&str> {
+    let extension = attributes.get(ENTERPRISE)?;
+    extension.get("manager")?.get("value")?.as_str()
+}
+
 /// All accounts of the app.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Accounts {
@@ -188,11 +193,11 @@ impl Accounts {
             }
             _ => {}
         }
-        let manager = content
-            .attributes
-            .get(ENTERPRISE)
-            .and_then(|extension| extension.get("manager")?.get("value")?.as_str());
+        // One that was named before may have been deleted since; that is no reason to refuse the rest.
+        let named = own.and_then(|key| manager_of(&self.by_id.get(&key)?.attributes));
+        let manager = manager_of(&content.attributes);
         if let Some(manager) = manager
+            && named != Some(manager)
             && !self.ids.contains_key(manager)
         {
             return Err(ScimError::bad_request(
