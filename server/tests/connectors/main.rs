@@ -7,6 +7,7 @@
 )]
 
 mod against_sandbox;
+mod any_answer;
 mod google_listings;
 mod google_sign_in;
 mod outgoing;
