@@ -112,10 +112,10 @@ end2end: end2end/node_modules/.stamp
 screenshots: end2end/node_modules/.stamp build ## Take pictures of every page, light and dark, wide and narrow
 	@cd end2end && SCREENSHOTS=$(CURDIR)/screenshots ROLLCALL_BIN=$(ROLLCALL) npx playwright test --project=screenshots
 
-soak: ## The long tests: every property with many more cases
-	@.ci/tools cc
-	$(call step,1/1,Properties with a hundred times the cases)
-	@ROLLCALL_PROPERTY_FACTOR=100 cargo test -p provisioning --release
+soak: $(ROLLCALL_INTEROP_VENV)/.stamp ## The long proofs in full; ONLY=crash (or rules, answers, processes, life) does one
+	@.ci/tools cc postgres python faketime
+	@cargo build -p server
+	@.ci/soak $(ONLY)
 
 bench: ## What the rules cost beside parsing the same pages, as ratios of one run
 	@.ci/tools cc
