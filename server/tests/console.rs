@@ -376,6 +376,7 @@ async fn what_any_process_did_is_measured(pool: PgPool) {
         allowed: false,
         waits_for_suspension: false,
         frozen: false,
+        under_review: false,
     };
     lifecycles::save(&mut db, app, &"p1".into(), &clocks, Some(&due))
         .await
