@@ -471,7 +471,11 @@ impl Company {
         let mut seen: BTreeSet<&AccountId> = BTreeSet::new();
         for link in self.links.values().filter(|link| link.state.is_live()) {
             assert!(seen.insert(&link.account_id), "an account has one link");
-            assert!(self.app.accounts.contains_key(&link.account_id));
+            let (user_name, active) = &self.app.accounts[&link.account_id];
+            let body = link.last_body.as_ref().expect("a body");
+            assert_eq!(body["userName"], user_name.as_str(), "as acknowledged");
+            let ours = link.state == LinkState::Active;
+            assert_eq!(*active, ours, "{:?}", link.state);
         }
         let stranger = &self.app.accounts[&AccountId::from(STRANGER)];
         assert_eq!(stranger, &(format!("{STRANGER}@example.com"), true));
