@@ -13,6 +13,9 @@ use url::Url;
 use super::targets::{CheckedResolver, Lookup, TargetPolicy, TargetRefusal, system_lookup};
 use super::timer::{SystemTimer, Timer};
 
+/// The whole time of a write: shorter than a lease, so that none outlives the run that sent it.
+pub const WRITE_LASTS: Duration = Duration::from_secs(20);
+
 /// Limits of one request; the defaults suit both Google and SCIM.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLimits {
@@ -20,6 +23,8 @@ pub struct RequestLimits {
     /// The longest silence while an answer is read.
     pub read: Duration,
     pub total: Duration,
+    /// Instead of `total`, for what changes something on the other side.
+    pub write: Duration,
     /// Bytes of an answer after decompression.
     pub answer: usize,
 }
@@ -30,6 +35,7 @@ impl Default for RequestLimits {
             connect: Duration::from_secs(10),
             read: Duration::from_secs(45),
             total: Duration::from_secs(90),
+            write: WRITE_LASTS,
             answer: 32 * 1024 * 1024,
         }
     }
@@ -233,13 +239,28 @@ impl Outgoing {
 
     /// Sends one request, once, and reads the whole answer.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, SendFailure> {
+        self.send_within(request, self.limits.total).await
+    }
+
+    /// The same for a write, which is given up earlier.
+    pub async fn send_write(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Answer, SendFailure> {
+        self.send_within(request, self.limits.write).await
+    }
+
+    async fn send_within(
+        &self,
+        request: reqwest::RequestBuilder,
+        total: Duration,
+    ) -> Result<Answer, SendFailure> {
         let request = request.build().map_err(|error| SendFailure::NotConnected {
             host: "the target".to_owned(),
             cause: innermost(&error),
         })?;
         self.policy.check(request.url())?;
         let host = host_and_port(request.url());
-        let total = self.limits.total;
         let exchange = async {
             let response = self
                 .client

@@ -215,7 +215,7 @@ async fn a_write_without_an_answer_is_ambiguous_and_a_read_is_not() {
     let slow = ResponseTemplate::new(201).set_delay(Duration::from_secs(30));
     let script = Scripted::in_turn(vec![slow]).await;
     let limits = server::connectors::RequestLimits {
-        total: Duration::from_millis(150),
+        write: Duration::from_millis(150),
         ..Default::default()
     };
     let lookup = server::connectors::targets::system_lookup();

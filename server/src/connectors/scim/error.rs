@@ -34,6 +34,8 @@ pub enum ScimErrorClass {
     Unsupported,
     /// The address is not allowed, so nothing was sent.
     Target,
+    /// Its sender took it back before it left.
+    Withheld,
 }
 
 impl ScimErrorClass {
@@ -49,6 +51,7 @@ impl ScimErrorClass {
             Self::Endpoint => "endpoint",
             Self::Unsupported => "unsupported",
             Self::Target => "target",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -130,6 +133,7 @@ impl std::fmt::Display for ScimError {
                 "The app does not support {request}{status} ({detail}): check what it supports in its documentation."
             ),
             ScimErrorClass::Target => f.write_str(&self.detail),
+            ScimErrorClass::Withheld => write!(f, "{request} was not sent: {detail}."),
         }
     }
 }
@@ -193,6 +197,14 @@ impl ScimError {
             class: ScimErrorClass::Ambiguous,
             code: "scim-ambiguous",
             ..Self::endpoint(request, status, detail)
+        }
+    }
+
+    pub(super) fn withheld(request: &str) -> Self {
+        Self {
+            class: ScimErrorClass::Withheld,
+            code: "scim-withheld",
+            ..Self::endpoint(request, None, "the run was ended before its turn came")
         }
     }
 

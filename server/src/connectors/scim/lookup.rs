@@ -81,6 +81,12 @@ impl ScimApp {
         Ok(Vec::new())
     }
 
+    /// The same, whatever was read before: for a write that may have happened meanwhile.
+    pub async fn find_anew(&self, user_name: &str) -> Result<Vec<Account>, ScimError> {
+        *self.app.names.lock().await = None;
+        self.find_by_user_name(user_name).await
+    }
+
     /// After a 409: whoever may be in the way, looked for by every key and at last in the whole
     /// listing.
     pub async fn find_in_the_way(

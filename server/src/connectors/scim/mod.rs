@@ -34,6 +34,13 @@ use crate::clock::Clock;
 pub struct ScimApp {
     app: Arc<App>,
     outgoing: Outgoing,
+    departure: Option<Arc<dyn Departure>>,
+}
+
+/// Asked when a write's turn has come, right before it leaves: its sender may have changed its mind
+/// while it waited in the line.
+pub trait Departure: std::fmt::Debug + Send + Sync {
+    fn may_leave(&self) -> bool;
 }
 
 #[derive(Debug)]
@@ -67,6 +74,7 @@ impl ScimApp {
         Ok(Self {
             app: Arc::new(app),
             outgoing,
+            departure: None,
         })
     }
 
@@ -77,7 +85,21 @@ impl ScimApp {
         Self {
             app: Arc::clone(&self.app),
             outgoing: self.outgoing.clone().counting(counts),
+            departure: self.departure.clone(),
         }
+    }
+
+    /// The same app, whose writes leave only when they still may.
+    #[must_use]
+    pub fn asking(&self, departure: Arc<dyn Departure>) -> Self {
+        Self {
+            departure: Some(departure),
+            ..self.clone()
+        }
+    }
+
+    fn may_leave(&self) -> bool {
+        self.departure.as_ref().is_none_or(|one| one.may_leave())
     }
 
     pub fn endpoint(&self) -> &Url {

@@ -94,9 +94,16 @@ impl ScimApp {
             if permit.waited {
                 self.outgoing.counts().count_wait();
             }
+            if call.writes() && !self.may_leave() {
+                return Err(ScimError::withheld(&call.shown));
+            }
             let body_type = self.learned().body_type;
             self.outgoing.counts().count_scim(call.writes());
-            let outcome = self.outgoing.send(self.build(call, body_type)).await;
+            let request = self.build(call, body_type);
+            let outcome = match access {
+                Access::Read => self.outgoing.send(request).await,
+                Access::Write => self.outgoing.send_write(request).await,
+            };
             let error = match outcome {
                 Ok(answer) => {
                     let asked = retry_after(&answer.headers, it.clock.now());
