@@ -34,10 +34,26 @@ impl AccountProblem {
     }
 }
 
+/// No database holds this character, and no attribute means it.
+fn remove_nul(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => text.retain(|sign| sign != '\0'),
+        Value::Array(values) => values.iter_mut().for_each(remove_nul),
+        Value::Object(members) => {
+            if members.keys().any(|name| name.contains('\0')) {
+                members.retain(|name, _| !name.contains('\0'));
+            }
+            members.values_mut().for_each(remove_nul);
+        }
+        _ => {}
+    }
+}
+
 impl Account {
     /// Reads a SCIM User resource (RFC 7643, 4.1) liberally: `id` may be a number, `active` may be
     /// text, names of attributes may differ in case.
-    pub fn from_resource(resource: Value) -> Result<Self, AccountProblem> {
+    pub fn from_resource(mut resource: Value) -> Result<Self, AccountProblem> {
+        remove_nul(&mut resource);
         let members = resource.as_object().ok_or(AccountProblem::NotAnObject)?;
         let find = |name: &str| {
             members.get(name).or_else(|| {
@@ -91,5 +107,17 @@ mod tests {
             Account::from_resource(json!({"userName": "x"})),
             Err(AccountProblem::NoId)
         );
+    }
+
+    #[test]
+    fn the_one_character_that_no_database_holds_is_left_out() {
+        let odd =
+            json!({"id": "1\0", "userName": "a@b.c", "emails": [{"value": "a\0@b.c", "x\0": 1}]});
+        let account = Account::from_resource(odd).unwrap();
+        assert_eq!(
+            account.resource,
+            json!({"id": "1", "userName": "a@b.c", "emails": [{"value": "a@b.c"}]})
+        );
+        assert_eq!(account.id.as_str(), "1");
     }
 }
