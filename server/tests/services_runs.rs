@@ -141,6 +141,7 @@ async fn only_the_newest_finished_preview_of_this_configuration_is_approved(pool
         .unwrap()
         .unwrap();
     let ending = Ending {
+        lease: None,
         state: runs::RunState::Completed,
         applied: &Counts::default(),
         failed: 0,

@@ -61,6 +61,7 @@ event_names! {
     TokenChanged = "Access token changed",
     Reauthorized = "App reauthorized",
     AppStopped = "App stopped",
+    AppPaused = "App paused",
     TurnedOn = "Autoprovisioning turned on",
     TurnedOff = "Autoprovisioning turned off",
 

@@ -394,14 +394,12 @@ impl World {
             manager: &self.manager,
             failure: None,
         });
-        let body = plan
-            .operations
-            .iter()
-            .find(|o| o.kind == kind)
-            .and_then(|o| o.body_hash());
+        let failing = plan.operations.iter().find(|o| o.kind == kind);
         Some(ExistingFailure {
             kind,
-            body,
+            body: failing.and_then(|o| o.body_hash()),
+            cause: failing.and_then(|o| o.reason.cause()),
+            permanent: failed.retry.is_none(),
             retry_at: failed.retry.as_deref().map(at),
             ignored: failed.ignored,
             message: "the app refused it".into(),

@@ -350,22 +350,26 @@ pub async fn overdue_checked(
     Ok(())
 }
 
-/// Pauses an app after repeated failure, or ends its pause.
+/// Pauses an app, or ends its pause. Returns the cause of the pause before.
 pub async fn set_pause(
     connection: &mut PgConnection,
     id: AppId,
     until: Option<DateTime<Utc>>,
     step: i32,
-) -> Result<()> {
-    sqlx::query!(
-        "UPDATE apps SET paused_until = $2, pause_step = $3 WHERE id = $1",
+    cause: Option<&str>,
+) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "UPDATE apps a SET paused_until = $2, pause_step = $3, pause_cause = $4
+         FROM (SELECT id, pause_cause FROM apps WHERE id = $1) before
+         WHERE a.id = before.id RETURNING before.pause_cause",
         id.0,
         until,
-        step
+        step,
+        cause
     )
-    .execute(connection)
-    .await?;
-    Ok(())
+    .fetch_optional(connection)
+    .await?
+    .flatten())
 }
 
 /// One version of an app's configuration.
@@ -502,6 +506,7 @@ pub async fn discard_draft(connection: &mut PgConnection, id: AppId) -> Result<(
 /// Forgets the configuration with its versions, links, timers, listings, drafts and failures; the
 /// log and the accounts stay (S7.2).
 pub async fn forget_configuration(connection: &mut PgConnection, id: AppId) -> Result<()> {
+    super::operations::abandon(&mut *connection, id).await?;
     sqlx::query!("DELETE FROM links WHERE app_id = $1", id.0)
         .execute(&mut *connection)
         .await?;

@@ -4,6 +4,7 @@ use super::Result;
 use super::apps::AppId;
 use chrono::{DateTime, Utc};
 use provisioning::identity::PersonId;
+use provisioning::lifecycle::Trigger;
 use sqlx::PgConnection;
 
 #[derive(Debug, Clone)]
@@ -18,6 +19,9 @@ pub struct Failure {
     pub last_at: DateTime<Utc>,
     pub next_try_at: Option<DateTime<Utc>>,
     pub body_hash: Option<Vec<u8>>,
+    /// Of a removal: the trigger, and since when it holds.
+    pub cause: Option<String>,
+    pub cause_since: Option<DateTime<Utc>>,
     pub ignored: bool,
 }
 
@@ -28,7 +32,8 @@ pub async fn of_people(
 ) -> Result<Vec<Failure>> {
     Ok(sqlx::query_as!(
         Failure,
-        "SELECT person_id, kind, code, message, permanent, attempts, first_at, last_at, next_try_at, body_hash, ignored
+        "SELECT person_id, kind, code, message, permanent, attempts, first_at, last_at, next_try_at, body_hash,
+                cause, cause_since, ignored
          FROM failures WHERE app_id = $1 AND person_id = ANY($2)",
         app.0,
         people,
@@ -90,6 +95,7 @@ pub struct NewFailure<'a> {
     pub permanent: bool,
     pub next_try_at: Option<DateTime<Utc>>,
     pub body_hash: Option<&'a [u8]>,
+    pub cause: Option<(Trigger, DateTime<Utc>)>,
     pub run: uuid::Uuid,
 }
 
@@ -102,11 +108,12 @@ pub async fn record(
 ) -> Result<()> {
     sqlx::query!(
         "INSERT INTO failures (app_id, person_id, kind, code, message, permanent, attempts, first_at, last_at,
-                               next_try_at, body_hash, run_id)
-         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7, $8, $9, $10)
+                               next_try_at, body_hash, run_id, cause, cause_since)
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $7, $8, $9, $10, $11, $12)
          ON CONFLICT (app_id, person_id) DO UPDATE SET
              kind = $3, code = $4, message = $5, permanent = $6, attempts = failures.attempts + 1,
              last_at = $7, next_try_at = $8, body_hash = $9, run_id = $10,
+             cause = $11, cause_since = $12,
              ignored = failures.ignored AND failures.code = $4",
         app.0,
         person.to_string(),
@@ -118,6 +125,8 @@ pub async fn record(
         failure.next_try_at,
         failure.body_hash,
         failure.run,
+        failure.cause.map(|(trigger, _)| trigger.key()),
+        failure.cause.map(|(_, since)| since),
     )
     .execute(connection)
     .await?;
@@ -129,6 +138,21 @@ pub async fn clear(connection: &mut PgConnection, app: AppId, person: &PersonId)
         "DELETE FROM failures WHERE app_id = $1 AND person_id = $2",
         app.0,
         person.to_string()
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Forgets what failed for these people: it is not to be done any more.
+pub async fn drop_all(connection: &mut PgConnection, app: AppId, people: &[String]) -> Result<()> {
+    if people.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "DELETE FROM failures WHERE app_id = $1 AND person_id = ANY($2)",
+        app.0,
+        people
     )
     .execute(connection)
     .await?;

@@ -54,6 +54,17 @@ impl StoreError {
         }
     }
 
+    /// Whether the database refused what was to be written, and would refuse it again: a
+    /// constraint, or a text that it can't hold.
+    pub fn refuses_the_values(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| code.starts_with("22") || code.starts_with("23")),
+            _ => false,
+        }
+    }
+
     fn corrupt(
         table: &'static str,
         column: &'static str,

@@ -1,11 +1,12 @@
 //! The journal: what a run will send, is sending and has sent; and whom it skipped (S8.8).
 
 use super::apps::AppId;
-use super::runs::RunId;
+use super::runs::{LeaseId, RunId};
 use super::{Result, StoreError, decode, encode};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
+use provisioning::Digest;
 use provisioning::identity::{AccountId, PersonId};
 use provisioning::lifecycle::Trigger;
 use provisioning::plan::{LinkState, OperationKind, PlannedOperation};
@@ -59,6 +60,7 @@ fn parse_kind(word: &str, row: i64) -> Result<OperationKind> {
 #[derive(Debug, Clone)]
 pub struct Operation {
     pub id: OperationId,
+    pub run: RunId,
     pub person_id: PersonId,
     pub person_email: String,
     pub person_name: String,
@@ -77,6 +79,7 @@ pub struct Operation {
 
 struct OperationRow {
     id: i64,
+    run_id: uuid::Uuid,
     person_id: String,
     person_email: String,
     person_name: String,
@@ -99,6 +102,7 @@ impl TryFrom<OperationRow> for Operation {
     fn try_from(row: OperationRow) -> Result<Self> {
         Ok(Self {
             id: OperationId(row.id),
+            run: RunId(row.run_id),
             person_id: PersonId::from(row.person_id),
             person_email: row.person_email,
             person_name: row.person_name,
@@ -294,12 +298,16 @@ pub async fn waiting_for_manager(
 pub async fn complete_plan(
     connection: &mut PgConnection,
     id: OperationId,
+    writer: Writer,
     plan: &PlannedOperation,
 ) -> Result<()> {
     sqlx::query!(
-        "UPDATE operations SET plan = $2, manager_id = NULL WHERE id = $1",
+        "UPDATE operations o SET plan = $2, manager_id = NULL FROM runs r
+         WHERE o.id = $1 AND r.id = $3 AND r.id = o.run_id AND r.lease = $4 AND r.state = 'running'",
         id.0,
-        encode(plan)?
+        encode(plan)?,
+        writer.run.0,
+        writer.lease.0,
     )
     .execute(connection)
     .await?;
@@ -314,6 +322,60 @@ pub async fn set_waves(connection: &mut PgConnection, waves: &[(i64, i32)]) -> R
          FROM UNNEST($1::bigint[], $2::int[]) AS w (id, wave) WHERE o.id = w.id AND o.wave <> w.wave",
         &ids,
         &numbers,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A linked account whose user name a plan changes.
+#[derive(Debug, Clone)]
+pub struct Renaming {
+    pub id: i64,
+    pub person: PersonId,
+    pub email: String,
+    pub kind: OperationKind,
+    pub from: String,
+    pub to: String,
+    /// By which a failure is told from others.
+    pub body: Option<Digest>,
+}
+
+pub async fn renamings(connection: &mut PgConnection, run: RunId) -> Result<Vec<Renaming>> {
+    let rows = sqlx::query!(
+        "SELECT o.id, o.person_id, o.person_email, o.kind, o.plan->'body' AS body, l.user_name AS \"from!\",
+                o.plan->'body'->>'userName' AS \"to!\"
+         FROM operations o JOIN links l ON l.app_id = o.app_id AND l.person_id = o.person_id AND l.state <> 'deleted'
+         WHERE o.run_id = $1 AND o.state = 'planned' AND o.kind IN ('update', 'unsuspend')
+           AND o.plan->'body'->>'userName' <> l.user_name
+         ORDER BY o.person_id",
+        run.0
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Renaming {
+                id: row.id,
+                person: PersonId::from(row.person_id),
+                email: row.person_email,
+                kind: parse_kind(&row.kind, row.id)?,
+                from: row.from,
+                to: row.to,
+                body: row.body.as_ref().map(Digest::of_json),
+            })
+        })
+        .collect()
+}
+
+/// Makes operations wait for another person's.
+pub async fn set_after(connection: &mut PgConnection, pairs: &[(i64, String)]) -> Result<()> {
+    let (ids, first): (Vec<i64>, Vec<String>) = pairs.iter().cloned().unzip();
+    sqlx::query!(
+        "UPDATE operations o SET plan = jsonb_set(o.plan, '{after}', to_jsonb(p.first))
+         FROM UNNEST($1::bigint[], $2::text[]) AS p (id, first) WHERE o.id = p.id",
+        &ids,
+        &first,
     )
     .execute(connection)
     .await?;
@@ -348,16 +410,18 @@ pub async fn open(
     connection: &mut PgConnection,
     run: RunId,
     wave: i32,
+    but: &[i64],
     limit: i64,
 ) -> Result<Vec<Operation>> {
     sqlx::query_as!(
         OperationRow,
-        "SELECT id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
+        "SELECT id, run_id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
                 attempts, finished_at, error_code, error_message
-         FROM operations WHERE run_id = $1 AND wave = $2 AND state IN ('planned', 'sending')
-         ORDER BY person_id, step LIMIT $3",
+         FROM operations WHERE run_id = $1 AND wave = $2 AND state IN ('planned', 'sending') AND id <> ALL($3)
+         ORDER BY person_id, step LIMIT $4",
         run.0,
         wave,
+        but,
         limit,
     )
     .fetch_all(connection)
@@ -367,46 +431,65 @@ pub async fn open(
     .collect()
 }
 
-/// The waves that still hold open operations, in order.
-pub async fn open_waves(connection: &mut PgConnection, run: RunId) -> Result<Vec<i32>> {
+/// The first wave that still holds open operations, other than those that the run can't settle.
+pub async fn next_wave(
+    connection: &mut PgConnection,
+    run: RunId,
+    but: &[i64],
+) -> Result<Option<i32>> {
     Ok(sqlx::query_scalar!(
-        "SELECT DISTINCT wave FROM operations WHERE run_id = $1 AND state IN ('planned', 'sending') ORDER BY wave",
-        run.0
+        "SELECT min(wave) FROM operations
+         WHERE run_id = $1 AND state IN ('planned', 'sending') AND id <> ALL($2)",
+        run.0,
+        but
     )
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await?)
 }
 
+/// Who writes into the journal: one take of one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Writer {
+    pub run: RunId,
+    pub lease: LeaseId,
+}
+
 /// Journal entry before a request leaves. False, and nothing may be sent, when the lease is not
-/// ours any more, somebody asked to stop, or the app was turned off: between two requests (S7.1).
+/// ours any more, somebody asked to stop, the app was turned off, or its configuration is another
+/// one by now: between two requests (S7.1).
 pub async fn begin_sending(
     connection: &mut PgConnection,
     id: OperationId,
-    owner: &str,
+    writer: Writer,
+    config_version: i32,
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let result = sqlx::query!(
         "UPDATE operations o SET state = 'sending', sent_at = $2, attempts = o.attempts + 1
          FROM runs r, apps a
          WHERE o.id = $1 AND o.state IN ('planned', 'sending')
-           AND r.id = o.run_id AND r.owner = $3 AND r.state = 'running' AND r.stop_requested_by IS NULL
-           AND a.id = o.app_id AND a.state = 'on'",
+           AND r.id = $3 AND r.id = o.run_id AND r.lease = $4 AND r.state = 'running'
+           AND r.stop_requested_by IS NULL
+           AND a.id = o.app_id AND a.state = 'on' AND a.config_version = $5",
         id.0,
         now,
-        owner,
+        writer.run.0,
+        writer.lease.0,
+        config_version,
     )
     .execute(connection)
     .await?;
     Ok(result.rows_affected() == 1)
 }
 
-/// Takes over the plan of an approved preview, as it was shown.
+/// Takes over the plan of an approved preview, as it was shown. What the check refused is refused
+/// by the check of this run, and told then.
 pub async fn copy_plan(connection: &mut PgConnection, from: RunId, to: RunId) -> Result<()> {
     sqlx::query!(
         "INSERT INTO operations (run_id, app_id, person_id, person_email, person_name, wave, step, kind, plan,
                                  reason, manager_id, account_id)
          SELECT $2, app_id, person_id, person_email, person_name, wave, step, kind, plan, reason, manager_id, account_id
-         FROM operations WHERE run_id = $1 AND state IN ('planned', 'held') ORDER BY id",
+         FROM operations WHERE run_id = $1 AND state IN ('planned', 'held', 'failed') ORDER BY id",
         from.0,
         to.0,
     )
@@ -425,60 +508,161 @@ pub async fn copy_plan(connection: &mut PgConnection, from: RunId, to: RunId) ->
 }
 
 /// Back to planned: the request provably did not take effect.
-pub async fn not_sent(connection: &mut PgConnection, id: OperationId) -> Result<()> {
+pub async fn not_sent(
+    connection: &mut PgConnection,
+    id: OperationId,
+    writer: Writer,
+) -> Result<()> {
     sqlx::query!(
-        "UPDATE operations SET state = 'planned' WHERE id = $1 AND state = 'sending'",
-        id.0
+        "UPDATE operations o SET state = 'planned' FROM runs r
+         WHERE o.id = $1 AND o.state = 'sending'
+           AND r.id = $2 AND r.id = o.run_id AND r.lease = $3 AND r.state = 'running'",
+        id.0,
+        writer.run.0,
+        writer.lease.0,
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Journal entry after the answer. False when it was there already: then nothing is recorded twice.
+/// What is written of an operation that is over.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended<'a> {
+    pub state: OperationState,
+    pub account_id: Option<&'a str>,
+    pub error: Option<(&'a str, &'a str)>,
+    pub exchange: Option<&'a Value>,
+}
+
+/// Journal entry after the answer. False when it was there already, or when the run is another's by
+/// now: then nothing is recorded twice.
 pub async fn finish(
     connection: &mut PgConnection,
     id: OperationId,
-    state: OperationState,
-    account_id: Option<&str>,
-    error: Option<(&str, &str)>,
-    exchange: Option<&Value>,
+    writer: Writer,
+    ended: &Ended<'_>,
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let result = sqlx::query!(
-        "UPDATE operations SET state = $2, account_id = COALESCE($3, account_id), error_code = $4,
+        "UPDATE operations o SET state = $2, account_id = COALESCE($3, o.account_id), error_code = $4,
                 error_message = $5, exchange = $6, finished_at = $7
-         WHERE id = $1 AND state IN ('planned', 'sending')",
+         FROM runs r
+         WHERE o.id = $1 AND o.state IN ('planned', 'sending')
+           AND r.id = $8 AND r.lease = $9 AND r.state = 'running' AND r.app_id = o.app_id",
         id.0,
-        state.word(),
-        account_id,
-        error.map(|(code, _)| code),
-        error.map(|(_, message)| message),
-        exchange,
+        ended.state.word(),
+        ended.account_id,
+        ended.error.map(|(code, _)| code),
+        ended.error.map(|(_, message)| message),
+        ended.exchange,
         now,
+        writer.run.0,
+        writer.lease.0,
     )
     .execute(connection)
     .await?;
     Ok(result.rows_affected() == 1)
 }
 
-/// What a run that ends early did not get to: the next run plans it anew.
-pub async fn supersede_open(
+/// What a run that ends did not get to: the next run plans it anew. What is in doubt stays so, and
+/// is settled first by the next run.
+pub async fn supersede_planned(
     connection: &mut PgConnection,
     run: RunId,
+    code: &str,
+    message: &str,
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query!(
-        "UPDATE operations o SET state = 'superseded', finished_at = $2, error_code = 'not-reached',
-                error_message = 'The run ended before this was sent. The next run plans it anew.'
+        "UPDATE operations o SET state = 'superseded', finished_at = $2, error_code = $3, error_message = $4
          FROM runs r
-         WHERE o.run_id = $1 AND r.id = o.run_id AND r.kind <> 'preview' AND o.state IN ('planned', 'sending')",
+         WHERE o.run_id = $1 AND r.id = o.run_id AND r.kind <> 'preview' AND o.state = 'planned'",
         run.0,
-        now
+        now,
+        code,
+        message,
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Operations of an app's earlier runs that were sent and never answered.
+pub async fn in_doubt(connection: &mut PgConnection, app: AppId) -> Result<Vec<Operation>> {
+    sqlx::query_as!(
+        OperationRow,
+        "SELECT o.id, o.run_id, o.person_id, o.person_email, o.person_name, o.wave, o.step, o.state, o.plan, o.reason,
+                o.manager_id, o.account_id, o.attempts, o.finished_at, o.error_code, o.error_message
+         FROM operations o JOIN runs r ON r.id = o.run_id AND r.state NOT IN ('queued', 'running')
+         WHERE o.app_id = $1 AND o.state = 'sending' ORDER BY o.id",
+        app.0,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(Operation::try_from)
+    .collect()
+}
+
+/// People of whom some request is still in doubt: nothing is planned for them before it is settled.
+pub async fn people_in_doubt(
+    connection: &mut PgConnection,
+    app: AppId,
+    but: RunId,
+) -> Result<BTreeSet<PersonId>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT person_id FROM operations
+         WHERE app_id = $1 AND state = 'sending' AND run_id <> $2",
+        app.0,
+        but.0
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(PersonId::from)
+    .collect())
+}
+
+/// Gives up what is in doubt: the account is none of ours any more.
+pub async fn abandon(connection: &mut PgConnection, app: AppId) -> Result<()> {
+    sqlx::query!(
+        "UPDATE operations SET state = 'superseded', finished_at = sent_at, error_code = 'configuration-deleted',
+                error_message = 'The configuration was deleted before it was known what became of this.'
+         WHERE app_id = $1 AND state = 'sending'",
+        app.0
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// People of a run whose account is still to be taken away, whether or not that was begun.
+pub async fn open_removals(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<BTreeSet<PersonId>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT person_id FROM operations
+         WHERE run_id = $1 AND kind IN ('suspend', 'delete') AND state IN ('planned', 'sending')",
+        run.0
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(PersonId::from)
+    .collect())
+}
+
+/// Whether something of this person was carried out in a run.
+pub async fn is_done(connection: &mut PgConnection, run: RunId, person: &PersonId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT 1 FROM operations WHERE run_id = $1 AND person_id = $2 AND state = 'done') AS \"done!\"",
+        run.0,
+        person.to_string()
+    )
+    .fetch_one(connection)
+    .await?)
 }
 
 /// How many operations of each kind ended in each state.
@@ -501,6 +685,18 @@ pub async fn tally(
             ))
         })
         .collect()
+}
+
+/// The error that most operations of a run ended with.
+pub async fn main_error(connection: &mut PgConnection, run: RunId) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT error_code FROM operations WHERE run_id = $1 AND state = 'failed'
+         GROUP BY error_code ORDER BY count(*) DESC, error_code LIMIT 1",
+        run.0
+    )
+    .fetch_optional(connection)
+    .await?
+    .flatten())
 }
 
 /// Removals that were carried out since a moment and count towards the hold (S9.1).
@@ -531,7 +727,7 @@ pub async fn list(
 ) -> Result<Vec<Operation>> {
     sqlx::query_as!(
         OperationRow,
-        "SELECT id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
+        "SELECT id, run_id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
                 attempts, finished_at, error_code, error_message
          FROM operations WHERE run_id = $1 AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR state = $3)
            AND id > $4 ORDER BY id LIMIT $5",
@@ -629,7 +825,7 @@ pub async fn page(
 ) -> Result<Vec<Operation>> {
     sqlx::query_as!(
         OperationRow,
-        "SELECT id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
+        "SELECT id, run_id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
                 attempts, finished_at, error_code, error_message
          FROM operations
          WHERE run_id = $1 AND ($2::text IS NULL OR kind = $2) AND ($3::text IS NULL OR state = $3)

@@ -2,6 +2,8 @@
 
 use super::apps::AppId;
 use super::{Result, StoreError, decode, encode};
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use provisioning::plan::OperationKind;
 use serde_json::Value;
@@ -243,6 +245,19 @@ pub async fn queue(
     new: &NewRun<'_>,
     now: DateTime<Utc>,
 ) -> Result<(RunId, bool)> {
+    loop {
+        // The one that was active may have ended between the two looks.
+        if let Some(found) = queue_or_find(connection, new, now).await? {
+            return Ok(found);
+        }
+    }
+}
+
+async fn queue_or_find(
+    connection: &mut PgConnection,
+    new: &NewRun<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<(RunId, bool)>> {
     let id = Uuid::now_v7();
     let inserted = sqlx::query!(
         "INSERT INTO runs (id, app_id, kind, state, actor, config_version, fresh_import, queued_at, plan_of, after_import)
@@ -262,29 +277,36 @@ pub async fn queue(
     .rows_affected()
         == 1;
     if inserted {
-        return Ok((RunId(id), true));
+        return Ok(Some((RunId(id), true)));
     }
-    let active = sqlx::query_scalar!(
+    Ok(sqlx::query_scalar!(
         "SELECT id FROM runs WHERE app_id = $1 AND state IN ('queued', 'running') AND kind <> 'preview'",
         new.app.0
     )
-    .fetch_one(connection)
-    .await?;
-    Ok((RunId(active), false))
+    .fetch_optional(connection)
+    .await?
+    .map(|active| (RunId(active), false)))
 }
 
-/// Seconds without a heartbeat after which a run's process counts as dead.
-pub const DEAD_AFTER_SECONDS: f64 = 15.0;
+/// One take of a run. Everything that is written of a run names it, so that a task that lost its
+/// run can't write any more, though it lives in the same process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseId(pub Uuid);
 
-/// Takes the run's lease: it is queued, or its process is dead. False when somebody else works on it.
+/// How long a lease holds without a heartbeat. Whoever holds one sends no write that could arrive
+/// later than this, so that the next holder finds what became of it.
+pub const LEASE_LASTS: Duration = Duration::from_secs(30);
+
+/// Takes the run's lease: it is queued, or its lease lapsed. `None` when somebody else works on it.
 pub async fn take(
     connection: &mut PgConnection,
     run: RunId,
     owner: &str,
     now: DateTime<Utc>,
-) -> Result<bool> {
+) -> Result<Option<LeaseId>> {
+    let lease = Uuid::new_v4();
     let result = sqlx::query!(
-        "UPDATE runs SET state = 'running', owner = $2, heartbeat_at = now(),
+        "UPDATE runs SET state = 'running', owner = $2, lease = $5, heartbeat_at = now(),
                 started_at = COALESCE(started_at, $3)
          WHERE id = $1 AND (state = 'queued'
             OR (state = 'running' AND (heartbeat_at IS NULL
@@ -292,11 +314,24 @@ pub async fn take(
         run.0,
         owner,
         now,
-        DEAD_AFTER_SECONDS,
+        LEASE_LASTS.as_secs_f64(),
+        lease,
     )
     .execute(connection)
     .await?;
-    Ok(result.rows_affected() == 1)
+    Ok((result.rows_affected() == 1).then_some(LeaseId(lease)))
+}
+
+/// Whether the lease still holds; until the transaction ends, nobody else can take the run.
+pub async fn hold(connection: &mut PgConnection, run: RunId, lease: LeaseId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        "SELECT 1 AS \"one!\" FROM runs WHERE id = $1 AND lease = $2 AND state = 'running' FOR SHARE",
+        run.0,
+        lease.0
+    )
+    .fetch_optional(connection)
+    .await?
+    .is_some())
 }
 
 /// What the owner of a run must know between two requests.
@@ -313,7 +348,7 @@ pub struct Pulse {
 pub async fn beat(
     connection: &mut PgConnection,
     run: RunId,
-    owner: &str,
+    lease: LeaseId,
     done: i32,
     requests: (i64, i64, i64),
 ) -> Result<Pulse> {
@@ -321,10 +356,10 @@ pub async fn beat(
         "UPDATE runs r SET heartbeat_at = now(), done = GREATEST(r.done, $3),
                 directory_requests = $4, scim_reads = $5, scim_writes = $6
          FROM apps a
-         WHERE r.id = $1 AND r.owner = $2 AND r.state = 'running' AND a.id = r.app_id
+         WHERE r.id = $1 AND r.lease = $2 AND r.state = 'running' AND a.id = r.app_id
          RETURNING r.stop_requested_by, a.state = 'on' AS \"app_is_on!\"",
         run.0,
-        owner,
+        lease.0,
         done,
         requests.0,
         requests.1,
@@ -349,31 +384,39 @@ pub async fn beat(
 pub async fn set_stage(
     connection: &mut PgConnection,
     run: RunId,
+    lease: LeaseId,
     stage: Stage,
     now: DateTime<Utc>,
-) -> Result<()> {
-    sqlx::query!(
+) -> Result<bool> {
+    let result = sqlx::query!(
         "UPDATE runs SET stage = $2,
                 apply_started_at = CASE WHEN $2 = 'apply' THEN COALESCE(apply_started_at, $3) ELSE apply_started_at END
-         WHERE id = $1",
+         WHERE id = $1 AND lease = $4 AND state = 'running'",
         run.0,
         stage.word(),
         now,
+        lease.0,
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(result.rows_affected() == 1)
 }
 
-pub async fn set_import(connection: &mut PgConnection, run: RunId, import: i64) -> Result<()> {
-    sqlx::query!(
-        "UPDATE runs SET import_id = $2 WHERE id = $1",
+pub async fn set_import(
+    connection: &mut PgConnection,
+    run: RunId,
+    lease: LeaseId,
+    import: i64,
+) -> Result<bool> {
+    let result = sqlx::query!(
+        "UPDATE runs SET import_id = $2 WHERE id = $1 AND lease = $3 AND state = 'running'",
         run.0,
-        import
+        import,
+        lease.0
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(result.rows_affected() == 1)
 }
 
 pub async fn set_config_version(
@@ -394,29 +437,41 @@ pub async fn set_config_version(
 pub async fn set_plan(
     connection: &mut PgConnection,
     run: RunId,
+    lease: LeaseId,
     planned: &Counts,
     people: i32,
     total: i32,
     held: i32,
-) -> Result<()> {
-    sqlx::query!(
-        "UPDATE runs SET planned = $2, people = $3, total = $4, held = $5 WHERE id = $1",
+) -> Result<bool> {
+    let result = sqlx::query!(
+        "UPDATE runs SET planned = $2, people = $3, total = $4, held = $5 WHERE id = $1 AND lease = $6 AND state = 'running'",
         run.0,
         encode(planned)?,
         people,
         total,
-        held
+        held,
+        lease.0
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(result.rows_affected() == 1)
 }
 
-pub async fn set_held(connection: &mut PgConnection, run: RunId, held: i32) -> Result<()> {
-    sqlx::query!("UPDATE runs SET held = $2 WHERE id = $1", run.0, held)
-        .execute(connection)
-        .await?;
-    Ok(())
+pub async fn set_held(
+    connection: &mut PgConnection,
+    run: RunId,
+    lease: LeaseId,
+    held: i32,
+) -> Result<bool> {
+    let result = sqlx::query!(
+        "UPDATE runs SET held = $2 WHERE id = $1 AND lease = $3 AND state = 'running'",
+        run.0,
+        held,
+        lease.0
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected() == 1)
 }
 
 pub async fn request_stop(connection: &mut PgConnection, run: RunId, actor: &str) -> Result<bool> {
@@ -434,6 +489,8 @@ pub async fn request_stop(connection: &mut PgConnection, run: RunId, actor: &str
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ending<'a> {
+    /// Of whoever carried it out; `None` for a run that nobody took.
+    pub lease: Option<LeaseId>,
     pub state: RunState,
     pub applied: &'a Counts,
     pub failed: i32,
@@ -451,7 +508,7 @@ pub async fn finish(
         "UPDATE runs SET state = $2, finished_at = $3, applied = $4, failed = $5, error_code = $6,
                 error_message = $7, directory_requests = $8, scim_reads = $9, scim_writes = $10,
                 stage = CASE WHEN $2 IN ('completed', 'held') THEN 'record' ELSE stage END
-         WHERE id = $1 AND state IN ('queued', 'running')",
+         WHERE id = $1 AND state IN ('queued', 'running') AND lease IS NOT DISTINCT FROM $11",
         run.0,
         ending.state.word(),
         now,
@@ -462,6 +519,7 @@ pub async fn finish(
         ending.requests.0,
         ending.requests.1,
         ending.requests.2,
+        ending.lease.map(|lease| lease.0),
     )
     .execute(connection)
     .await?;
@@ -481,6 +539,25 @@ pub async fn get(connection: &mut PgConnection, run: RunId) -> Result<Option<Run
     .await?
     .map(Run::try_from)
     .transpose()
+}
+
+/// An operation of a run that is over was found done after all: it counts where it was sent.
+pub async fn count_settled(
+    connection: &mut PgConnection,
+    run: RunId,
+    kind: OperationKind,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE runs SET failed = GREATEST(failed - 1, 0),
+                applied = jsonb_set(applied, ARRAY[$2::text],
+                                    to_jsonb(COALESCE((applied->>$2)::bigint, 0) + 1))
+         WHERE id = $1",
+        run.0,
+        kind.as_str(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// The run that people call by this number.
@@ -505,11 +582,12 @@ pub async fn by_number(
 }
 
 /// Gives the lease back, so that another process goes on at once.
-pub async fn release(connection: &mut PgConnection, run: RunId, owner: &str) -> Result<()> {
+pub async fn release(connection: &mut PgConnection, run: RunId, lease: LeaseId) -> Result<()> {
     sqlx::query!(
-        "UPDATE runs SET heartbeat_at = NULL, owner = NULL WHERE id = $1 AND owner = $2 AND state = 'running'",
+        "UPDATE runs SET heartbeat_at = NULL, owner = NULL, lease = NULL
+         WHERE id = $1 AND lease = $2 AND state = 'running'",
         run.0,
-        owner
+        lease.0
     )
     .execute(connection)
     .await?;
@@ -579,7 +657,7 @@ pub async fn orphans(connection: &mut PgConnection) -> Result<Vec<RunId>> {
             OR (state = 'running' AND (heartbeat_at IS NULL
                 OR heartbeat_at < now() - make_interval(secs => $1)))
          ORDER BY queued_at",
-        DEAD_AFTER_SECONDS
+        LEASE_LASTS.as_secs_f64()
     )
     .fetch_all(connection)
     .await?

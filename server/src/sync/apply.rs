@@ -5,8 +5,8 @@
 //! from its plan is superseded, and the next plan decides.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{StreamExt as _, stream};
 use provisioning::identity::PersonId;
@@ -15,13 +15,16 @@ use provisioning::plan::OperationKind;
 use super::confirm::Confirmer;
 use super::engine::Engine;
 use super::inputs::World;
-use super::journal::{Journal, Outcome};
+use super::journal::{Journal, Outcome, most_failed};
+use super::lease::{Lease, Watch};
 use super::plan;
-use super::run::{Lease, RunError};
-use super::send::Sender;
-use crate::connectors::ScimApp;
+use super::run::RunError;
+use super::send::{Sender, pause_of_the_app};
+use super::settle::{Settled, settle};
+use crate::connectors::scim::Departure;
+use crate::connectors::{ScimApp, ScimError, ScimErrorClass};
 use crate::store::apps::{self, App};
-use crate::store::operations::{self, Operation};
+use crate::store::operations::{self, Operation, OperationState};
 use crate::store::runs::Run;
 use crate::store::{StoreError, second_pass};
 
@@ -41,47 +44,85 @@ pub async fn apply(
     client: &ScimApp,
     lease: &Lease,
 ) -> Result<(), RunError> {
-    let concerned = {
-        let mut db = engine.connection().await?;
-        operations::heads(&mut db, run.id)
-            .await?
-            .into_iter()
-            .filter(|head| matches!(head.kind.as_str(), "suspend" | "delete"))
-            .map(|head| PersonId::from(head.person_id))
-            .collect::<BTreeSet<_>>()
-    };
+    let mut db = engine.connection().await?;
+    let concerned = operations::open_removals(&mut db, run.id).await?;
+    let in_doubt = operations::people_in_doubt(&mut db, app.id, run.id).await?;
+    drop(db);
+    let gate = Arc::new(Gate::new(lease.watch()));
+    let client = &client.asking(gate.clone());
+    let journal = Journal::new(engine, run, app, world, lease.writer());
+    let (all, failed) = journal.tally().await?;
     let applying = Applying {
         engine,
         run,
         app,
         world,
         lease,
-        sender: Sender::new(engine, client, &world.config.mapping),
+        sender: Sender::new(engine, client, app.id, &world.config.mapping),
         confirmer: Confirmer::new(engine, world, concerned),
-        journal: Journal::new(engine, run, app, world),
+        journal,
+        in_doubt,
+        gate,
+        left: Mutex::default(),
+        all: AtomicI64::new(all),
+        failed: AtomicI64::new(failed),
         ended: Mutex::new(None),
     };
-    for look in 0..=SECOND_LOOKS {
-        applying.waves().await?;
-        if look == SECOND_LOOKS {
-            break;
-        }
-        let people = applying.second_looks().await?;
-        if people.is_empty() {
-            break;
-        }
-        let wave = SECOND_LOOK_WAVE + look;
-        if plan::plan_again(engine, run, app, world, client, &people, wave).await? == 0 {
-            break;
-        }
-    }
-    applying.journal.pause_if_most_failed().await?;
+    applying.everything(client).await?;
     let mut db = engine.connection().await?;
     let learned = serde_json::to_value(client.learned()).unwrap_or_default();
     if learned != app.learned {
         apps::set_learned(&mut db, app.id, &learned).await?;
     }
     Ok(())
+}
+
+/// Closed as soon as the run ends, so that what waits in the line for its turn stays there.
+#[derive(Debug)]
+struct Gate {
+    watch: Watch,
+    closed: AtomicBool,
+}
+
+impl Gate {
+    fn new(watch: &Watch) -> Self {
+        Self {
+            watch: watch.clone(),
+            closed: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Departure for Gate {
+    fn may_leave(&self) -> bool {
+        !self.closed.load(Ordering::Relaxed) && self.watch.may_write().is_ok()
+    }
+}
+
+/// What ends the work before its plan is carried out.
+enum Stop {
+    /// The run ends with it.
+    Run(RunError),
+    /// The run is over early, and nothing is wrong with it: the rest is left to the next one.
+    Early { code: &'static str, message: String },
+}
+
+impl From<RunError> for Stop {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl From<ScimError> for Stop {
+    fn from(error: ScimError) -> Self {
+        Self::Run(error.into())
+    }
 }
 
 struct Applying<'a> {
@@ -93,34 +134,72 @@ struct Applying<'a> {
     sender: Sender<'a>,
     confirmer: Confirmer<'a>,
     journal: Journal<'a>,
-    /// The first thing that ends the run; what is in flight then is still finished and recorded.
-    ended: Mutex<Option<RunError>>,
+    /// People of whom a request of an earlier run is in doubt.
+    in_doubt: BTreeSet<PersonId>,
+    gate: Arc<Gate>,
+    /// Operations that this run can't settle.
+    left: Mutex<Vec<i64>>,
+    /// Operations that ended so far, and those of them that failed.
+    all: AtomicI64,
+    failed: AtomicI64,
+    /// The first thing that ends the work; what is in flight then is still finished and recorded.
+    ended: Mutex<Option<Stop>>,
 }
 
 impl Applying<'_> {
-    async fn waves(&self) -> Result<(), RunError> {
+    async fn everything(&self, client: &ScimApp) -> Result<(), RunError> {
+        let (engine, run, app, world) = (self.engine, self.run, self.app, self.world);
+        for look in 0..=SECOND_LOOKS {
+            match self.waves().await {
+                Ok(()) => {}
+                Err(Stop::Run(error)) => return Err(error),
+                Err(Stop::Early { code, message }) => {
+                    self.journal.supersede_rest(code, &message).await?;
+                    return Ok(());
+                }
+            }
+            if look == SECOND_LOOKS {
+                break;
+            }
+            let people = self.second_looks().await?;
+            if people.is_empty() {
+                break;
+            }
+            let wave = SECOND_LOOK_WAVE + look;
+            if plan::plan_again(engine, run, app, world, client, self.lease, &people, wave).await?
+                == 0
+            {
+                break;
+            }
+        }
+        if self.all.load(Ordering::Relaxed) > 0 {
+            self.journal.end_pause().await?;
+        }
+        Ok(())
+    }
+
+    async fn waves(&self) -> Result<(), Stop> {
         loop {
             let mut db = self.engine.connection().await?;
-            let Some(wave) = operations::open_waves(&mut db, self.run.id)
-                .await?
-                .first()
-                .copied()
-            else {
+            let left = self.left_in_doubt();
+            let wave = operations::next_wave(&mut db, self.run.id, &left).await?;
+            drop(db);
+            let Some(wave) = wave else {
                 return Ok(());
             };
-            drop(db);
             self.wave(wave).await?;
         }
     }
 
-    async fn wave(&self, wave: i32) -> Result<(), RunError> {
+    async fn wave(&self, wave: i32) -> Result<(), Stop> {
         let width = usize::try_from(self.world.entry.limits.write_concurrency)
             .unwrap_or(1)
             .max(1)
             * 2;
         loop {
             let mut db = self.engine.connection().await?;
-            let batch = operations::open(&mut db, self.run.id, wave, BATCH).await?;
+            let left = self.left_in_doubt();
+            let batch = operations::open(&mut db, self.run.id, wave, &left, BATCH).await?;
             drop(db);
             if batch.is_empty() {
                 return Ok(());
@@ -144,13 +223,8 @@ impl Applying<'_> {
                 .buffer_unordered(width)
                 .for_each(|()| async {})
                 .await;
-            if let Some(error) = self
-                .ended
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take()
-            {
-                return Err(error);
+            if let Some(stop) = self.ended().take() {
+                return Err(stop);
             }
         }
     }
@@ -161,7 +235,7 @@ impl Applying<'_> {
             if self.has_ended() {
                 return;
             }
-            let result = if earlier_failed {
+            let result = if earlier_failed && operation.state == OperationState::Planned {
                 self.journal
                     .supersede(
                         &operation,
@@ -170,35 +244,90 @@ impl Applying<'_> {
                     )
                     .await
                     .map(|()| Outcome::Superseded)
-                    .map_err(RunError::from)
+                    .map_err(Stop::from)
             } else {
                 self.operation(&operation).await
             };
             match result {
                 Ok(outcome) => {
+                    if outcome == Outcome::InDoubt {
+                        self.left().push(operation.id.0);
+                    }
                     self.lease.done.fetch_add(1, Ordering::Relaxed);
                     earlier_failed |= outcome != Outcome::Done;
+                    if let Err(error) = self.weigh(outcome).await {
+                        self.end(error.into());
+                    }
                 }
-                Err(error) => {
-                    let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-                    ended.get_or_insert(error);
-                    return;
-                }
+                Err(stop) => return self.end(stop),
             }
         }
     }
 
-    fn has_ended(&self) -> bool {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if ended.is_none()
-            && let Err(error) = self.lease.check(self.engine, false)
-        {
-            *ended = Some(error);
-        }
-        ended.is_some()
+    fn ended(&self) -> std::sync::MutexGuard<'_, Option<Stop>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn operation(&self, operation: &Operation) -> Result<Outcome, RunError> {
+    fn left(&self) -> std::sync::MutexGuard<'_, Vec<i64>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn left_in_doubt(&self) -> Vec<i64> {
+        self.left().clone()
+    }
+
+    fn end(&self, stop: Stop) {
+        self.ended().get_or_insert(stop);
+        self.gate.closed.store(true, Ordering::Relaxed);
+    }
+
+    fn has_ended(&self) -> bool {
+        if let Err(error) = self.lease.check() {
+            self.end(Stop::Run(error));
+        }
+        self.ended().is_some()
+    }
+
+    /// Counts how an operation ended. When most fail, the rest is not tried at all (S9.4).
+    async fn weigh(&self, outcome: Outcome) -> Result<(), StoreError> {
+        let (more, worse) = match outcome {
+            Outcome::Done => (1, 0),
+            Outcome::Failed | Outcome::InDoubt => (1, 1),
+            Outcome::Superseded => (0, 0),
+        };
+        let all = self.all.fetch_add(more, Ordering::Relaxed) + more;
+        let failed = self.failed.fetch_add(worse, Ordering::Relaxed) + worse;
+        if worse == 0 || !most_failed(all, failed) || self.ended().is_some() {
+            return Ok(());
+        }
+        let message = format!(
+            "{failed} of {all} operations failed, so the rest was not tried. The next run, after a pause, plans it anew."
+        );
+        self.end(Stop::Early {
+            code: "mostly-failed",
+            message,
+        });
+        let cause = self.journal.main_cause().await?;
+        self.journal.pause_for_failures(&cause).await
+    }
+
+    async fn operation(&self, operation: &Operation) -> Result<Outcome, Stop> {
+        // Whether the app may have got it already, in this run or before a crash.
+        let mut in_doubt = operation.state == OperationState::Sending;
+        if in_doubt {
+            match settle(&self.sender, &self.journal, operation).await? {
+                Settled::As(outcome) => return Ok(outcome),
+                Settled::StillInDoubt => return Ok(Outcome::InDoubt),
+                Settled::NotThere => {}
+            }
+        }
+        if self.in_doubt.contains(&operation.person_id) {
+            let message = "It is not known yet what became of an earlier request for this person. The next run looks again.";
+            self.journal
+                .supersede(operation, "earlier-in-doubt", message)
+                .await?;
+            return Ok(Outcome::Superseded);
+        }
         let Some(operation) = self.journal.still_as_planned(operation).await? else {
             return Ok(Outcome::Superseded);
         };
@@ -209,45 +338,87 @@ impl Applying<'_> {
         {
             return Ok(Outcome::Superseded);
         }
-        let mut sending = operation;
         let mut tries = 0;
         loop {
-            let in_doubt = sending.state == operations::OperationState::Sending;
-            if !self.journal.begin(&sending).await? {
-                self.lease.check(self.engine, false)?;
+            if !self.journal.begin(&operation).await? {
                 return Err(self.why_not_sent().await?);
             }
-            sending.state = operations::OperationState::Sending;
-            match self.sender.carry_out(&sending, in_doubt).await {
-                Ok(done) => return self.journal.done(&sending, done).await,
-                Err(error) if error.is_authorization() => {
-                    self.journal.not_sent(&sending).await?;
-                    return Err(error.into());
+            let error = match self.sender.send(&operation).await {
+                Ok(done) => return Ok(self.journal.done(&operation, done).await?),
+                Err(error) => error,
+            };
+            tries += 1;
+            if error.is_authorization() {
+                // Refused, so it did not happen, whatever became of the tries before: those were
+                // looked for before it was sent again.
+                self.journal.not_sent(&operation).await?;
+                return Err(error.into());
+            }
+            if error.class == ScimErrorClass::Withheld {
+                self.journal.not_sent(&operation).await?;
+                self.lease.watch().may_write()?;
+                return Err(self.why_not_sent().await?);
+            }
+            let ambiguous = error.class == ScimErrorClass::Ambiguous;
+            in_doubt |= ambiguous;
+            let taken = error.class == ScimErrorClass::Conflict
+                && operation.plan.kind == OperationKind::Create;
+            // An account in the way of one that may have been created is the one itself.
+            if ambiguous || (taken && in_doubt) {
+                match settle(&self.sender, &self.journal, &operation).await? {
+                    Settled::As(outcome) => return Ok(outcome),
+                    Settled::StillInDoubt => return Ok(Outcome::InDoubt),
+                    Settled::NotThere => {}
                 }
-                Err(error) => {
-                    tries += 1;
-                    match self.sender.try_again_after(&error, tries) {
-                        Some(pause) if !self.has_ended() => {
-                            self.engine.outgoing().timer().wait(pause).await
-                        }
-                        _ => return self.journal.failed(&sending, &error, &self.sender).await,
-                    }
+            }
+            if let Some(pause) = pause_of_the_app(&error) {
+                self.journal.not_sent(&operation).await?;
+                self.journal.pause_as_asked(pause).await?;
+                return Err(Stop::Early {
+                    code: "asked-to-pause",
+                    message: format!("{error} The next run, after that, plans the rest anew."),
+                });
+            }
+            match self.sender.try_again_after(&error, tries) {
+                // What ends the run is no failure of this operation, which did not happen.
+                Some(_) if self.has_ended() => {
+                    self.journal.not_sent(&operation).await?;
+                    return Ok(Outcome::Superseded);
+                }
+                Some(pause) => self.engine.outgoing().timer().wait(pause).await,
+                None => {
+                    return Ok(self
+                        .journal
+                        .refuse(&operation, &error, &self.sender)
+                        .await?);
                 }
             }
         }
     }
 
-    /// The journal refused to begin: somebody stopped the run, or the app, this very moment.
-    async fn why_not_sent(&self) -> Result<RunError, StoreError> {
+    /// The journal refused to begin, or the gate was closed: somebody stopped the run or the app,
+    /// or changed its configuration, this very moment.
+    async fn why_not_sent(&self) -> Result<Stop, StoreError> {
+        if let Err(error) = self.lease.check() {
+            return Ok(Stop::Run(error));
+        }
         let mut db = self.engine.connection().await?;
         let run = crate::store::runs::get(&mut db, self.run.id).await?;
         if let Some(by) = run.and_then(|run| run.stop_requested_by) {
-            return Ok(RunError::StopRequested { by });
+            return Ok(Stop::Run(RunError::StopRequested { by }));
         }
-        match apps::get(&mut db, self.app.id).await? {
-            Some(app) if app.state != apps::AppState::On => Ok(RunError::Off { app: app.name }),
-            _ => Ok(RunError::LeaseLost),
-        }
+        let app = apps::get(&mut db, self.app.id).await?;
+        Ok(match app {
+            Some(app) if app.state != apps::AppState::On => {
+                Stop::Run(RunError::Off { app: app.name })
+            }
+            Some(app) if app.config_version != self.app.config_version => Stop::Early {
+                code: "configuration-changed",
+                message: "The configuration was changed while the run was under way. The next run plans it anew."
+                    .to_owned(),
+            },
+            _ => Stop::Run(RunError::LeaseLost),
+        })
     }
 
     /// People to plan again in this run: their manager has an account by now, or an account was

@@ -8,14 +8,14 @@ use chrono::TimeDelta;
 use provisioning::event::{EventName, Outcome as EventOutcome};
 use provisioning::identity::PersonId;
 use provisioning::lifecycle::{self, DueStep, Lifecycle};
-use provisioning::plan::{LinkState, OperationKind, PlanContext, Precondition, Reason};
+use provisioning::plan::{LinkState, OperationKind, PlanContext, Reason, acknowledge};
 use serde_json::{Value, json};
 
 use super::apply::SECOND_LOOK_WAVE;
 use super::confirm::{Confirmation, Confirmer};
 use super::engine::Engine;
-use super::inputs::{self, Candidate, World};
-use super::plan;
+use super::inputs::{self, World};
+use super::recheck::recheck;
 use super::run::RunError;
 use super::send::{Acknowledged, Sender, user_name};
 use crate::connectors::{ScimError, ScimErrorClass};
@@ -23,8 +23,8 @@ use crate::store::apps::{self, App};
 use crate::store::events::{self, NewEvent};
 use crate::store::failures::{self, NewFailure};
 use crate::store::links::{self, LinkWrite};
-use crate::store::operations::{self, Operation, OperationState};
-use crate::store::runs::Run;
+use crate::store::operations::{self, Ended, Operation, OperationState, Writer};
+use crate::store::runs::{self, Run};
 use crate::store::{StoreError, lifecycles};
 
 /// How an operation ended.
@@ -33,6 +33,50 @@ pub enum Outcome {
     Done,
     Failed,
     Superseded,
+    /// Sent, and the app could not be asked what became of it.
+    InDoubt,
+}
+
+/// Why an operation failed, for people and for the next run.
+#[derive(Debug)]
+pub struct Failed {
+    code: String,
+    message: String,
+    /// Not tried again before something changes or somebody asks.
+    permanent: bool,
+    /// The app does not have the account any more.
+    gone: bool,
+    status: Option<u16>,
+    excerpt: Option<Box<str>>,
+}
+
+impl Failed {
+    pub fn for_good(code: &str, message: String) -> Self {
+        Self {
+            code: code.to_owned(),
+            message,
+            permanent: true,
+            gone: false,
+            status: None,
+            excerpt: None,
+        }
+    }
+}
+
+impl From<&ScimError> for Failed {
+    fn from(error: &ScimError) -> Self {
+        Self {
+            code: error.code().to_owned(),
+            message: error.to_string(),
+            permanent: matches!(
+                error.class,
+                ScimErrorClass::Rejected | ScimErrorClass::Conflict | ScimErrorClass::Unsupported
+            ),
+            gone: false,
+            status: error.status,
+            excerpt: error.excerpt.clone(),
+        }
+    }
 }
 
 /// Pauses of an app that mostly fails, in hours (S9.4).
@@ -45,18 +89,26 @@ pub struct Journal<'a> {
     run: &'a Run,
     app: &'a App,
     world: &'a World,
+    writer: Writer,
     context: PlanContext<'a>,
     /// People whose create met an account that was in the way.
     in_the_way: Mutex<BTreeSet<PersonId>>,
 }
 
 impl<'a> Journal<'a> {
-    pub fn new(engine: &'a Engine, run: &'a Run, app: &'a App, world: &'a World) -> Self {
+    pub fn new(
+        engine: &'a Engine,
+        run: &'a Run,
+        app: &'a App,
+        world: &'a World,
+        writer: Writer,
+    ) -> Self {
         Self {
             engine,
             run,
             app,
             world,
+            writer,
             context: world.context(),
             in_the_way: Mutex::default(),
         }
@@ -71,15 +123,26 @@ impl<'a> Journal<'a> {
         )
     }
 
-    /// Checks the operation's precondition against the link as it is now, and completes a body
-    /// that waited for the manager's account. `None` when it was superseded.
+    /// Plans the person again with what is stored now, and completes a body that waited for the
+    /// manager's account. `None` when the operation was superseded.
     pub async fn still_as_planned(
         &self,
         operation: &Operation,
     ) -> Result<Option<Operation>, RunError> {
         let mut db = self.engine.connection().await?;
         let candidate = inputs::one(&mut db, self.app, self.world, &operation.person_id).await?;
+        let waits_for = match &operation.plan.after {
+            Some(first) if !operations::is_done(&mut db, self.run.id, first).await? => Some(first),
+            _ => None,
+        };
         drop(db);
+        if let Some(first) = waits_for {
+            let message = format!(
+                "The user name becomes free when the person {first} is renamed in the app, and that was not done. The next run plans it anew."
+            );
+            self.supersede(operation, "name-not-free", &message).await?;
+            return Ok(None);
+        }
         let Some(candidate) = candidate else {
             self.supersede(
                 operation,
@@ -89,28 +152,24 @@ impl<'a> Journal<'a> {
             .await?;
             return Ok(None);
         };
-        if operation.state == OperationState::Sending {
-            // It was about to be sent before a crash: the precondition held then.
-            return Ok(Some(operation.clone()));
+        match recheck(&self.context, &candidate, operation) {
+            Ok(plan) => {
+                let mut current = operation.clone();
+                if plan != current.plan {
+                    current.plan = plan;
+                    let mut db = self.engine.connection().await?;
+                    operations::complete_plan(&mut db, operation.id, self.writer, &current.plan)
+                        .await?;
+                }
+                Ok(Some(current))
+            }
+            Err(why) => {
+                let message = format!("{why} The next run plans it anew.");
+                self.supersede(operation, "changed-since-plan", &message)
+                    .await?;
+                Ok(None)
+            }
         }
-        if !holds(&operation.plan.precondition, &candidate) {
-            self.supersede(
-                operation,
-                "changed-since-plan",
-                "The person or their account changed since this was planned. The next run plans it anew.",
-            )
-            .await?;
-            return Ok(None);
-        }
-        let mut completed = operation.clone();
-        if operation.manager_id.is_some()
-            && let Some(renewed) = plan::with_manager(&self.context, &candidate, &operation.plan)
-        {
-            completed.plan = renewed;
-            let mut db = self.engine.connection().await?;
-            operations::complete_plan(&mut db, operation.id, &completed.plan).await?;
-        }
-        Ok(Some(completed))
     }
 
     /// Confirms the cause of a removal; false, and superseded, when it does not hold any more.
@@ -148,7 +207,8 @@ impl<'a> Journal<'a> {
         operations::begin_sending(
             &mut db,
             operation.id,
-            self.engine.owner(),
+            self.writer,
+            self.app.config_version,
             self.engine.clock.now(),
         )
         .await
@@ -156,7 +216,7 @@ impl<'a> Journal<'a> {
 
     pub async fn not_sent(&self, operation: &Operation) -> Result<(), StoreError> {
         let mut db = self.engine.connection().await?;
-        operations::not_sent(&mut db, operation.id).await
+        operations::not_sent(&mut db, operation.id, self.writer).await
     }
 
     pub async fn supersede(
@@ -167,78 +227,102 @@ impl<'a> Journal<'a> {
     ) -> Result<(), StoreError> {
         let mut db = self.engine.connection().await?;
         let now = self.engine.clock.now();
-        let error = Some((code, message));
-        operations::finish(
-            &mut db,
-            operation.id,
-            OperationState::Superseded,
-            None,
-            error,
-            None,
-            now,
-        )
-        .await?;
+        let ended = Ended {
+            state: OperationState::Superseded,
+            account_id: None,
+            error: Some((code, message)),
+            exchange: None,
+        };
+        operations::finish(&mut db, operation.id, self.writer, &ended, now).await?;
         Ok(())
     }
 
-    /// The app acknowledged the operation.
+    /// The app acknowledged the operation. What the database refuses is this person's trouble: a
+    /// failed operation, which blocks nobody else.
     pub async fn done(
         &self,
         operation: &Operation,
         acknowledged: Acknowledged,
     ) -> Result<Outcome, RunError> {
+        match self.record(operation, &acknowledged).await {
+            Err(error) if error.refuses_the_values() => {
+                let account = acknowledged.account.as_ref().map(|account| &account.id);
+                let failed = self.refused(operation, account, &error).await?;
+                self.failed(operation, &failed).await
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn refused(
+        &self,
+        operation: &Operation,
+        account: Option<&provisioning::identity::AccountId>,
+        error: &StoreError,
+    ) -> Result<Failed, StoreError> {
+        let account = account.or(operation.plan.account.as_ref());
+        if error.constraint() == Some("links_account_is_linked_once")
+            && let Some(account) = account
+        {
+            let mut db = self.engine.connection().await?;
+            let owner = links::owner(&mut db, self.app.id, account).await?;
+            let owner = owner.map_or_else(|| "somebody else".to_owned(), |id| id.to_string());
+            let message = format!(
+                "{} answered with the account {account}, which is linked to the person {owner}: an account has one person. Look in the app whose it is.",
+                self.app.name
+            );
+            return Ok(Failed::for_good("account-linked", message));
+        }
+        tracing::error!(operation = operation.id.0, %error, "an answer could not be recorded");
+        let message = format!(
+            "{} carried it out, but its answer could not be recorded: {error}.",
+            self.app.name
+        );
+        Ok(Failed::for_good("answer-unrecordable", message))
+    }
+
+    async fn record(
+        &self,
+        operation: &Operation,
+        acknowledged: &Acknowledged,
+    ) -> Result<Outcome, StoreError> {
         let now = self.engine.clock.now();
         let plan = &operation.plan;
-        let account_id = acknowledged
-            .account
-            .as_ref()
-            .map(|account| account.id.clone())
-            .or_else(|| plan.account.clone());
-        let mut transaction = self.engine.pool.begin().await.map_err(StoreError::from)?;
-        let exchange = exchange(operation, Some(&acknowledged), None);
-        let ours = operations::finish(
-            &mut transaction,
-            operation.id,
-            OperationState::Done,
-            account_id.as_ref().map(|id| id.as_str()),
-            None,
-            Some(&exchange),
-            now,
-        )
-        .await?;
+        let person = &operation.person_id;
+        let answered = acknowledged.account.as_ref().map(|account| &account.id);
+        let account_id = answered.or(plan.account.as_ref());
+        let mut transaction = self.engine.pool.begin().await?;
+        let exchange = exchange(operation, Some(acknowledged), None);
+        let ended = Ended {
+            state: OperationState::Done,
+            account_id: account_id.map(|id| id.as_str()),
+            error: None,
+            exchange: Some(&exchange),
+        };
+        let ours =
+            operations::finish(&mut transaction, operation.id, self.writer, &ended, now).await?;
         if !ours {
             return Ok(Outcome::Done);
         }
-        let state = match plan.kind {
-            OperationKind::Create | OperationKind::Link | OperationKind::Unsuspend => {
-                Some(LinkState::Active)
-            }
-            OperationKind::Update => None,
-            OperationKind::Suspend => Some(LinkState::SuspendedByUs),
-            OperationKind::Delete => Some(LinkState::Deleted),
-        };
+        if operation.run != self.run.id {
+            runs::count_settled(&mut transaction, operation.run, plan.kind).await?;
+        }
         if let Reason::Relink { from } = &plan.reason {
             links::remove(&mut transaction, self.app.id, from).await?;
-            lifecycles::save(
-                &mut transaction,
-                self.app.id,
-                from,
-                &Lifecycle::default(),
-                None,
-            )
-            .await?;
+            let none = Lifecycle::default();
+            lifecycles::save(&mut transaction, self.app.id, from, &none, None).await?;
         }
-        if let Some(account_id) = &account_id {
-            let before = links::get(&mut transaction, self.app.id, &operation.person_id).await?;
-            let kept = links::user_name(&mut transaction, self.app.id, &operation.person_id)
+        let before = links::get(&mut transaction, self.app.id, person).await?;
+        let clocks = lifecycles::get(&mut transaction, self.app.id, person).await?;
+        if let Some((link, after)) = acknowledge(plan, before.as_ref(), &clocks, answered, now) {
+            let kept = links::user_name(&mut transaction, self.app.id, person)
                 .await?
                 .unwrap_or_default();
             let write = LinkWrite {
-                account_id,
+                // Where the user name is the id, a rename changes it.
+                account_id: answered.unwrap_or(&link.account_id),
                 user_name: user_name(operation).unwrap_or(&kept),
-                state: state
-                    .or(before.map(|link| link.state))
-                    .unwrap_or(LinkState::Active),
+                state: link.state,
                 created_by_us: plan.kind == OperationKind::Create,
                 body: plan.body.as_ref(),
                 returned: acknowledged
@@ -246,71 +330,29 @@ impl<'a> Journal<'a> {
                     .as_ref()
                     .map(|account| &account.resource),
             };
-            links::save(
-                &mut transaction,
-                self.app.id,
-                &operation.person_id,
-                &write,
-                now,
-            )
-            .await?;
+            links::save(&mut transaction, self.app.id, person, &write, now).await?;
+            let ends = plan.kind == OperationKind::Delete;
+            if after != clocks || ends {
+                let next = (!ends).then(|| self.next_step(&after)).flatten();
+                lifecycles::save(&mut transaction, self.app.id, person, &after, next.as_ref())
+                    .await?;
+            }
         }
-        self.turn_clocks(&mut transaction, operation).await?;
-        failures::clear(&mut transaction, self.app.id, &operation.person_id).await?;
-        let (id, email) = (
-            operation.person_id.to_string(),
-            operation.person_email.clone(),
-        );
+        failures::clear(&mut transaction, self.app.id, person).await?;
+        let (id, email) = (person.to_string(), operation.person_email.clone());
         let mut event = NewEvent::new(now, EventName::of(plan.kind), "Rollcall")
             .app(self.app.slug.as_str())
             .person(&id, &email)
-            .run(self.run.id.0)
+            .run(operation.run.0)
             .reason(operation.reason.clone())
             .detail(exchange);
-        event.account_id = account_id.as_ref().map(|id| id.as_str());
+        event.account_id = account_id.map(|id| id.as_str());
         if !plan.changes.is_empty() {
             event.changes = serde_json::to_value(&plan.changes).ok();
         }
         events::record(&mut transaction, &event).await?;
-        transaction.commit().await.map_err(StoreError::from)?;
+        transaction.commit().await?;
         Ok(Outcome::Done)
-    }
-
-    /// What a confirmed operation does to the person's clocks.
-    async fn turn_clocks(
-        &self,
-        transaction: &mut sqlx::PgConnection,
-        operation: &Operation,
-    ) -> Result<(), StoreError> {
-        let now = self.engine.clock.now();
-        let before = lifecycles::get(transaction, self.app.id, &operation.person_id).await?;
-        let mut clocks = before.clone();
-        match operation.plan.kind {
-            OperationKind::Suspend => clocks.suspended(now),
-            OperationKind::Unsuspend
-            | OperationKind::Delete
-            | OperationKind::Create
-            | OperationKind::Link => {
-                clocks.suspension_ended();
-            }
-            OperationKind::Update => {}
-        }
-        let next = if operation.plan.kind == OperationKind::Delete {
-            None
-        } else {
-            self.next_step(&clocks)
-        };
-        if clocks != before || operation.plan.kind == OperationKind::Delete {
-            lifecycles::save(
-                transaction,
-                self.app.id,
-                &operation.person_id,
-                &clocks,
-                next.as_ref(),
-            )
-            .await?;
-        }
-        Ok(())
     }
 
     fn next_step(&self, clocks: &Lifecycle) -> Option<DueStep> {
@@ -323,89 +365,106 @@ impl<'a> Journal<'a> {
         .find(DueStep::is_live)
     }
 
-    /// The operation failed for this run.
-    pub async fn failed(
+    /// The app refused the operation, or did not get to it: what that means for the person. What
+    /// else has to be asked of the app and fails is this person's trouble too.
+    pub async fn refuse(
         &self,
         operation: &Operation,
         error: &ScimError,
         sender: &Sender<'_>,
     ) -> Result<Outcome, RunError> {
         let plan = &operation.plan;
+        let mut failed = Failed::from(error);
         if error.class == ScimErrorClass::Conflict
             && plan.kind == OperationKind::Create
             // Once: what a second look could not resolve is told as a failure.
             && operation.wave < SECOND_LOOK_WAVE
         {
-            if !sender
-                .app()
-                .find_in_the_way(user_name(operation).unwrap_or_default(), None)
-                .await?
-                .is_empty()
-            {
-                // An account is there after all: the plan is made again with it.
-                self.supersede(
-                    operation,
-                    "account-exists",
-                    "The app has an account with this user name already.",
-                )
-                .await?;
-                self.in_the_way
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(operation.person_id.clone());
-                return Ok(Outcome::Superseded);
+            let user_name = user_name(operation).unwrap_or_default();
+            match sender.app().find_in_the_way(user_name, None).await {
+                Ok(found) if found.is_empty() => {}
+                Ok(_) => {
+                    // An account is there after all: the plan is made again with it.
+                    self.supersede(
+                        operation,
+                        "account-exists",
+                        "The app has an account with this user name already.",
+                    )
+                    .await?;
+                    self.in_the_way
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(operation.person_id.clone());
+                    return Ok(Outcome::Superseded);
+                }
+                Err(refused) => failed = self.not_asked(operation, failed, refused).await?,
             }
         }
-        let mut gone = false;
-        let (mut code, mut message) = (error.code().to_owned(), error.to_string());
         if error.is_not_found()
             && let Some(account) = &plan.account
         {
-            gone = sender
-                .is_gone(
-                    account,
-                    user_name(operation).unwrap_or(&operation.person_email),
-                )
-                .await?;
-            if gone {
-                code = "account-gone".to_owned();
-                message = format!(
-                    "The account {account} is gone from {}. Re-create it or remove the link; nothing is done until then.",
-                    self.app.name
-                );
+            let user_name = user_name(operation).unwrap_or(&operation.person_email);
+            match sender.is_gone(account, user_name).await {
+                Ok(true) => {
+                    failed.gone = true;
+                    failed.code = "account-gone".to_owned();
+                    failed.message = format!(
+                        "The account {account} is gone from {}. Re-create it or remove the link; nothing is done until then.",
+                        self.app.name
+                    );
+                }
+                Ok(false) => {}
+                Err(refused) => failed = self.not_asked(operation, failed, refused).await?,
             }
         }
+        self.failed(operation, &failed).await
+    }
+
+    /// The app could not be asked more about an error: the operation is tried again later. A
+    /// refused token ends the run; what was refused before that did not happen.
+    async fn not_asked(
+        &self,
+        operation: &Operation,
+        failed: Failed,
+        refused: ScimError,
+    ) -> Result<Failed, RunError> {
+        if refused.is_authorization() {
+            self.not_sent(operation).await?;
+            return Err(refused.into());
+        }
+        Ok(Failed {
+            permanent: false,
+            ..failed
+        })
+    }
+
+    /// The operation failed for this run.
+    pub async fn failed(
+        &self,
+        operation: &Operation,
+        failed: &Failed,
+    ) -> Result<Outcome, RunError> {
+        let plan = &operation.plan;
+        let person = &operation.person_id;
+        let (code, message) = (failed.code.as_str(), failed.message.as_str());
         let now = self.engine.clock.now();
-        let permanent = matches!(
-            error.class,
-            ScimErrorClass::Rejected | ScimErrorClass::Conflict | ScimErrorClass::Unsupported
-        );
         let mut transaction = self.engine.pool.begin().await.map_err(StoreError::from)?;
-        let exchange = exchange(operation, None, Some(error));
-        let ours = operations::finish(
-            &mut transaction,
-            operation.id,
-            OperationState::Failed,
-            None,
-            Some((&code, &message)),
-            Some(&exchange),
-            now,
-        )
-        .await?;
+        let exchange = exchange(operation, None, Some(failed));
+        let ended = Ended {
+            state: OperationState::Failed,
+            account_id: None,
+            error: Some((code, message)),
+            exchange: Some(&exchange),
+        };
+        let ours =
+            operations::finish(&mut transaction, operation.id, self.writer, &ended, now).await?;
         if !ours {
             return Ok(Outcome::Failed);
         }
-        if gone {
-            links::set_state(
-                &mut transaction,
-                self.app.id,
-                &operation.person_id,
-                LinkState::Gone,
-                now,
-            )
-            .await?;
+        if failed.gone {
+            links::set_state(&mut transaction, self.app.id, person, LinkState::Gone, now).await?;
         } else {
-            let people = [operation.person_id.to_string()];
+            let people = [person.to_string()];
             let attempts = failures::of_people(&mut transaction, self.app.id, &people)
                 .await?
                 .first()
@@ -413,33 +472,24 @@ impl<'a> Journal<'a> {
             let hash = plan.body_hash();
             let failure = NewFailure {
                 kind: plan.kind.as_str(),
-                code: &code,
-                message: &message,
-                permanent,
-                next_try_at: (!permanent).then(|| now + retry_pause(attempts)),
+                code,
+                message,
+                permanent: failed.permanent,
+                next_try_at: (!failed.permanent).then(|| now + retry_pause(attempts)),
                 body_hash: hash.as_ref().map(provisioning::Digest::as_slice),
+                cause: plan.reason.cause(),
                 run: self.run.id.0,
             };
-            failures::record(
-                &mut transaction,
-                self.app.id,
-                &operation.person_id,
-                &failure,
-                now,
-            )
-            .await?;
+            failures::record(&mut transaction, self.app.id, person, &failure, now).await?;
         }
-        let (id, email) = (
-            operation.person_id.to_string(),
-            operation.person_email.clone(),
-        );
+        let (id, email) = (person.to_string(), operation.person_email.clone());
         let mut event = NewEvent::new(now, EventName::of(plan.kind), "Rollcall")
             .app(self.app.slug.as_str())
             .person(&id, &email)
-            .run(self.run.id.0)
+            .run(operation.run.0)
             .reason(operation.reason.clone())
             .detail(exchange)
-            .failed(&code, &message);
+            .failed(code, message);
         event.outcome = EventOutcome::Failed;
         event.account_id = plan.account.as_ref().map(|id| id.as_str());
         events::record(&mut transaction, &event).await?;
@@ -447,50 +497,103 @@ impl<'a> Journal<'a> {
         Ok(Outcome::Failed)
     }
 
-    /// An app of which most operations failed is given growing pauses (S9.4).
-    pub async fn pause_if_most_failed(&self) -> Result<(), StoreError> {
+    /// Gives an app of which most operations failed a pause, longer each time (S9.4). The log tells
+    /// it once for each cause.
+    pub async fn pause_for_failures(&self, cause: &str) -> Result<(), StoreError> {
+        let step = usize::try_from(self.app.pause_step).unwrap_or(0);
+        let hours = PAUSE_HOURS
+            .get(step)
+            .or(PAUSE_HOURS.last())
+            .copied()
+            .unwrap_or(1);
+        let now = self.engine.clock.now();
+        let until = now + TimeDelta::hours(hours);
+        let next_step = self.app.pause_step.saturating_add(1);
+        let mut transaction = self.engine.pool.begin().await?;
+        let before = apps::set_pause(
+            &mut transaction,
+            self.app.id,
+            Some(until),
+            next_step,
+            Some(cause),
+        )
+        .await?;
+        if before.as_deref() != Some(cause) {
+            let message = format!(
+                "Most operations failed with {cause}. The next try is at {} UTC; the failures of the run say more.",
+                until.format("%Y-%m-%d %H:%M")
+            );
+            let event = NewEvent::new(now, EventName::AppPaused, "Rollcall")
+                .app(self.app.slug.as_str())
+                .run(self.run.id.0)
+                .reason(message.clone())
+                .failed(cause, &message);
+            events::record(&mut transaction, &event).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The app asked for a long pause: that is no failure of anybody.
+    pub async fn pause_as_asked(&self, pause: std::time::Duration) -> Result<(), StoreError> {
+        let pause = TimeDelta::from_std(pause).unwrap_or(TimeDelta::hours(24));
+        let until = self.engine.clock.now() + pause;
         let mut db = self.engine.connection().await?;
-        let (mut done, mut failed) = (0, 0);
+        let (step, cause) = (self.app.pause_step, "asked-to-pause");
+        apps::set_pause(&mut db, self.app.id, Some(until), step, Some(cause)).await?;
+        Ok(())
+    }
+
+    /// The app works again: the next pause begins with the shortest.
+    pub async fn end_pause(&self) -> Result<(), StoreError> {
+        if self.app.pause_step == 0 && self.app.paused_until.is_none() {
+            return Ok(());
+        }
+        let mut db = self.engine.connection().await?;
+        apps::set_pause(&mut db, self.app.id, None, 0, None).await?;
+        Ok(())
+    }
+
+    /// What this run did not get to, when it ends its work early.
+    pub async fn supersede_rest(&self, code: &str, message: &str) -> Result<(), StoreError> {
+        let mut db = self.engine.connection().await?;
+        let now = self.engine.clock.now();
+        operations::supersede_planned(&mut db, self.run.id, code, message, now).await
+    }
+
+    /// How operations of this run ended so far: all, and those that failed.
+    pub async fn tally(&self) -> Result<(i64, i64), StoreError> {
+        let mut db = self.engine.connection().await?;
+        let (mut all, mut failed) = (0, 0);
         for (_, state, count) in operations::tally(&mut db, self.run.id).await? {
             match state {
-                OperationState::Done => done += count,
-                OperationState::Failed => failed += count,
+                OperationState::Done => all += count,
+                OperationState::Failed => {
+                    all += count;
+                    failed += count;
+                }
                 _ => {}
             }
         }
-        let all = done + failed;
-        if all >= PAUSE_FROM_OPERATIONS && failed * 100 >= all * PAUSE_FROM_FAILED_PERCENT {
-            let step = usize::try_from(self.app.pause_step).unwrap_or(0);
-            let hours = PAUSE_HOURS
-                .get(step)
-                .or(PAUSE_HOURS.last())
-                .copied()
-                .unwrap_or(1);
-            let until = self.engine.clock.now() + TimeDelta::hours(hours);
-            apps::set_pause(
-                &mut db,
-                self.app.id,
-                Some(until),
-                self.app.pause_step.saturating_add(1),
-            )
-            .await?;
-        } else if all > 0 && self.app.pause_step > 0 {
-            apps::set_pause(&mut db, self.app.id, None, 0).await?;
-        }
-        Ok(())
+        Ok((all, failed))
+    }
+
+    /// What most operations of this run failed with.
+    pub async fn main_cause(&self) -> Result<String, StoreError> {
+        let mut db = self.engine.connection().await?;
+        Ok(operations::main_error(&mut db, self.run.id)
+            .await?
+            .unwrap_or_else(|| "scim-ambiguous".to_owned()))
     }
 }
 
-/// Whether the person and their link are as they were when the operation was planned.
-fn holds(planned: &Precondition, candidate: &Candidate) -> bool {
-    let link = candidate.link.as_ref();
-    candidate.person.fingerprint() == planned.person
-        && link.map(|link| link.state) == planned.link
-        && link.and_then(|link| link.body_hash()) == planned.body_hash
+/// Whether so many failed that the app is given a pause.
+pub fn most_failed(all: i64, failed: i64) -> bool {
+    all >= PAUSE_FROM_OPERATIONS && failed * 100 >= all * PAUSE_FROM_FAILED_PERCENT
 }
 
 /// One hour, two, four ... a day at most.
-fn retry_pause(attempts: i32) -> TimeDelta {
+pub(super) fn retry_pause(attempts: i32) -> TimeDelta {
     TimeDelta::hours(1_i64 << attempts.clamp(0, 4)).min(TimeDelta::hours(24))
 }
 
@@ -498,7 +601,7 @@ fn retry_pause(attempts: i32) -> TimeDelta {
 fn exchange(
     operation: &Operation,
     acknowledged: Option<&Acknowledged>,
-    error: Option<&ScimError>,
+    failed: Option<&Failed>,
 ) -> Value {
     let plan = &operation.plan;
     json!({
@@ -510,8 +613,8 @@ fn exchange(
         "response": {
             "found_done_before": acknowledged.map(|done| done.found),
             "account": acknowledged.and_then(|done| done.account.as_ref()).map(|account| &account.resource),
-            "status": error.and_then(|error| error.status),
-            "excerpt": error.and_then(|error| error.excerpt.clone()),
+            "status": failed.and_then(|failed| failed.status),
+            "excerpt": failed.and_then(|failed| failed.excerpt.clone()),
         },
     })
 }

@@ -6,19 +6,26 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta};
 use provisioning::identity::{Account, AccountId, PersonId, Standing};
 use provisioning::matching::{LinkOwner, Match, decide_match};
+use provisioning::plan::{OperationKind, PlannedOperation};
 use sqlx::PgConnection;
 
 use super::engine::Engine;
-use super::inputs::World;
+use super::inputs::{Candidate, World};
+use super::journal::retry_pause;
+use super::lease::Watch;
 use super::run::RunError;
-use crate::connectors::ScimApp;
+use super::send::pause_of_the_app;
 use crate::connectors::scim::Trust;
+use crate::connectors::{ScimApp, ScimError};
 use crate::store::apps::App;
-use crate::store::runs::Run;
+use crate::store::failures::{self, NewFailure};
+use crate::store::runs::{Run, RunKind};
 use crate::store::{StoreError, links, people};
 
 /// From here on one listing is cheaper than looking everybody up.
 const LOOK_UPS_BEFORE_LISTING: usize = 100;
+/// When so many look-ups, and two of five, were not answered, the app is out of order.
+const UNANSWERED_BEFORE_GIVING_UP: usize = 20;
 
 pub struct Finder<'a> {
     engine: &'a Engine,
@@ -26,8 +33,11 @@ pub struct Finder<'a> {
     app: &'a App,
     world: &'a World,
     client: &'a ScimApp,
+    /// Asked between the pages of a listing.
+    watch: &'a Watch,
     listing: Listing,
     look_ups: usize,
+    unanswered: usize,
     /// Asked again within a run: what was remembered is out of date.
     second_look: bool,
     /// Who holds the links of the accounts that are looked at.
@@ -52,6 +62,7 @@ impl<'a> Finder<'a> {
         app: &'a App,
         world: &'a World,
         client: &'a ScimApp,
+        watch: &'a Watch,
     ) -> Self {
         Self {
             engine,
@@ -59,8 +70,10 @@ impl<'a> Finder<'a> {
             app,
             world,
             client,
+            watch,
             listing: Listing::NotRead,
             look_ups: 0,
+            unanswered: 0,
             second_look: false,
             owners: BTreeMap::new(),
         }
@@ -73,11 +86,12 @@ impl<'a> Finder<'a> {
         app: &'a App,
         world: &'a World,
         client: &'a ScimApp,
+        watch: &'a Watch,
     ) -> Self {
         Self {
             listing: Listing::LookUp,
             second_look: true,
-            ..Self::new(engine, run, app, world, client)
+            ..Self::new(engine, run, app, world, client, watch)
         }
     }
 
@@ -139,10 +153,47 @@ impl<'a> Finder<'a> {
     async fn ask(&mut self, user_name: &str) -> Result<Vec<Account>, RunError> {
         if self.listing == Listing::Trusted {
             let mut db = self.engine.connection().await?;
-            return Ok(links::listed(&mut db, self.app.id, &[user_name.to_lowercase()]).await?);
+            return Ok(links::listed(&mut db, self.app.id, &[user_name.to_lowercase()],
+            )
+            .await?);
         }
         self.look_ups += 1;
         Ok(self.client.find_by_user_name(user_name).await?)
+    }
+
+    /// The app did not answer for one person: that is remembered as their failure, with the next
+    /// try, and told in the answer's sentence. An app that is out of order ends the run instead.
+    pub async fn not_asked(
+        &mut self,
+        candidate: &Candidate,
+        wanted: Option<&PlannedOperation>,
+        error: ScimError,
+    ) -> Result<String, RunError> {
+        self.unanswered += 1;
+        let out_of_order = self.unanswered >= UNANSWERED_BEFORE_GIVING_UP
+            && self.unanswered * 5 >= self.look_ups * 2;
+        if out_of_order || pause_of_the_app(&error).is_some() {
+            return Err(error.into());
+        }
+        let detail = format!("The app could not be asked for an account. {error}");
+        if self.run.kind != RunKind::Preview {
+            let now = self.engine.clock.now();
+            let attempts = candidate.failure.as_ref().map_or(0, |one| one.attempts);
+            let hash = wanted.and_then(PlannedOperation::body_hash);
+            let failure = NewFailure {
+                kind: OperationKind::Create.as_str(),
+                code: error.code(),
+                message: &detail,
+                permanent: false,
+                next_try_at: Some(now + retry_pause(attempts)),
+                body_hash: hash.as_ref().map(provisioning::Digest::as_slice),
+                cause: None,
+                run: self.run.id.0,
+            };
+            let mut db = self.engine.connection().await?;
+            failures::record(&mut db, self.app.id, &candidate.person.id, &failure, now).await?;
+        }
+        Ok(detail)
     }
 
     async fn load_owners(&mut self, accounts: &[Account]) -> Result<(), StoreError> {
@@ -158,6 +209,7 @@ impl<'a> Finder<'a> {
         drop(db);
         let mut listing = self.client.accounts();
         while let Some(page) = listing.next_page().await? {
+            self.watch.check()?;
             let mut db = self.engine.connection().await?;
             links::add_accounts(&mut db, self.app.id, &page).await?;
         }

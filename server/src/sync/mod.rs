@@ -11,12 +11,15 @@ pub mod explain;
 pub mod import;
 pub mod inputs;
 mod journal;
+pub mod lease;
 mod matches;
 mod observing;
 pub mod pending;
 pub mod plan;
+mod recheck;
 pub mod run;
 mod second_pass;
 mod send;
+mod settle;
 
 pub use engine::Engine;

@@ -4,26 +4,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use provisioning::identity::{AccountId, PersonId, Standing};
-use provisioning::lifecycle::{Lifecycle, follow};
+use provisioning::lifecycle::{Lifecycle, Trigger, follow};
 use provisioning::mapping::ManagerAccount;
 use provisioning::matching::Match;
 use provisioning::plan::{
     ExistingFailure, LinkState, OperationKind, PersonInput, PersonPlan, PlanContext, PlanOutcome,
-    PlannedOperation,
+    Skip,
 };
 use provisioning::scope::Rule;
 use sqlx::PgConnection;
 
 use super::engine::Engine;
 use super::inputs::{self, Candidate, Manager, World};
+use super::lease::Lease;
 use super::matches::Finder;
-use super::run::{Lease, RunError};
+use super::run::{RunError, ours};
 use crate::connectors::ScimApp;
 use crate::store::apps::{self, App};
-use crate::store::failures::Failure;
+use crate::store::failures::{self, Failure};
 use crate::store::operations::{self, NewOperation, Skipped};
 use crate::store::person_decisions::PersonDecision;
-use crate::store::runs::{self, Counts, Run};
+use crate::store::runs::{self, Counts, Run, RunKind};
 use crate::store::{StoreError, lifecycles, second_pass};
 
 /// Plans everybody of the last import. What an unfinished attempt left behind is forgotten first.
@@ -37,20 +38,22 @@ pub async fn plan_everybody(
     preview: bool,
 ) -> Result<(), RunError> {
     let context = world.context();
-    let mut db = engine.connection().await?;
-    operations::forget_plan(&mut db, run.id).await?;
-    second_pass::forget_waiting(&mut db, run.id).await?;
+    let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
+    ours(runs::hold(&mut transaction, run.id, lease.id).await?)?;
+    operations::forget_plan(&mut transaction, run.id).await?;
+    second_pass::forget_waiting(&mut transaction, run.id).await?;
     if !preview {
-        apps::plan_begins(&mut db, app.id).await?;
+        apps::plan_begins(&mut transaction, app.id).await?;
     }
-    drop(db);
-    let mut finder = Finder::new(engine, run, app, world, client);
+    let in_doubt = operations::people_in_doubt(&mut transaction, app.id, run.id).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    let mut finder = Finder::new(engine, run, app, world, client, lease.watch());
     let mut counts = Counts::default();
     let mut total = 0;
     let mut everybody = 0;
     let mut after: Option<PersonId> = None;
     loop {
-        lease.check(engine, preview)?;
+        lease.check()?;
         let mut db = engine.connection().await?;
         let page = inputs::page(&mut db, app, world, after.as_ref()).await?;
         drop(db);
@@ -63,10 +66,14 @@ pub async fn plan_everybody(
                 continue;
             }
             everybody += usize::from(candidate.person.standing != Standing::Deleted);
-            let plan = plan_one(&context, candidate, &mut finder).await?;
+            let plan = if in_doubt.contains(&candidate.person.id) {
+                waits_for_an_answer(plan_known(&context, candidate, &Match::Unknown))
+            } else {
+                plan_one(&context, candidate, &mut finder).await?
+            };
             planned.push((candidate, plan));
         }
-        store(engine, run, app, &context, &mut planned, 0).await?;
+        store(engine, run, app, lease, &context, &mut planned, 0).await?;
         for (_, plan) in &planned {
             count(&mut counts, plan);
             total += plan.operations.len();
@@ -75,8 +82,24 @@ pub async fn plan_everybody(
     let mut db = engine.connection().await?;
     let people = i32::try_from(everybody).unwrap_or(i32::MAX);
     let total = i32::try_from(total).unwrap_or(i32::MAX);
-    runs::set_plan(&mut db, run.id, &counts, people, total, 0).await?;
-    Ok(())
+    ours(runs::set_plan(&mut db, run.id, lease.id, &counts, people, total, 0).await?)
+}
+
+/// Nothing is planned for somebody of whom a request is in doubt.
+fn waits_for_an_answer(plan: PersonPlan) -> PersonPlan {
+    let detail = "It is not known yet what became of an earlier request".to_owned();
+    skipped_for(plan, detail)
+}
+
+fn skipped_for(plan: PersonPlan, detail: String) -> PersonPlan {
+    PersonPlan {
+        operations: Vec::new(),
+        outcome: PlanOutcome::Skipped(Skip {
+            rule: Rule::Failure,
+            detail,
+        }),
+        ..plan
+    }
 }
 
 /// Plans some people again within a run, after what it learned. Returns how many operations came
@@ -87,11 +110,12 @@ pub async fn plan_again(
     app: &App,
     world: &World,
     client: &ScimApp,
+    lease: &Lease,
     people: &BTreeSet<PersonId>,
     wave: i32,
 ) -> Result<usize, RunError> {
     let context = world.context();
-    let mut finder = Finder::looking_up(engine, run, app, world, client);
+    let mut finder = Finder::looking_up(engine, run, app, world, client, lease.watch());
     let mut planned_operations = 0;
     for id in people {
         let mut db = engine.connection().await?;
@@ -104,7 +128,7 @@ pub async fn plan_again(
             .retain(|operation| !operation.kind.is_removal());
         planned_operations += plan.operations.len();
         let mut planned = [(&candidate, plan)];
-        store(engine, run, app, &context, &mut planned, wave).await?;
+        store(engine, run, app, lease, &context, &mut planned, wave).await?;
     }
     Ok(planned_operations)
 }
@@ -127,10 +151,18 @@ pub(super) async fn plan_one(
             return Ok(waiting);
         }
     }
-    let matching = finder
-        .find(&candidate.person.id, user_name, chosen(decision))
-        .await?;
-    Ok(plan_known(context, candidate, &matching))
+    match finder.find(&candidate.person.id, user_name, chosen(decision)).await {
+        Ok(matching) => Ok(plan_known(context, candidate, &matching)),
+        // That nothing was heard of one person is theirs alone, unless the app is out of order.
+        Err(RunError::App(error)) if !error.is_authorization() => {
+            let wanted = plan_afresh(context, candidate, &Match::Absent);
+            finder
+                .not_asked(candidate, wanted.operations.first(), error)
+                .await
+                .map(|detail| skipped_for(plan, detail))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The account that an administrator chose for somebody.
@@ -156,6 +188,24 @@ pub(super) fn plan_known(
     matching: &Match,
 ) -> PersonPlan {
     let failure = candidate.failure.as_ref().and_then(existing_failure);
+    planned(context, candidate, matching, failure.as_ref())
+}
+
+/// The same, whatever failed before.
+pub(super) fn plan_afresh(
+    context: &PlanContext<'_>,
+    candidate: &Candidate,
+    matching: &Match,
+) -> PersonPlan {
+    planned(context, candidate, matching, None)
+}
+
+fn planned(
+    context: &PlanContext<'_>,
+    candidate: &Candidate,
+    matching: &Match,
+    failure: Option<&ExistingFailure>,
+) -> PersonPlan {
     provisioning::plan::plan_person(&PersonInput {
         context,
         person: &candidate.person,
@@ -164,7 +214,7 @@ pub(super) fn plan_known(
         lifecycle: &candidate.lifecycle,
         matching,
         manager: &manager_account(context, candidate),
-        failure: failure.as_ref(),
+        failure,
     })
 }
 
@@ -201,43 +251,15 @@ fn existing_failure(failure: &Failure) -> Option<ExistingFailure> {
             .body_hash
             .as_deref()
             .and_then(|hash| hash.try_into().ok()),
+        cause: failure
+            .cause
+            .as_deref()
+            .and_then(Trigger::parse)
+            .zip(failure.cause_since),
+        permanent: failure.permanent,
         retry_at: failure.next_try_at,
         ignored: failure.ignored,
         message: failure.message.clone(),
-    })
-}
-
-/// The operation's body with the account that the manager has by now; `None` when it still waits.
-pub(super) fn with_manager(
-    context: &PlanContext<'_>,
-    candidate: &Candidate,
-    planned: &PlannedOperation,
-) -> Option<PlannedOperation> {
-    let manager = manager_account(context, candidate);
-    if !matches!(manager, ManagerAccount::Account(_)) {
-        return None;
-    }
-    let matching = match planned.kind {
-        OperationKind::Create => Match::Absent,
-        _ => Match::Unknown,
-    };
-    let again = provisioning::plan::plan_person(&PersonInput {
-        context,
-        person: &candidate.person,
-        memberships: &candidate.memberships,
-        link: candidate.link.as_ref(),
-        lifecycle: &candidate.lifecycle,
-        matching: &matching,
-        manager: &manager,
-        failure: None,
-    });
-    let [operation] = again.operations.as_slice() else {
-        return None;
-    };
-    (operation.kind == planned.kind).then(|| PlannedOperation {
-        body: operation.body.clone(),
-        changes: operation.changes.clone(),
-        ..planned.clone()
     })
 }
 
@@ -259,17 +281,23 @@ async fn store(
     engine: &Engine,
     run: &Run,
     app: &App,
+    lease: &Lease,
     context: &PlanContext<'_>,
     planned: &mut [(&Candidate, PersonPlan)],
     wave: i32,
-) -> Result<(), StoreError> {
-    let mut transaction = engine.pool.begin().await?;
+) -> Result<(), RunError> {
+    let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
+    ours(runs::hold(&mut transaction, run.id, lease.id).await?)?;
     // A preview saw the causes as well, and its second pass looks at the clocks.
     turn_clocks(&mut transaction, app, context, planned, wave).await?;
     let mut new = Vec::new();
     let mut skipped = Vec::new();
     let mut waiting = Vec::new();
+    let mut outlived: Vec<String> = Vec::new();
     for (candidate, plan) in planned.iter() {
+        if run.kind != RunKind::Preview && outlives_failure(candidate, plan) {
+            outlived.push(candidate.person.id.to_string());
+        }
         let person = &candidate.person;
         if let PlanOutcome::Skipped(skip) = &plan.outcome {
             skipped.push(Skipped {
@@ -300,11 +328,23 @@ async fn store(
             });
         }
     }
+    failures::drop_all(&mut transaction, app.id, &outlived).await?;
     operations::add(&mut transaction, run.id, app.id, &new).await?;
     operations::add_skipped(&mut transaction, run.id, &skipped).await?;
     second_pass::await_managers(&mut transaction, run.id, &waiting).await?;
-    transaction.commit().await?;
+    transaction.commit().await.map_err(StoreError::from)?;
     Ok(())
+}
+
+/// Whether what failed before is not planned any more.
+fn outlives_failure(candidate: &Candidate, plan: &PersonPlan) -> bool {
+    let Some(failure) = &candidate.failure else {
+        return false;
+    };
+    let waits = matches!(&plan.outcome, PlanOutcome::Skipped(skip) if skip.rule == Rule::Failure);
+    let again = existing_failure(failure)
+        .is_some_and(|failure| plan.operations.iter().any(|one| failure.is_of(one)));
+    !waits && !again
 }
 
 /// Turns the clocks as they are by now, so that no decision is written over.

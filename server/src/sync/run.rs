@@ -1,20 +1,19 @@
 //! Carries a run from the queue to its end, or as far as it may go.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use provisioning::config::AppConfig;
 use provisioning::event::EventName;
 use sqlx::PgConnection;
-use tokio::sync::watch;
 
 use super::apply;
 use super::engine::Engine;
 use super::import::{self, ImportError};
 use super::inputs::{self, InputError};
-use super::{observing, plan, second_pass};
+use super::lease::{BEAT_EVERY, Lease};
+use super::send::pause_of_the_app;
+use super::{observing, plan, second_pass, settle};
 use crate::connectors::ScimError;
 use crate::store::StoreError;
 use crate::store::apps::{self, App, AppId, AppState};
@@ -22,10 +21,15 @@ use crate::store::events::{self, NewEvent};
 use crate::store::imports::{self as import_store, ImportId};
 use crate::store::measures;
 use crate::store::operations::{self, OperationState};
-use crate::store::runs::{self, Counts, Ending, Pulse, Run, RunId, RunKind, RunState, Stage};
+use crate::store::runs::{self, Counts, Ending, Run, RunId, RunKind, RunState, Stage};
 
-/// Well below the time after which a lease counts as dead.
-const BEAT_EVERY: Duration = Duration::from_secs(2);
+/// How often a reading of the directory looks whether it may go on.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Of operations that a run did not get to.
+const NOT_REACHED: (&str, &str) = (
+    "not-reached",
+    "The run ended before this was sent. The next run plans it anew.",
+);
 /// A directory read this recently is shared by apps that are due together (S1.3).
 const SHARED_IMPORT: TimeDelta = TimeDelta::seconds(90);
 
@@ -104,99 +108,14 @@ impl RunError {
     }
 }
 
-/// The lease of a run, renewed in the background while the run is carried out.
-pub struct Lease {
-    pub run: RunId,
-    pub done: Arc<AtomicI32>,
-    pulse: watch::Receiver<Pulse>,
-    beating: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.beating.abort();
-    }
-}
-
-impl Lease {
-    fn keep(engine: &Engine, run: RunId) -> Self {
-        let fresh = Pulse {
-            ours: true,
-            stop_requested_by: None,
-            app_is_on: true,
-        };
-        let (told, pulse) = watch::channel(fresh);
-        let done = Arc::new(AtomicI32::new(0));
-        let (engine, progress) = (engine.clone(), done.clone());
-        let beating = tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(BEAT_EVERY).await;
-                let requests = requests(&engine);
-                let done = progress.load(Ordering::Relaxed);
-                let beat = async {
-                    let mut db = engine.connection().await?;
-                    runs::beat(&mut db, run, engine.owner(), done, requests).await
-                };
-                match beat.await {
-                    Ok(pulse) => {
-                        let ours = pulse.ours;
-                        if told.send(pulse).is_err() || !ours {
-                            return;
-                        }
-                    }
-                    // The database may come back before the lease lapses.
-                    Err(error) => {
-                        tracing::warn!(run = %run.0, %error, "a heartbeat did not reach the database")
-                    }
-                }
-            }
-        });
-        Self {
-            run,
-            done,
-            pulse,
-            beating,
-        }
-    }
-
-    /// Whether the run may go on.
-    pub fn check(&self, engine: &Engine, preview: bool) -> Result<(), RunError> {
-        let pulse = self.pulse.borrow();
-        if !pulse.ours {
-            return Err(RunError::LeaseLost);
-        }
-        if engine.shutdown().is_cancelled() {
-            return Err(RunError::ShuttingDown);
-        }
-        if let Some(by) = &pulse.stop_requested_by {
-            return Err(RunError::StopRequested { by: by.clone() });
-        }
-        if !preview && !pulse.app_is_on {
-            return Err(RunError::Off {
-                app: "The app".to_owned(),
-            });
-        }
-        Ok(())
-    }
-}
-
-pub(super) fn requests(engine: &Engine) -> (i64, i64, i64) {
-    let totals = engine.requests();
-    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    (
-        number(totals.directory),
-        number(totals.scim_reads),
-        number(totals.scim_writes),
-    )
-}
-
 /// Takes the run's lease and carries it to its end. Errors are those of the database only: the
 /// lease lapses and the run is taken up again. Everything else ends the run and is stored with it.
 pub async fn carry_out(engine: &Engine, run: RunId) -> Result<Carried, StoreError> {
     let mut db = engine.connection().await?;
-    if !runs::take(&mut db, run, engine.owner(), engine.clock.now()).await? {
+    let asked = Instant::now();
+    let Some(taken) = runs::take(&mut db, run, engine.owner(), engine.clock.now()).await? else {
         return Ok(Carried::TakenElsewhere);
-    }
+    };
     let Some(run) = runs::get(&mut db, run).await? else {
         return Ok(Carried::TakenElsewhere);
     };
@@ -206,70 +125,91 @@ pub async fn carry_out(engine: &Engine, run: RunId) -> Result<Carried, StoreErro
     drop(db);
     tracing::info!(run = %run.id.0, app = %app.slug, kind = run.kind.word(), stage = run.stage.word(), "run taken");
 
-    let lease = Lease::keep(engine, run.id);
+    let lease = Lease::keep(engine, &run, taken, asked);
     let outcome = stages(engine, &run, &app, &lease).await;
     match outcome {
-        Ok(()) => finish(engine, &run, &app, None).await?,
+        Ok(()) => return finish(engine, &run, &app, &lease, None).await,
         Err(RunError::LeaseLost) => return Ok(Carried::TakenElsewhere),
         Err(RunError::ShuttingDown) => {
             let mut db = engine.connection().await?;
-            runs::release(&mut db, run.id, engine.owner()).await?;
+            runs::release(&mut db, run.id, lease.id).await?;
             return Ok(Carried::Released);
         }
-        Err(RunError::Store(error @ StoreError::Database(_))) => return Err(error),
+        // A database that is away comes back; one that refuses a value refuses it again.
+        Err(RunError::Store(error @ StoreError::Database(_))) if !error.refuses_the_values() => {
+            return Err(error);
+        }
         Err(error) => {
             if let RunError::App(refused) = &error
                 && refused.is_authorization()
             {
                 stop_app(engine, &app, "reauthorize", &refused.to_string()).await?;
             }
+            if let RunError::App(busy) = &error
+                && let Some(pause) = pause_of_the_app(busy)
+            {
+                let pause = TimeDelta::from_std(pause).unwrap_or(TimeDelta::hours(24));
+                let until = Some(engine.clock.now() + pause);
+                let mut db = engine.connection().await?;
+                apps::set_pause(&mut db, app.id, until, app.pause_step, Some(busy.code())).await?;
+            }
             if let RunError::Import(ImportError::OtherTenant { .. }) = &error {
                 stop_app(engine, &app, "directory-changed", &error.to_string()).await?;
             }
-            finish(engine, &run, &app, Some(&error)).await?;
+            finish(engine, &run, &app, &lease, Some(&error)).await
         }
     }
-    Ok(Carried::Finished(app.id))
+}
+
+/// What a write of the run came to: `false` means that the run is somebody else's by now.
+pub(super) fn ours(written: bool) -> Result<(), RunError> {
+    written.then_some(()).ok_or(RunError::LeaseLost)
 }
 
 async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<(), RunError> {
     let preview = run.kind == RunKind::Preview;
+    lease.check()?;
     may_run(app, preview)?;
+    let set_stage = async |stage| {
+        let mut db = engine.connection().await?;
+        let now = engine.clock.now();
+        ours(runs::set_stage(&mut db, run.id, lease.id, stage, now).await?)
+    };
     let mut stage = run.stage;
     if stage == Stage::Import {
         stage = if let Some(plan_of) = run.plan_of {
-            adopt_plan(engine, run, plan_of).await?;
+            adopt_plan(engine, run, lease, plan_of).await?;
             Stage::Check
         } else {
             let import = recent_import(engine, run, lease).await?;
             let mut db = engine.connection().await?;
-            runs::set_import(&mut db, run.id, import.0).await?;
-            runs::set_stage(&mut db, run.id, Stage::Plan, engine.clock.now()).await?;
+            ours(runs::set_import(&mut db, run.id, lease.id, import.0).await?)?;
+            drop(db);
+            set_stage(Stage::Plan).await?;
             Stage::Plan
         };
     }
-    lease.check(engine, preview)?;
+    lease.check()?;
     let world = inputs::World::load(engine, app, preview).await?;
     let client = world.client(engine, app).await?;
+    if !preview {
+        settle::settle_earlier(engine, run, app, &world, &client, lease).await?;
+    }
     if stage == Stage::Plan {
         plan::plan_everybody(engine, run, app, &world, &client, lease, preview).await?;
-        let mut db = engine.connection().await?;
-        runs::set_stage(&mut db, run.id, Stage::Check, engine.clock.now()).await?;
+        set_stage(Stage::Check).await?;
         stage = Stage::Check;
     }
     if stage == Stage::Check {
-        second_pass::check(engine, run, app, &world, preview).await?;
+        second_pass::check(engine, run, app, &world, lease, preview).await?;
         if preview {
             return Ok(());
         }
-        let mut db = engine.connection().await?;
-        runs::set_stage(&mut db, run.id, Stage::Apply, engine.clock.now()).await?;
+        set_stage(Stage::Apply).await?;
     }
-    lease.check(engine, preview)?;
+    lease.check()?;
     apply::apply(engine, run, app, &world, &client, lease).await?;
-    let mut db = engine.connection().await?;
-    runs::set_stage(&mut db, run.id, Stage::Record, engine.clock.now()).await?;
-    Ok(())
+    set_stage(Stage::Record).await
 }
 
 fn may_run(app: &App, preview: bool) -> Result<(), RunError> {
@@ -288,17 +228,24 @@ fn may_run(app: &App, preview: bool) -> Result<(), RunError> {
 }
 
 /// An approved plan is taken over as it was shown; what changed since is superseded while applying.
-async fn adopt_plan(engine: &Engine, run: &Run, plan_of: RunId) -> Result<(), RunError> {
+async fn adopt_plan(
+    engine: &Engine,
+    run: &Run,
+    lease: &Lease,
+    plan_of: RunId,
+) -> Result<(), RunError> {
     let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
+    ours(runs::hold(&mut transaction, run.id, lease.id).await?)?;
     operations::forget_plan(&mut transaction, run.id).await?;
     operations::copy_plan(&mut transaction, plan_of, run.id).await?;
     if let Some(preview) = runs::get(&mut transaction, plan_of).await? {
         if let Some(import) = preview.import_id {
-            runs::set_import(&mut transaction, run.id, import).await?;
+            runs::set_import(&mut transaction, run.id, lease.id, import).await?;
         }
         runs::set_plan(
             &mut transaction,
             run.id,
+            lease.id,
             &preview.planned,
             preview.people,
             preview.total,
@@ -306,7 +253,8 @@ async fn adopt_plan(engine: &Engine, run: &Run, plan_of: RunId) -> Result<(), Ru
         )
         .await?;
     }
-    runs::set_stage(&mut transaction, run.id, Stage::Check, engine.clock.now()).await?;
+    let now = engine.clock.now();
+    runs::set_stage(&mut transaction, run.id, lease.id, Stage::Check, now).await?;
     transaction.commit().await.map_err(StoreError::from)?;
     Ok(())
 }
@@ -318,10 +266,7 @@ async fn recent_import(engine: &Engine, run: &Run, lease: &Lease) -> Result<Impo
     } else {
         Wanted::Since(run.started_at.unwrap_or(run.queued_at) - SHARED_IMPORT)
     };
-    read_directory(engine, wanted, || {
-        lease.check(engine, run.kind == RunKind::Preview)
-    })
-    .await
+    read_directory(engine, wanted, || lease.check()).await
 }
 
 /// Which reading of the directory is recent enough.
@@ -357,7 +302,7 @@ pub async fn read_directory(
             continue;
         };
         drop(db);
-        return read_begun(engine, import, "Rollcall").await;
+        return read_while(engine, import, "Rollcall", may_go_on).await;
     }
 }
 
@@ -373,6 +318,15 @@ pub async fn read_begun(
     engine: &Engine,
     import: ImportId,
     actor: &str,
+) -> Result<ImportId, RunError> {
+    read_while(engine, import, actor, || Ok(())).await
+}
+
+async fn read_while(
+    engine: &Engine,
+    import: ImportId,
+    actor: &str,
+    mut may_go_on: impl FnMut() -> Result<(), RunError>,
 ) -> Result<ImportId, RunError> {
     let beating = tokio::spawn({
         let engine = engine.clone();
@@ -394,7 +348,19 @@ pub async fn read_begun(
         observing::observe_everywhere(engine).await?;
         Ok::<_, RunError>(counts)
     };
-    let result = read.await;
+    // Reading is left wherever it is: nothing of it counts before its end.
+    let stopped = async {
+        loop {
+            if let Err(error) = may_go_on() {
+                return error;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let result = tokio::select! {
+        result = read => result,
+        error = stopped => Err(error),
+    };
     beating.abort();
     match result {
         Ok(counts) => {
@@ -419,12 +385,24 @@ pub async fn read_begun(
                 code = error.code(),
                 "the directory could not be read"
             );
-            let (now, requests) = (engine.clock.now(), requests(engine).0);
+            let now = engine.clock.now();
+            let requests = i64::try_from(engine.requests().directory).unwrap_or(i64::MAX);
             let (code, message) = (error.code(), error.to_string());
             let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
             import_store::fail(&mut transaction, import, now, requests, &code, &message).await?;
-            let event = NewEvent::new(now, EventName::ImportFailed, actor).failed(&code, &message);
-            events::record(&mut transaction, &event).await?;
+            // Whoever left it on purpose has told so already.
+            let left = matches!(
+                error,
+                RunError::StopRequested { .. }
+                    | RunError::Off { .. }
+                    | RunError::LeaseLost
+                    | RunError::ShuttingDown
+            );
+            if !left {
+                let event =
+                    NewEvent::new(now, EventName::ImportFailed, actor).failed(&code, &message);
+                events::record(&mut transaction, &event).await?;
+            }
             transaction.commit().await.map_err(StoreError::from)?;
             Err(error)
         }
@@ -459,11 +437,16 @@ async fn finish(
     engine: &Engine,
     run: &Run,
     app: &App,
+    lease: &Lease,
     error: Option<&RunError>,
-) -> Result<(), StoreError> {
+) -> Result<Carried, StoreError> {
     let now = engine.clock.now();
     let mut transaction = engine.pool.begin().await?;
-    operations::supersede_open(&mut transaction, run.id, now).await?;
+    if !runs::hold(&mut transaction, run.id, lease.id).await? {
+        return Ok(Carried::TakenElsewhere);
+    }
+    let (code, message) = NOT_REACHED;
+    operations::supersede_planned(&mut transaction, run.id, code, message, now).await?;
     let mut applied = Counts::default();
     let (mut failed, mut held) = (0, 0);
     let current = runs::get(&mut transaction, run.id)
@@ -477,9 +460,10 @@ async fn finish(
         let count = u64::try_from(count).unwrap_or(0);
         match state {
             OperationState::Done => applied.add(kind, count),
-            OperationState::Failed => failed += count,
+            // What is in doubt counts as failed until the next run has settled it.
+            OperationState::Failed | OperationState::Sending => failed += count,
             OperationState::Held => held += count,
-            OperationState::Planned | OperationState::Sending | OperationState::Superseded => {}
+            OperationState::Planned | OperationState::Superseded => {}
         }
     }
     let preview = run.kind == RunKind::Preview;
@@ -495,13 +479,16 @@ async fn finish(
     let code = error.map(RunError::code);
     let message = error.map(ToString::to_string);
     let ending = Ending {
+        lease: Some(lease.id),
         state,
         applied: &applied,
         failed: i32::try_from(failed).unwrap_or(i32::MAX),
         error: code.as_deref().zip(message.as_deref()),
-        requests: requests(engine),
+        requests: lease.requests(engine),
     };
-    runs::finish(&mut transaction, run.id, &ending, now).await?;
+    if !runs::finish(&mut transaction, run.id, &ending, now).await? {
+        return Ok(Carried::TakenElsewhere);
+    }
     if !preview {
         let started = current.started_at.unwrap_or(now);
         let next = match &app.state {
@@ -515,7 +502,7 @@ async fn finish(
     }
     transaction.commit().await?;
     tracing::info!(run = %run.id.0, app = %app.slug, outcome = state.word(), code = code.as_deref().unwrap_or(""), "run ended");
-    Ok(())
+    Ok(Carried::Finished(app.id))
 }
 
 /// When the app runs next: an interval after the last run began, at once when that has passed.
@@ -530,7 +517,7 @@ pub async fn next_run_at(
     match app.last_run_at {
         // A clock that was ahead once does not put the next run off.
         Some(last) => next_after(connection, app, last.min(now), now).await,
-        None => Ok(Some(now)),
+        None => Ok(Some(app.paused_until.map_or(now, |until| until.max(now)))),
     }
 }
 
@@ -543,11 +530,17 @@ async fn next_after(
     let Some(stored) = apps::config(connection, app.id).await? else {
         return Ok(None);
     };
+    // While the run was under way the app may have been given a pause.
+    let paused_until = apps::get(connection, app.id)
+        .await?
+        .and_then(|app| app.paused_until);
     let minutes = serde_json::from_value::<AppConfig>(stored.config)
         .map_or(AppConfig::DEFAULT_INTERVAL_MINUTES, |config| {
             config.interval_minutes
         });
     Ok(Some(
-        (started + TimeDelta::minutes(i64::from(minutes))).max(now),
+        (started + TimeDelta::minutes(i64::from(minutes)))
+            .max(now)
+            .max(paused_until.unwrap_or(now)),
     ))
 }

@@ -14,6 +14,8 @@ use sqlx::PgConnection;
 
 use super::engine::Engine;
 use super::inputs::World;
+use super::lease::Lease;
+use super::run::{RunError, ours};
 use crate::store::apps::{self, App};
 use crate::store::events::{self, NewEvent};
 use crate::store::operations::{self, OperationState};
@@ -41,10 +43,12 @@ pub async fn check(
     run: &Run,
     app: &App,
     world: &World,
+    lease: &Lease,
     preview: bool,
-) -> Result<(), StoreError> {
+) -> Result<(), RunError> {
     let now = engine.clock.now();
-    let mut transaction = engine.pool.begin().await?;
+    let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
+    ours(runs::hold(&mut transaction, run.id, lease.id).await?)?;
     let lines = second_pass::planned(&mut transaction, run.id).await?;
     let verdict = judge(&mut transaction, run, app, world, &lines, now).await?;
     for ((code, sentence), ids) in &verdict.superseded {
@@ -65,8 +69,8 @@ pub async fn check(
     }
     operations::set_waves(&mut transaction, &waves(&lines)).await?;
     let held = i32::try_from(verdict.held.len()).unwrap_or(i32::MAX);
-    runs::set_held(&mut transaction, run.id, held).await?;
-    transaction.commit().await?;
+    runs::set_held(&mut transaction, run.id, lease.id, held).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
     Ok(())
 }
 

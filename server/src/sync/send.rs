@@ -1,4 +1,4 @@
-//! Sends one operation, and settles one that is in doubt by looking at the app first (S8.7).
+//! Sends one operation, and looks whether one whose answer never came took effect (S8.7).
 
 use std::time::Duration;
 
@@ -8,13 +8,20 @@ use provisioning::plan::OperationKind;
 use serde_json::Value;
 
 use super::engine::Engine;
+use super::run::RunError;
 use crate::connectors::scim::Update;
 use crate::connectors::{ScimApp, ScimError, ScimErrorClass};
+use crate::store::apps::AppId;
+use crate::store::links;
 use crate::store::operations::Operation;
 
 /// Sends of one operation within a run, the first included.
 const TRIES_PER_RUN: u32 = 4;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A pause longer than this is not waited for within a run: the app is given it as a whole.
+const PAUSE_OF_THE_APP: Duration = Duration::from_secs(5 * 60);
+/// Pauses between looking for an account again: some apps show it late.
+const LOOK_AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
 /// What the app acknowledged.
 #[derive(Debug, Clone, Default)]
@@ -25,34 +32,39 @@ pub struct Acknowledged {
     pub found: bool,
 }
 
+/// What the app shows of an operation whose answer never came.
+#[derive(Debug)]
+pub enum Effect {
+    /// It was carried out; the account as it is now, `None` after a deletion.
+    Done(Option<Account>),
+    NotThere,
+    /// It can't be told apart from what others did, so it must not be sent again.
+    Unclear(String),
+}
+
 pub struct Sender<'a> {
     engine: &'a Engine,
     app: &'a ScimApp,
+    id: AppId,
     /// The mapping of the planned version, for apps that need PUT.
     rows: &'a [MappingRow],
 }
 
 impl<'a> Sender<'a> {
-    pub fn new(engine: &'a Engine, app: &'a ScimApp, rows: &'a [MappingRow]) -> Self {
-        Self { engine, app, rows }
+    pub fn new(engine: &'a Engine, app: &'a ScimApp, id: AppId, rows: &'a [MappingRow]) -> Self {
+        Self {
+            engine,
+            app,
+            id,
+            rows,
+        }
     }
 
     pub fn app(&self) -> &ScimApp {
         self.app
     }
 
-    /// Sends the operation. One that was sent before without a known answer is looked up first.
-    pub async fn carry_out(
-        &self,
-        operation: &Operation,
-        in_doubt: bool,
-    ) -> Result<Acknowledged, ScimError> {
-        if in_doubt && let Some(found) = self.find_effect(operation).await? {
-            return Ok(Acknowledged {
-                account: found,
-                found: true,
-            });
-        }
+    pub async fn send(&self, operation: &Operation) -> Result<Acknowledged, ScimError> {
         let plan = &operation.plan;
         let account = || {
             plan.account
@@ -85,33 +97,21 @@ impl<'a> Sender<'a> {
         })
     }
 
-    /// Whether the app shows the effect of an operation: `Some` with the account as it is now
-    /// (`None` inside after a deletion), `None` when the operation has to be sent.
-    async fn find_effect(
-        &self,
-        operation: &Operation,
-    ) -> Result<Option<Option<Account>>, ScimError> {
+    /// Whether the app shows the effect of an operation.
+    pub async fn find_effect(&self, operation: &Operation) -> Result<Effect, RunError> {
         let plan = &operation.plan;
-        if plan.kind == OperationKind::Link {
-            return Ok(None);
-        }
         if plan.kind == OperationKind::Create {
-            let Some(user_name) = user_name(operation) else {
-                return Ok(None);
-            };
-            // Nobody had this user name when the plan was made: one hit is ours.
-            return Ok(
-                match self.app.find_by_user_name(user_name).await?.as_slice() {
-                    [account] if account.active != Some(false) => Some(Some(account.clone())),
-                    _ => None,
-                },
-            );
+            return self.find_created(operation).await;
         }
-        let Some(id) = &plan.account else {
-            return Ok(None);
+        // Linking asks nothing of the app, and is recorded in one go.
+        let (Some(id), false) = (&plan.account, plan.kind == OperationKind::Link) else {
+            return Ok(Effect::NotThere);
         };
         let Some(account) = self.app.get(id).await? else {
-            return Ok((plan.kind == OperationKind::Delete).then_some(None));
+            return Ok(match plan.kind {
+                OperationKind::Delete => Effect::Done(None),
+                _ => Effect::NotThere,
+            });
         };
         let holds = match plan.kind {
             OperationKind::Suspend => account.active == Some(false),
@@ -119,7 +119,55 @@ impl<'a> Sender<'a> {
             OperationKind::Update => shows(&account, operation),
             OperationKind::Delete | OperationKind::Create | OperationKind::Link => false,
         };
-        Ok(holds.then_some(Some(account)))
+        Ok(match holds {
+            true => Effect::Done(Some(account)),
+            false => Effect::NotThere,
+        })
+    }
+
+    /// Nobody had this user name when the plan was made, so whoever has it now, active or not, and
+    /// is nobody else's, is what was asked for. Absence is believed only after some looks.
+    async fn find_created(&self, operation: &Operation) -> Result<Effect, RunError> {
+        let Some(user_name) = user_name(operation) else {
+            return Ok(Effect::NotThere);
+        };
+        let mut pauses = LOOK_AGAIN_AFTER.iter();
+        loop {
+            let hits = self.app.find_anew(user_name).await?;
+            if let Some(effect) = self.told_by(operation, hits).await? {
+                return Ok(effect);
+            }
+            match pauses.next() {
+                Some(pause) => self.engine.outgoing().timer().wait(*pause).await,
+                None => return Ok(Effect::NotThere),
+            }
+        }
+    }
+
+    async fn told_by(
+        &self,
+        operation: &Operation,
+        mut hits: Vec<Account>,
+    ) -> Result<Option<Effect>, RunError> {
+        if hits.len() > 1 {
+            let ids: Vec<&str> = hits.iter().map(|account| account.id.as_str()).collect();
+            return Ok(Some(Effect::Unclear(format!(
+                "The app did not answer whether it created the account, and several have its user name now: {}. Remove those that are too many in the app.",
+                ids.join(", ")
+            ))));
+        }
+        let Some(account) = hits.pop() else {
+            return Ok(None);
+        };
+        let mut db = self.engine.connection().await?;
+        let owner = links::owner(&mut db, self.id, &account.id).await?;
+        Ok(Some(match owner {
+            Some(owner) if owner != operation.person_id => Effect::Unclear(format!(
+                "The app did not answer whether it created the account, and the one that has its user name now, {}, is linked to {owner}. Look which of them it belongs to.",
+                account.id
+            )),
+            _ => Effect::Done(Some(account)),
+        }))
     }
 
     /// How long to wait before the operation is sent again in this run; `None` leaves it to the
@@ -146,6 +194,13 @@ impl<'a> Sender<'a> {
         let named = self.app.find_by_user_name(user_name).await?;
         Ok(named.iter().all(|account| account.id != *id))
     }
+}
+
+/// The pause that the app as a whole is to be given, where it asked for a long one.
+pub fn pause_of_the_app(error: &ScimError) -> Option<Duration> {
+    error
+        .retry_after()
+        .filter(|pause| *pause > PAUSE_OF_THE_APP)
 }
 
 /// Whether the account holds every value that the operation was to write.

@@ -215,6 +215,7 @@ async fn a_write_without_an_answer_is_ambiguous_and_a_read_is_not() {
     let slow = ResponseTemplate::new(201).set_delay(Duration::from_secs(30));
     let script = Scripted::in_turn(vec![slow]).await;
     let limits = server::connectors::RequestLimits {
+        total: Duration::from_millis(300),
         write: Duration::from_millis(150),
         ..Default::default()
     };
@@ -233,6 +234,25 @@ async fn a_write_without_an_answer_is_ambiguous_and_a_read_is_not() {
     let error = script.app().get(&AccountId::new("7")).await.unwrap_err();
     assert!(matches!(error.class, Class::Transient { .. }), "{error}");
     assert_eq!(script.totals().scim_reads, 4);
+}
+
+#[derive(Debug)]
+struct Closed;
+
+impl server::connectors::scim::Departure for Closed {
+    fn may_leave(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_may_not_leave_any_more_is_not_sent_and_reads_still_are() {
+    let script = Scripted::in_turn(vec![ok(json!({"id": "7", "userName": "a"}))]).await;
+    let app = script.app().asking(std::sync::Arc::new(Closed));
+    let error = app.create(&json!({"userName": "a"})).await.unwrap_err();
+    assert_eq!(error.class, Class::Withheld, "{error}");
+    assert_eq!(script.totals().scim_writes, 0);
+    assert!(app.get(&AccountId::new("7")).await.unwrap().is_some());
 }
 
 #[tokio::test]

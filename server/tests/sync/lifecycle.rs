@@ -144,6 +144,39 @@ async fn a_deleted_person_is_suspended_first_and_deleted_after_the_longer_window
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn an_account_that_a_deletion_only_deactivated_is_linked_and_active_again(pool: PgPool) {
+    let policy = Policy::new(None, Some(Window::WITHIN_24_HOURS)).unwrap();
+    let house = House::build_with(
+        pool,
+        |_| {},
+        |config| config.deprovisioning.suspended = policy,
+    )
+    .await;
+    house.run().await;
+    house.sandbox.set_quirks(server::sandbox::Quirks {
+        delete_deactivates: true,
+        ..Default::default()
+    });
+    let email = somebody(&house).await;
+    house
+        .sandbox
+        .change_directory(|directory, now| directory.suspend(&email, now))
+        .unwrap();
+    assert_eq!(house.run().await.applied.delete, 1);
+    assert!(!house.sandbox.account(&email).unwrap().active);
+    house
+        .sandbox
+        .change_directory(|directory, _| directory.restore(&email))
+        .unwrap();
+    let run = house.run().await;
+    assert_eq!((run.applied.link, run.applied.unsuspend), (1, 1), "{run:?}");
+    assert!(house.sandbox.account(&email).unwrap().active);
+    house.sandbox.forget_requests();
+    house.run().await;
+    assert_eq!(house.sandbox.scim_requests(), 0);
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn turning_the_app_off_for_everybody_is_held_and_removes_nobody(pool: PgPool) {
     let house = House::build(pool).await;
     house.run().await;

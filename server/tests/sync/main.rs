@@ -5,6 +5,8 @@ mod first_run;
 mod holds;
 mod house;
 mod interrupted;
+mod isolation;
 mod lifecycle;
+mod once;
 mod preview;
 mod worker;

@@ -67,6 +67,7 @@ async fn a_run_left_behind_by_a_dead_process_is_found_and_finished_by_a_worker(p
         runs::take(&mut db, run, "gone", house.engine.clock.now())
             .await
             .unwrap()
+            .is_some()
     );
     sqlx::query("UPDATE runs SET heartbeat_at = now() - interval '1 hour'")
         .execute(&mut *db)

@@ -12,7 +12,7 @@ use crate::catalog::CatalogEntry;
 use crate::config::AppConfig;
 use crate::digest::Digest;
 use crate::identity::{AccountId, Person, PersonId};
-use crate::lifecycle::{Causes, DueStep, Lifecycle};
+use crate::lifecycle::{Causes, DueStep, Lifecycle, Trigger};
 use crate::mapping::{ManagerAccount, PreparedMapping};
 use crate::matching::Match;
 use crate::scope::{DirectoryFacts, GroupMemberships, Resolved, Rule, RuleResult};
@@ -130,12 +130,32 @@ pub struct ExistingFailure {
     pub kind: OperationKind,
     /// Hash of the body that failed; another body is tried at once.
     pub body: Option<Digest>,
-    /// When it may be tried again; `None`: not before something changes or somebody asks.
+    /// Of a removal: the trigger, and since when it held. Another one is tried at once.
+    pub cause: Option<(Trigger, DateTime<Utc>)>,
+    /// Not tried again before something changes or somebody asks.
+    pub permanent: bool,
+    /// When it may be tried again, at the earliest.
     pub retry_at: Option<DateTime<Utc>>,
     /// An administrator chose to ignore it.
     pub ignored: bool,
     /// The plain cause, for people.
     pub message: String,
+}
+
+impl ExistingFailure {
+    /// Whether an operation is the one that failed, and not another of the same kind.
+    pub fn is_of(&self, operation: &PlannedOperation) -> bool {
+        // A database keeps microseconds.
+        let of = |cause: Option<(Trigger, DateTime<Utc>)>| {
+            cause.map(|(trigger, since)| (trigger, since.timestamp_micros()))
+        };
+        self.kind == operation.kind
+            && if operation.kind.is_removal() {
+                of(self.cause) == of(operation.reason.cause())
+            } else {
+                self.body == operation.body_hash()
+            }
+    }
 }
 
 /// The plan for one person. Serialized, it is what a preview shows and a run applies.

@@ -449,10 +449,7 @@ impl Planner<'_> {
         let (Decided::Do(operations), Some(failure)) = (&decided, self.input.failure) else {
             return decided;
         };
-        let same = |operation: &PlannedOperation| {
-            operation.kind == failure.kind && operation.body_hash() == failure.body
-        };
-        if !operations.iter().any(same) {
+        if !operations.iter().any(|one| failure.is_of(one)) {
             return decided;
         }
         match waits(failure, self.input.context.now) {
@@ -470,13 +467,13 @@ fn waits(failure: &ExistingFailure, now: chrono::DateTime<chrono::Utc>) -> Optio
     let message = &failure.message;
     match failure.retry_at {
         _ if failure.ignored => Some(format!("Ignored: {message}")),
-        None => Some(format!(
+        _ if failure.permanent => Some(format!(
             "Failed for good until something changes: {message}"
         )),
         Some(at) if at > now => Some(format!(
             "Tried again {} UTC: {message}",
             at.format("%Y-%m-%d %H:%M")
         )),
-        Some(_) => None,
+        _ => None,
     }
 }

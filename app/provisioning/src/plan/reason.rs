@@ -51,6 +51,16 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Of a removal: the trigger, and since when it holds.
+    pub fn cause(&self) -> Option<(Trigger, DateTime<Utc>)> {
+        match self {
+            Self::Due { trigger, since, .. } => Some((*trigger, *since)),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
