@@ -11,9 +11,10 @@ use tokio::sync::OnceCell;
 
 use super::engine::Engine;
 use super::inputs::World;
+use crate::connectors::google_directory::GroupLookup;
 use crate::connectors::{DirectoryError, GoogleDirectory, PersonLookup};
 use crate::store::people;
-use crate::sync::import::ImportError;
+use crate::sync::import::{ImportError, confirm_identity};
 
 /// Whether the cause still holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +29,9 @@ pub struct Confirmer<'a> {
     engine: &'a Engine,
     world: &'a World,
     concerned: BTreeSet<PersonId>,
-    directory: OnceCell<GoogleDirectory>,
-    memberships: OnceCell<Fresh>,
+    /// Read once for the batch, and so is what went wrong: it is not asked again for each person.
+    directory: OnceCell<Result<GoogleDirectory, String>>,
+    memberships: OnceCell<Result<Fresh, String>>,
 }
 
 struct Fresh {
@@ -54,10 +56,14 @@ impl<'a> Confirmer<'a> {
         person: &PersonId,
         trigger: Trigger,
     ) -> Result<Confirmation, ImportError> {
-        let directory = self
+        let directory = match self
             .directory
-            .get_or_try_init(|| self.engine.directory())
-            .await?;
+            .get_or_init(|| self.recorded_directory())
+            .await
+        {
+            Ok(directory) => directory,
+            Err(why) => return Ok(Confirmation::NotConfirmed(why.clone())),
+        };
         let fresh = match directory.user(person).await? {
             PersonLookup::Found(user) => match Person::from_google(&user, false) {
                 Ok(fresh) => fresh,
@@ -77,7 +83,10 @@ impl<'a> Confirmer<'a> {
             }
         };
         let memberships = match trigger {
-            Trigger::AppTurnedOff => self.memberships(directory, person).await?,
+            Trigger::AppTurnedOff => match self.memberships(directory, person).await {
+                Ok(memberships) => memberships,
+                Err(why) => return Ok(Confirmation::NotConfirmed(why)),
+            },
             Trigger::Suspended | Trigger::Deleted => GroupMemberships::default(),
         };
         let decision = self.world.resolved.decide(&fresh, &memberships);
@@ -87,22 +96,55 @@ impl<'a> Confirmer<'a> {
         })
     }
 
+    /// The directory, if it is still the recorded one: another customer's "not found" says nothing
+    /// about this one's people.
+    async fn recorded_directory(&self) -> Result<GoogleDirectory, String> {
+        let asked = async {
+            let directory = self.engine.directory().await?;
+            confirm_identity(self.engine, &directory).await?;
+            Ok::<_, ImportError>(directory)
+        };
+        asked.await.map_err(|error| error.to_string())
+    }
+
     async fn memberships(
         &self,
         directory: &GoogleDirectory,
         person: &PersonId,
-    ) -> Result<GroupMemberships, ImportError> {
+    ) -> Result<GroupMemberships, String> {
         let fresh = self
             .memberships
-            .get_or_try_init(|| self.list_groups(directory))
-            .await?;
+            .get_or_init(|| async {
+                let listed = self.list_groups(directory).await;
+                listed
+                    .map_err(|error| format!("the groups that decide could not be listed: {error}"))
+            })
+            .await
+            .as_ref()
+            .map_err(Clone::clone)?;
         let mut all = fresh.of_everybody.clone();
         all.extend(fresh.people.get(person).cloned().unwrap_or_default());
         Ok(all)
     }
 
-    /// Lists every group that decides, and those nested in them. One that can't be listed is an
-    /// error: nobody is removed because a group could not be read.
+    /// Whether a nested group belongs to this directory; as in an import, others reach nobody.
+    async fn is_ours(
+        &self,
+        directory: &GoogleDirectory,
+        group: &GroupId,
+    ) -> Result<bool, DirectoryError> {
+        if self.world.facts.groups.contains_key(group) {
+            return Ok(true);
+        }
+        match directory.group(group).await {
+            Ok(GroupLookup::Found(_)) => Ok(true),
+            Ok(GroupLookup::NotFound) | Err(DirectoryError::Forbidden { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists every group that decides, and those nested in them, the newest ones too. One that
+    /// can't be listed is an error: nobody is removed because a group could not be read.
     async fn list_groups(&self, directory: &GoogleDirectory) -> Result<Fresh, ImportError> {
         let named = self.world.resolved.named_groups();
         let everybody = PersonId::from("\u{0}everybody");
@@ -115,8 +157,6 @@ impl<'a> Confirmer<'a> {
                 let page = match listing.next_page().await {
                     Ok(Some(page)) => page,
                     Ok(None) => break,
-                    // A nested group that went away reaches nobody; a named one must be there.
-                    Err(DirectoryError::NotFound { .. }) if !named.contains(&group) => break,
                     Err(error) => return Err(error.into()),
                 };
                 for member in page {
@@ -130,8 +170,9 @@ impl<'a> Confirmer<'a> {
                     {
                         "GROUP" => {
                             let nested = GroupId::from(id);
-                            let known = self.world.facts.groups.contains_key(&nested);
-                            if known && read.insert(nested.clone()) {
+                            if read.insert(nested.clone())
+                                && self.is_ours(directory, &nested).await?
+                            {
                                 to_read.push(nested.clone());
                             }
                             rows.push(MembershipRow {

@@ -125,7 +125,7 @@ pub async fn read_directory(
 }
 
 /// Compares whose directory this is with what was recorded (S1.1). Returns what is to be recorded.
-async fn confirm_identity(
+pub(super) async fn confirm_identity(
     engine: &Engine,
     directory: &GoogleDirectory,
 ) -> Result<Option<(String, String)>, ImportError> {
