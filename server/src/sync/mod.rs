@@ -17,6 +17,7 @@ mod observing;
 pub mod pending;
 pub mod plan;
 mod recheck;
+mod renames;
 pub mod run;
 mod second_pass;
 mod send;

@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 use super::engine::Engine;
 use super::inputs::World;
 use super::lease::Lease;
+use super::renames;
 use super::run::{RunError, ours};
 use crate::store::apps::{self, App};
 use crate::store::events::{self, NewEvent};
@@ -47,6 +48,7 @@ pub async fn check(
     preview: bool,
 ) -> Result<(), RunError> {
     let now = engine.clock.now();
+    renames::order(engine, run, app, lease, preview).await?;
     let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
     ours(runs::hold(&mut transaction, run.id, lease.id).await?)?;
     let lines = second_pass::planned(&mut transaction, run.id).await?;

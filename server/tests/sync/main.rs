@@ -10,4 +10,5 @@ mod isolation;
 mod lifecycle;
 mod once;
 mod preview;
+mod renamed;
 mod worker;
