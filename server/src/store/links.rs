@@ -1,6 +1,7 @@
 //! Who is linked to which account, and the app's accounts as last listed.
 
 use super::apps::AppId;
+use super::runs::RunId;
 use super::{Result, StoreError, decode, encode};
 use chrono::{DateTime, Utc};
 use provisioning::identity::{Account, AccountId, Person, PersonId, Standing};
@@ -291,24 +292,6 @@ pub async fn linked_people(
         .collect()
 }
 
-/// Whether the app's accounts were listed in full, and when.
-#[derive(Debug, Clone)]
-pub struct Listing {
-    pub trusted: bool,
-    pub why_not: Option<String>,
-    pub listed_at: DateTime<Utc>,
-}
-
-pub async fn listing(connection: &mut PgConnection, app: AppId) -> Result<Option<Listing>> {
-    Ok(sqlx::query_as!(
-        Listing,
-        "SELECT trusted, why_not, listed_at FROM app_account_listings WHERE app_id = $1",
-        app.0
-    )
-    .fetch_optional(connection)
-    .await?)
-}
-
 /// Accounts that were found for somebody, when they still have that user name.
 pub async fn found(
     connection: &mut PgConnection,
@@ -355,19 +338,42 @@ pub async fn remember_found(
     Ok(())
 }
 
-pub async fn clear_accounts(connection: &mut PgConnection, app: AppId) -> Result<()> {
-    sqlx::query!("DELETE FROM app_account_listings WHERE app_id = $1", app.0)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!("DELETE FROM app_accounts WHERE app_id = $1", app.0)
-        .execute(connection)
-        .await?;
+/// Begins a run's own listing. Of earlier ones only that of the newest preview is kept, which
+/// somebody may be looking at.
+pub async fn clear_accounts(connection: &mut PgConnection, app: AppId, run: RunId) -> Result<()> {
+    let outlived = sqlx::query_scalar!(
+        "SELECT r.id FROM runs r
+         WHERE r.app_id = $1 AND (r.id = $2 OR r.state NOT IN ('queued', 'running'))
+           AND r.id IS DISTINCT FROM (SELECT p.id FROM runs p WHERE p.app_id = $1 AND p.kind = 'preview' AND p.id <> $2
+                                      ORDER BY p.number DESC LIMIT 1)
+           AND (EXISTS (SELECT 1 FROM app_accounts a WHERE a.app_id = $1 AND a.run_id = r.id)
+                OR EXISTS (SELECT 1 FROM app_account_listings l WHERE l.app_id = $1 AND l.run_id = r.id))",
+        app.0,
+        run.0
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM app_account_listings WHERE app_id = $1 AND run_id = ANY($2)",
+        app.0,
+        &outlived
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM app_accounts WHERE app_id = $1 AND run_id = ANY($2)",
+        app.0,
+        &outlived
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
 pub async fn add_accounts(
     connection: &mut PgConnection,
     app: AppId,
+    run: RunId,
     accounts: &[Account],
 ) -> Result<()> {
     let ids: Vec<_> = accounts
@@ -380,13 +386,14 @@ pub async fn add_accounts(
         .collect();
     let bodies = accounts.iter().map(encode).collect::<Result<Vec<_>>>()?;
     sqlx::query!(
-        "INSERT INTO app_accounts (app_id, account_id, user_name_key, account)
-         SELECT $1, id, key, account FROM UNNEST($2::text[], $3::text[], $4::jsonb[]) AS page (id, key, account)
-         ON CONFLICT (app_id, account_id) DO UPDATE SET user_name_key = excluded.user_name_key, account = excluded.account",
+        "INSERT INTO app_accounts (app_id, run_id, account_id, user_name_key, account)
+         SELECT $1, $5, id, key, account FROM UNNEST($2::text[], $3::text[], $4::jsonb[]) AS page (id, key, account)
+         ON CONFLICT (app_id, run_id, account_id) DO UPDATE SET user_name_key = excluded.user_name_key, account = excluded.account",
         app.0,
         &ids,
         &keys,
         &bodies,
+        run.0,
     )
     .execute(connection)
     .await?;
@@ -398,32 +405,35 @@ pub async fn finish_listing(
     app: AppId,
     why_not: Option<&str>,
     now: DateTime<Utc>,
-    run: uuid::Uuid,
+    run: RunId,
 ) -> Result<()> {
     sqlx::query!(
         "INSERT INTO app_account_listings (app_id, trusted, why_not, listed_at, run_id)
          VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (app_id) DO UPDATE SET trusted = $2, why_not = $3, listed_at = $4, run_id = $5",
+         ON CONFLICT (app_id, run_id) DO UPDATE SET trusted = $2, why_not = $3, listed_at = $4",
         app.0,
         why_not.is_none(),
         why_not,
         now,
-        run,
+        run.0,
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Listed accounts that have one of these user names, without case.
+/// Accounts listed by a run that have one of these user names, without case.
 pub async fn listed(
     connection: &mut PgConnection,
     app: AppId,
+    run: RunId,
     user_names: &[String],
 ) -> Result<Vec<Account>> {
     let rows = sqlx::query!(
-        "SELECT account_id, account FROM app_accounts WHERE app_id = $1 AND user_name_key = ANY($2)",
+        "SELECT account_id, account FROM app_accounts
+         WHERE app_id = $1 AND run_id = $2 AND user_name_key = ANY($3)",
         app.0,
+        run.0,
         user_names,
     )
     .fetch_all(connection)
@@ -433,19 +443,26 @@ pub async fn listed(
         .collect()
 }
 
-/// Accounts of the last listing that neither have a link nor get one from a plan; `None` when the
-/// app's accounts were never listed.
+/// Accounts listed for a plan that neither have a link nor get one from it; `None` when the app's
+/// accounts were not listed for it.
 pub async fn only_in_app(
     connection: &mut PgConnection,
     app: AppId,
-    plan: super::runs::RunId,
+    plan: RunId,
 ) -> Result<Option<i64>> {
-    if listing(&mut *connection, app).await?.is_none() {
+    let listed = sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT 1 FROM app_account_listings WHERE app_id = $1 AND run_id = $2) AS \"listed!\"",
+        app.0,
+        plan.0
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if !listed {
         return Ok(None);
     }
     let count = sqlx::query_scalar!(
         "SELECT count(*) AS \"count!\" FROM app_accounts a
-         WHERE a.app_id = $1
+         WHERE a.app_id = $1 AND a.run_id = $2
            AND NOT EXISTS (SELECT 1 FROM links l
                            WHERE l.app_id = $1 AND l.account_id = a.account_id AND l.state <> 'deleted')
            AND NOT EXISTS (SELECT 1 FROM operations o

@@ -153,7 +153,11 @@ impl<'a> Finder<'a> {
     async fn ask(&mut self, user_name: &str) -> Result<Vec<Account>, RunError> {
         if self.listing == Listing::Trusted {
             let mut db = self.engine.connection().await?;
-            return Ok(links::listed(&mut db, self.app.id, &[user_name.to_lowercase()],
+            return Ok(links::listed(
+                &mut db,
+                self.app.id,
+                self.run.id,
+                &[user_name.to_lowercase()],
             )
             .await?);
         }
@@ -205,13 +209,13 @@ impl<'a> Finder<'a> {
     /// Lists the app's accounts once. A listing that can't be trusted leaves looking up.
     async fn read_listing(&mut self) -> Result<(), RunError> {
         let mut db = self.engine.connection().await?;
-        links::clear_accounts(&mut db, self.app.id).await?;
+        links::clear_accounts(&mut db, self.app.id, self.run.id).await?;
         drop(db);
         let mut listing = self.client.accounts();
         while let Some(page) = listing.next_page().await? {
             self.watch.check()?;
             let mut db = self.engine.connection().await?;
-            links::add_accounts(&mut db, self.app.id, &page).await?;
+            links::add_accounts(&mut db, self.app.id, self.run.id, &page).await?;
         }
         let why_not = match listing.trust() {
             Trust::Trusted => None,
@@ -219,7 +223,7 @@ impl<'a> Finder<'a> {
         };
         let mut db = self.engine.connection().await?;
         let now = self.engine.clock.now();
-        links::finish_listing(&mut db, self.app.id, why_not.as_deref(), now, self.run.id.0).await?;
+        links::finish_listing(&mut db, self.app.id, why_not.as_deref(), now, self.run.id).await?;
         if let Some(why) = &why_not {
             tracing::warn!(app = %self.app.slug, why, "the app's listing can't be trusted; everybody is looked up");
         }
