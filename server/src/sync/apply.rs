@@ -166,7 +166,8 @@ impl Applying<'_> {
                 break;
             }
             let wave = SECOND_LOOK_WAVE + look;
-            if plan::plan_again(engine, run, app, world, client, self.lease, &people, wave).await?
+            if plan::plan_again(engine, run, app, world, client, self.lease, (&people, wave))
+                .await?
                 == 0
             {
                 break;

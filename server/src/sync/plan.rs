@@ -111,8 +111,7 @@ pub async fn plan_again(
     world: &World,
     client: &ScimApp,
     lease: &Lease,
-    people: &BTreeSet<PersonId>,
-    wave: i32,
+    (people, wave): (&BTreeSet<PersonId>, i32),
 ) -> Result<usize, RunError> {
     let context = world.context();
     let mut finder = Finder::looking_up(engine, run, app, world, client, lease.watch());

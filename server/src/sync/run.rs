@@ -128,16 +128,16 @@ pub async fn carry_out(engine: &Engine, run: RunId) -> Result<Carried, StoreErro
     let lease = Lease::keep(engine, &run, taken, asked);
     let outcome = stages(engine, &run, &app, &lease).await;
     match outcome {
-        Ok(()) => return finish(engine, &run, &app, &lease, None).await,
-        Err(RunError::LeaseLost) => return Ok(Carried::TakenElsewhere),
+        Ok(()) => finish(engine, &run, &app, &lease, None).await,
+        Err(RunError::LeaseLost) => Ok(Carried::TakenElsewhere),
         Err(RunError::ShuttingDown) => {
             let mut db = engine.connection().await?;
             runs::release(&mut db, run.id, lease.id).await?;
-            return Ok(Carried::Released);
+            Ok(Carried::Released)
         }
         // A database that is away comes back; one that refuses a value refuses it again.
         Err(RunError::Store(error @ StoreError::Database(_))) if !error.refuses_the_values() => {
-            return Err(error);
+            Err(error)
         }
         Err(error) => {
             if let RunError::App(refused) = &error
@@ -190,6 +190,11 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
         };
     }
     lease.check()?;
+    // Its configuration may have been changed while the directory was read.
+    let mut db = engine.connection().await?;
+    let current = apps::get(&mut db, app.id).await?;
+    drop(db);
+    let app = current.as_ref().unwrap_or(app);
     let world = inputs::World::load(engine, app, preview).await?;
     let client = world.client(engine, app).await?;
     if !preview {

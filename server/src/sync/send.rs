@@ -69,7 +69,7 @@ impl<'a> Sender<'a> {
         let account = || {
             plan.account
                 .clone()
-                .ok_or_else(|| ScimError::incomplete_operation())
+                .ok_or_else(ScimError::incomplete_operation)
         };
         let account = match plan.kind {
             // Linking asks nothing of the app.
