@@ -1,5 +1,6 @@
 //! Whole runs: an emulated directory and app over HTTP, a database per test, a clock that is set.
 
+mod accidents;
 mod decided;
 mod confirmed;
 mod first_run;

@@ -7,14 +7,14 @@ use crate::house::House;
 use crate::isolation::{NORA, OTTO, failures, superseded};
 use crate::once::newcomer;
 
-fn id(house: &House, email: &str) -> PersonId {
+pub fn id(house: &House, email: &str) -> PersonId {
     house
         .sandbox
         .directory(|directory| directory.person(email).unwrap().id.clone())
 }
 
 /// Gives people each other's addresses, as if their aliases had been removed first.
-fn readdress(house: &House, changes: &[(&PersonId, &str)]) {
+pub fn readdress(house: &House, changes: &[(&PersonId, &str)]) {
     house
         .sandbox
         .change_directory(|directory, _| {
