@@ -150,7 +150,10 @@ pub(super) async fn plan_one(
             return Ok(waiting);
         }
     }
-    match finder.find(&candidate.person.id, user_name, chosen(decision)).await {
+    match finder
+        .find(&candidate.person.id, user_name, chosen(decision))
+        .await
+    {
         Ok(matching) => Ok(plan_known(context, candidate, &matching)),
         // That nothing was heard of one person is theirs alone, unless the app is out of order.
         Err(RunError::App(error)) if !error.is_authorization() => {

@@ -1,8 +1,8 @@
 //! Whole runs: an emulated directory and app over HTTP, a database per test, a clock that is set.
 
 mod accidents;
-mod decided;
 mod confirmed;
+mod decided;
 mod first_run;
 mod holds;
 mod house;
