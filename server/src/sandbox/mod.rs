@@ -422,6 +422,11 @@ impl Sandbox {
         lock(&self.0.faults).hide(flag, person);
     }
 
+    /// Leaves a person or group (by id) out of listings, as if Google had forgotten it for a while.
+    pub fn leave_out(&self, id: &str) {
+        lock(&self.0.faults).leave_out(id);
+    }
+
     /// Switches all faults off.
     pub fn clear_faults(&self) {
         lock(&self.0.faults).clear();

@@ -18,5 +18,6 @@ pub mod plan;
 pub mod run;
 mod second_pass;
 mod send;
+pub mod tenant;
 
 pub use engine::Engine;

@@ -15,6 +15,7 @@ use super::engine::Engine;
 use super::import::{self, ImportError};
 use super::inputs::{self, InputError};
 use super::{observing, plan, second_pass};
+use super::tenant;
 use crate::connectors::ScimError;
 use crate::store::StoreError;
 use crate::store::apps::{self, App, AppId, AppState};
@@ -218,13 +219,12 @@ pub async fn carry_out(engine: &Engine, run: RunId) -> Result<Carried, StoreErro
         }
         Err(RunError::Store(error @ StoreError::Database(_))) => return Err(error),
         Err(error) => {
+            // What a preview meets is shown to whoever asked for it, and stops nothing.
             if let RunError::App(refused) = &error
                 && refused.is_authorization()
+                && run.kind != RunKind::Preview
             {
                 stop_app(engine, &app, "reauthorize", &refused.to_string()).await?;
-            }
-            if let RunError::Import(ImportError::OtherTenant { .. }) = &error {
-                stop_app(engine, &app, "directory-changed", &error.to_string()).await?;
             }
             finish(engine, &run, &app, Some(&error)).await?;
         }
@@ -318,10 +318,8 @@ async fn recent_import(engine: &Engine, run: &Run, lease: &Lease) -> Result<Impo
     } else {
         Wanted::Since(run.started_at.unwrap_or(run.queued_at) - SHARED_IMPORT)
     };
-    read_directory(engine, wanted, || {
-        lease.check(engine, run.kind == RunKind::Preview)
-    })
-    .await
+    let may_go_on = || lease.check(engine, run.kind == RunKind::Preview);
+    read_directory(engine, wanted, &may_go_on).await
 }
 
 /// Which reading of the directory is recent enough.
@@ -333,20 +331,30 @@ pub enum Wanted {
     Since(DateTime<Utc>),
 }
 
-/// Reads the directory, unless a complete reading is recent enough. One at a time: whoever comes
-/// second waits for the first.
+/// Says whether whoever reads may go on; asked again and again.
+pub type MayGoOn<'a> = &'a (dyn Fn() -> Result<(), RunError> + Sync);
+
+/// Reads the directory, unless a complete reading is recent enough and listed every group that
+/// apps name by now. One at a time: whoever comes second waits for the first.
 pub async fn read_directory(
     engine: &Engine,
     wanted: Wanted,
-    mut may_go_on: impl FnMut() -> Result<(), RunError>,
+    may_go_on: MayGoOn<'_>,
 ) -> Result<ImportId, RunError> {
     loop {
+        let (ids, emails) = inputs::named_groups(engine).await?;
+        let named: Vec<String> = ids
+            .into_iter()
+            .map(|id| id.as_str().to_owned())
+            .chain(emails)
+            .collect();
         let mut db = engine.connection().await?;
         if let Some(latest) = import_store::latest_complete(&mut db).await?
             && match wanted {
                 Wanted::NewerThan(import) => latest.id > import,
                 Wanted::Since(oldest) => latest.started_at >= oldest,
             }
+            && import_store::was_asked_for(&mut db, latest.id, &named).await?
         {
             return Ok(latest.id);
         }
@@ -357,7 +365,7 @@ pub async fn read_directory(
             continue;
         };
         drop(db);
-        return read_begun(engine, import, "Rollcall").await;
+        return read_while(engine, import, "Rollcall", may_go_on).await;
     }
 }
 
@@ -374,6 +382,23 @@ pub async fn read_begun(
     import: ImportId,
     actor: &str,
 ) -> Result<ImportId, RunError> {
+    let may_go_on = || {
+        if engine.shutdown().is_cancelled() {
+            Err(RunError::ShuttingDown)
+        } else {
+            Ok(())
+        }
+    };
+    read_while(engine, import, actor, &may_go_on).await
+}
+
+/// Reads as long as it may, and stops at whatever is waited for otherwise.
+async fn read_while(
+    engine: &Engine,
+    import: ImportId,
+    actor: &str,
+    may_go_on: MayGoOn<'_>,
+) -> Result<ImportId, RunError> {
     let beating = tokio::spawn({
         let engine = engine.clone();
         async move {
@@ -389,12 +414,23 @@ pub async fn read_begun(
     let read = async {
         let (named, emails) = inputs::named_groups(engine).await?;
         let directory = engine.directory().await?;
-        let counts = import::read_directory(engine, &directory, import, &named, &emails).await?;
-        inputs::resolve_names(engine).await?;
-        observing::observe_everywhere(engine).await?;
-        Ok::<_, RunError>(counts)
+        import::read_directory(engine, &directory, import, &named, &emails, actor)
+            .await
+            .map_err(RunError::from)
     };
-    let result = read.await;
+    let ended = async {
+        loop {
+            if let Err(why) = may_go_on() {
+                return why;
+            }
+            tokio::time::sleep(import::LOOK_AGAIN).await;
+        }
+    };
+    let result = tokio::select! {
+        biased;
+        why = ended => Err((RunError::from(ImportError::Interrupted), Some(why))),
+        result = read => result.map_err(|error| (error, None)),
+    };
     beating.abort();
     match result {
         Ok(counts) => {
@@ -404,16 +440,11 @@ pub async fn read_begun(
                 groups = counts.groups,
                 "directory read"
             );
-            let found = format!(
-                "{} people, {} groups, {} org units",
-                counts.people, counts.groups, counts.org_units
-            );
-            let event =
-                NewEvent::new(engine.clock.now(), EventName::ImportCompleted, actor).reason(found);
-            events::record(&mut *engine.connection().await?, &event).await?;
+            inputs::resolve_names(engine).await?;
+            observing::observe_everywhere(engine).await?;
             Ok(import)
         }
-        Err(error) => {
+        Err((error, why)) => {
             tracing::warn!(
                 import = import.0,
                 code = error.code(),
@@ -423,15 +454,22 @@ pub async fn read_begun(
             let (code, message) = (error.code(), error.to_string());
             let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
             import_store::fail(&mut transaction, import, now, requests, &code, &message).await?;
-            let event = NewEvent::new(now, EventName::ImportFailed, actor).failed(&code, &message);
-            events::record(&mut transaction, &event).await?;
+            if let RunError::Import(error) = &error {
+                tenant::note(&mut transaction, error, now).await?;
+            }
+            // Whoever ended it on purpose is told in the log by what they did.
+            if why.is_none() {
+                let event =
+                    NewEvent::new(now, EventName::ImportFailed, actor).failed(&code, &message);
+                events::record(&mut transaction, &event).await?;
+            }
             transaction.commit().await.map_err(StoreError::from)?;
-            Err(error)
+            Err(why.unwrap_or(error))
         }
     }
 }
 
-/// Stops an app for a reason that somebody must deal with; the log tells it once.
+/// Stops an app that is on, for a reason that somebody must deal with; the log tells it once.
 pub async fn stop_app(
     engine: &Engine,
     app: &App,
@@ -440,11 +478,7 @@ pub async fn stop_app(
 ) -> Result<(), StoreError> {
     let now = engine.clock.now();
     let mut transaction = engine.pool.begin().await?;
-    let state = AppState::Stopped {
-        code: code.to_owned(),
-        message: message.to_owned(),
-    };
-    if apps::set_state(&mut transaction, app.id, &state, now).await? {
+    if apps::stop(&mut transaction, app.id, code, message, now).await? {
         let event = NewEvent::new(now, EventName::AppStopped, "Rollcall")
             .app(app.slug.as_str())
             .reason(message)

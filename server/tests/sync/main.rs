@@ -1,10 +1,12 @@
 //! Whole runs: an emulated directory and app over HTTP, a database per test, a clock that is set.
 
 mod decided;
+mod accidents_directory;
 mod first_run;
 mod holds;
 mod house;
 mod interrupted;
 mod lifecycle;
 mod preview;
+mod tenant;
 mod worker;
