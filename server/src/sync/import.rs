@@ -248,9 +248,18 @@ impl Reading<'_> {
 
     /// Both listings of people, and everybody who is in neither but was there last time.
     async fn everybody(&mut self) -> Result<(), ImportError> {
-        let mut second_try = false;
+        let (mut second_try, mut lapsed) = (false, false);
         loop {
-            let odd_people = self.both_listings().await?;
+            let odd_people = match self.both_listings().await {
+                // Google gives a page token three days; one that lapses is worth one new start.
+                Err(ImportError::Directory(DirectoryError::ListingExpired { .. })) if !lapsed => {
+                    lapsed = true;
+                    let mut db = self.engine.connection().await?;
+                    imports::clear_staged_people(&mut db, self.import).await?;
+                    continue;
+                }
+                listed => listed?,
+            };
             match self.missing(&odd_people).await? {
                 None => return Ok(()),
                 Some(email) if second_try => return Err(ImportError::LeftOut { email }),

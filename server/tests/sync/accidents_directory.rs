@@ -273,9 +273,16 @@ async fn a_confirmed_404_is_final_and_not_asked_again(pool: PgPool) {
     house.pass(TimeDelta::days(21));
     house.sandbox.forget_requests();
     house.run().await;
+    let mut db = house.engine.connection().await.unwrap();
+    let everybody = server::store::people::page(&mut db, None, 10_000)
+        .await
+        .unwrap();
+    drop(db);
+    let purged = everybody.iter().filter(|one| one.purged).count();
+    assert!(purged > 0);
     assert!(
-        house.sandbox.count(Call::UserGet) >= 2,
-        "a 404 is asked again"
+        house.sandbox.count(Call::UserGet) >= 2 * purged as u64,
+        "each 404 is asked again"
     );
     house.sandbox.forget_requests();
     house.run().await;
@@ -354,4 +361,73 @@ async fn a_reading_that_did_not_list_a_group_is_not_shared_with_the_app_that_nam
     let mut db = house.engine.connection().await.unwrap();
     let second = imports::latest_complete(&mut db).await.unwrap().unwrap().id;
     assert_eq!(first, second, "a reading that suffices is shared");
+}
+
+// Page tokens that never end.
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_listing_that_never_ends_plans_nothing(pool: PgPool) {
+    let house = crewed(pool).await;
+    for call in [Call::UsersList, Call::GroupsList, Call::MembersList] {
+        for failure in [Failure::RepeatedPageToken, Failure::EndlessPages] {
+            house.sandbox.inject(Fault::always(call, failure));
+            let run = house.run().await;
+            nothing_was_sent(&house, &run, "directory-listing-incomplete");
+            all_is_well_again(&house).await;
+        }
+    }
+}
+
+// A suspension that never arrives in the app.
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_suspension_arrives_in_the_app_though_the_reading_failed_when_it_happened(pool: PgPool) {
+    let house = House::build_with(pool, small, |_| {}).await;
+    house.run().await;
+    let email = staff(&house.sandbox).pop().unwrap();
+    house
+        .sandbox
+        .change_directory(|directory, now| directory.suspend(&email, now))
+        .unwrap();
+    house
+        .sandbox
+        .inject(Fault::always(Call::UsersList, Failure::MissingCollection));
+    house.sandbox.forget_requests();
+    let run = house.run().await;
+    nothing_was_sent(&house, &run, "directory-listing-incomplete");
+    assert!(house.sandbox.account(&email).unwrap().active);
+    house.sandbox.clear_faults();
+    let run = house.run().await;
+    assert_eq!(run.applied.suspend, 1, "{run:?}");
+    assert!(!house.sandbox.account(&email).unwrap().active);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_person_left_out_of_every_listing_for_a_while_keeps_their_account(pool: PgPool) {
+    let house = House::build_with(pool, small, |_| {}).await;
+    house.run().await;
+    house.sandbox.forget_requests();
+    let email = staff(&house.sandbox).pop().unwrap();
+    let id = house
+        .sandbox
+        .directory(|directory| directory.person(&email).unwrap().id.as_str().to_owned());
+    house.sandbox.leave_out(&id);
+    let run = house.run().await;
+    nothing_was_sent(&house, &run, "directory-incomplete");
+    assert!(run.error_message.unwrap().contains(&email));
+    all_is_well_again(&house).await;
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_page_token_that_lapses_starts_the_listing_again_once(pool: PgPool) {
+    let house = House::build_with(pool, |sandbox| sandbox.people = 600, |_| {}).await;
+    let lapsed = Fault::once(Call::UsersList, Failure::Status { status: 410 }).after(1);
+    house.sandbox.inject(lapsed.clone());
+    let run = house.run().await;
+    assert_eq!(run.state, RunState::Completed, "{:?}", run.error_message);
+    assert_eq!(house.sandbox.count(Call::UsersList), 4);
+    house.sandbox.inject(lapsed.times(10));
+    house.sandbox.forget_requests();
+    let run = house.run().await;
+    nothing_was_sent(&house, &run, "directory-listing-expired");
 }

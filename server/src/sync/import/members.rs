@@ -268,7 +268,7 @@ async fn try_members(
 ) -> Result<Try, ImportError> {
     let members = match directory.members(group).all().await {
         Ok(members) => members,
-        Err(error @ DirectoryError::NotFound { .. }) => {
+        Err(error @ (DirectoryError::NotFound { .. } | DirectoryError::ListingExpired { .. })) => {
             return Ok(Try::Doubtful(error.to_string()));
         }
         Err(error @ (DirectoryError::Forbidden { .. } | DirectoryError::Rejected { .. })) => {
