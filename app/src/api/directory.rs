@@ -19,6 +19,24 @@ pub struct Connection {
     pub last_complete: Option<ImportFacts>,
     pub running: Option<ImportProgress>,
     pub question: Option<DirectoryQuestion>,
+    pub push: Push,
+}
+
+/// Whether Google says at once that people changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Push {
+    /// No public https address is set.
+    Unreachable,
+    /// It is being set up.
+    Starting,
+    On {
+        until: Time,
+        last: Option<Time>,
+    },
+    Refused {
+        problem: String,
+        next_try: Option<Time>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -97,6 +97,7 @@ impl Console {
                 engine: engine.clone(),
                 seals: installation.seals(),
             }),
+            hooks: http::push_routes(engine.clone()),
             site: self.site,
             metrics: telemetry::start_metrics().map_err(Failure::failed)?,
             public_url: installation.settings.public_url.clone(),

@@ -1,6 +1,6 @@
 //! The one connection to a directory, and the identity that was recorded through it.
 
-use super::Result;
+use super::{Result, push};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -75,9 +75,9 @@ pub async fn save(
         now,
         actor,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    push::replace_all(connection).await
 }
 
 /// Records whose directory this is, and forgets whatever waited for a confirmation.

@@ -15,6 +15,7 @@ mod matches;
 mod observing;
 pub mod pending;
 pub mod plan;
+pub mod push;
 pub mod run;
 mod second_pass;
 mod send;

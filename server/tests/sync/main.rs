@@ -8,5 +8,6 @@ mod house;
 mod interrupted;
 mod lifecycle;
 mod preview;
+mod push;
 mod tenant;
 mod worker;

@@ -4,7 +4,7 @@ use crate::{
     api::{
         demo::{DemoCredentials, load_demo_credentials},
         directory::{
-            Connection, DirectoryQuestion, ImportFacts, ImportProgress, SavedConnection,
+            Connection, DirectoryQuestion, ImportFacts, ImportProgress, Push, SavedConnection,
             ScopeCheck, ScopeResult, load_connection,
         },
         shell::load_frame,
@@ -78,6 +78,7 @@ fn page(page: Loaded) -> AnyView {
         .clone()
         .map(|import| import_facts(&import, connection.last_complete.as_ref()));
     let reading = saved.is_some().then(|| {
+        let pushed = push_line(&connection.push);
         let never = connection.last_complete.is_none();
         let text = if never { "Read the directory now" } else { "Read again now" };
         let class = if ready && never { "button--primary" } else { "" };
@@ -89,7 +90,7 @@ fn page(page: Loaded) -> AnyView {
             "Reading",
             "An import is complete or it is nothing: when Google does not answer in full, the last complete one stays.",
             None,
-            view! { {running}{last}{button}{blocked} },
+            view! { {running}{last}{pushed}{button}{blocked} },
         )
     });
     let scopes = saved.as_ref().map(|saved| scopes_sheet(&connection, saved));
@@ -150,6 +151,26 @@ fn question(question: DirectoryQuestion) -> AnyView {
             </div>
         },
     )
+}
+
+/// How changes get here between two scheduled readings.
+fn push_line(push: &Push) -> AnyView {
+    let line = match push.clone() {
+        Push::Unreachable => "The directory is read by schedule. With ROLLCALL_PUBLIC_URL set to an https address, Google tells of changes at once.".into_any(),
+        Push::Starting => "Google is being asked to tell of changes at once; until then the directory is read by schedule.".into_any(),
+        Push::On { until, last } => view! {
+            "Google tells of changes at once, until " {moment(until)} ", and is asked anew before. "
+            {last.map(|at| view! { "The last change came at " {moment(at)} ". " })}
+            "The directory is read by schedule besides."
+        }
+        .into_any(),
+        Push::Refused { problem, next_try } => view! {
+            "Google does not tell of changes at once; the directory is read by schedule. " {problem}
+            {next_try.map(|at| view! { " Next try at " {moment(at)} "." })}
+        }
+        .into_any(),
+    };
+    view! { <p class="hint">{line}</p> }.into_any()
 }
 
 fn progress(progress: &ImportProgress) -> AnyView {

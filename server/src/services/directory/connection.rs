@@ -2,7 +2,7 @@
 
 use app::api::directory::{
     Confirmed, Connection, ConnectionForm, DirectoryChange, DirectoryQuestion, ImportFacts,
-    ImportProgress, SavedConnection, ScopeCheck, ScopeResult,
+    ImportProgress, Push, SavedConnection, ScopeCheck, ScopeResult,
 };
 use app::api::terms::Outcome;
 use app::api::{ApiError, ErrorCode, FieldCode};
@@ -22,7 +22,7 @@ use crate::store::credentials::{self, Credential};
 use crate::store::events::{self, NewEvent};
 use crate::store::imports::{self, ImportSummary};
 use crate::store::scope_checks::{self, CheckResult, StoredCheck};
-use crate::store::{StoreError, standings};
+use crate::store::{StoreError, push, standings};
 use crate::sync::tenant::{self, ConfirmError};
 use crate::sync::{Engine, run};
 
@@ -38,11 +38,13 @@ pub async fn show(engine: &Engine) -> Answer<Connection> {
     let latest = imports::latest(&mut db)
         .await?
         .filter(|import| import.state != "running");
+    let push = shown_push(engine, push::state(&mut db, engine.clock.now()).await?);
     let key_id = match &saved {
         Some(_) => key_id(engine, &mut db).await,
         None => None,
     };
     Ok(Connection {
+        push,
         default_endpoint: DEFAULT_ENDPOINT.to_owned(),
         scopes: Scope::ALL
             .into_iter()
@@ -80,6 +82,21 @@ pub async fn show(engine: &Engine) -> Answer<Connection> {
             saved_by: Some(saved.updated_by),
         }),
     })
+}
+
+fn shown_push(engine: &Engine, state: push::State) -> Push {
+    match (engine.push_address(), state.problem, state.until) {
+        (None, ..) => Push::Unreachable,
+        (_, Some(problem), _) => Push::Refused {
+            problem,
+            next_try: state.next_try_at,
+        },
+        (_, None, Some(until)) => Push::On {
+            until,
+            last: state.hinted_at,
+        },
+        (_, None, None) => Push::Starting,
+    }
 }
 
 fn shown_question(question: tenant::Question) -> DirectoryQuestion {
