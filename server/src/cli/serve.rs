@@ -106,7 +106,7 @@ impl Console {
         let stop = engine.shutdown().clone();
         let working = async {
             if self.worker {
-                jobs::work(engine).await.map_err(Failure::failed)
+                Box::pin(jobs::work(engine)).await.map_err(Failure::failed)
             } else {
                 Ok(())
             }

@@ -431,3 +431,29 @@ async fn a_page_token_that_lapses_starts_the_listing_again_once(pool: PgPool) {
     let run = house.run().await;
     nothing_was_sent(&house, &run, "directory-listing-expired");
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn members_from_outside_and_rings_of_groups_end_no_reading(pool: PgPool) {
+    let house = House::build_with(pool, small, only(CREW)).await;
+    crews(&house.sandbox);
+    let gone = staff(&house.sandbox).pop().unwrap();
+    house.sandbox.change_directory(|directory, now| {
+        directory
+            .add_member(CREW, "somebody@elsewhere.example")
+            .unwrap();
+        directory.add_member(NIGHT, CREW).unwrap();
+        directory.add_member(CREW, &gone).unwrap();
+        directory.delete(&gone, now).unwrap();
+    });
+    house
+        .sandbox
+        .inject(Fault::always(Call::UserGet, Failure::Forbidden));
+    let run = house.run().await;
+    assert_eq!(run.state, RunState::Completed, "{:?}", run.error_message);
+    assert_eq!(run.applied.create + run.applied.link, 12);
+    assert_eq!(
+        house.sandbox.count(Call::UserGet),
+        0,
+        "no member is asked for"
+    );
+}

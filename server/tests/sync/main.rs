@@ -9,5 +9,6 @@ mod interrupted;
 mod lifecycle;
 mod preview;
 mod push;
+mod reading;
 mod tenant;
 mod worker;
