@@ -178,6 +178,26 @@ async fn everybody_answered_as_unknown_is_not_taken_for_an_empty_company(pool: P
     all_is_well_again(&house).await;
 }
 
+#[sqlx::test(migrations = "./migrations")]
+async fn a_nested_group_that_was_made_while_groups_were_read_loses_nobody(pool: PgPool) {
+    let house = crewed(pool).await;
+    let day = "day-crew@northmoor.example";
+    let moved = staff(&house.sandbox)[6..12].to_vec();
+    house.sandbox.change_directory(|directory, _| {
+        directory.add_group(day, "Day crew").unwrap();
+        directory.add_member(CREW, day).unwrap();
+        for person in &moved {
+            directory.add_member(day, person).unwrap();
+            directory.remove_member(NIGHT, person).unwrap();
+        }
+    });
+    // The listing of groups was read before; only the members of the crew name it.
+    house.sandbox.leave_out(&id_of(&house.sandbox, day));
+    let run = house.run().await;
+    nothing_was_sent(&house, &run, "scope-unresolved");
+    all_is_well_again(&house).await;
+}
+
 // One odd object that ends everything.
 
 #[sqlx::test(migrations = "./migrations")]
@@ -426,7 +446,8 @@ async fn a_page_token_that_lapses_starts_the_listing_again_once(pool: PgPool) {
     let run = house.run().await;
     assert_eq!(run.state, RunState::Completed, "{:?}", run.error_message);
     assert_eq!(house.sandbox.count(Call::UsersList), 4);
-    house.sandbox.inject(lapsed.times(10));
+    house.sandbox.inject(lapsed.clone());
+    house.sandbox.inject(lapsed.after(2));
     house.sandbox.forget_requests();
     let run = house.run().await;
     nothing_was_sent(&house, &run, "directory-listing-expired");

@@ -16,18 +16,12 @@ use crate::store::imports::{self, Member, ReachRow};
 /// What became of reading one group.
 enum GroupRead {
     Members(Vec<Value>),
+    /// A second look may bring them.
+    Doubtful,
     /// Google does not know it any more, asked twice.
     Gone,
     /// It is there, but its members can't be had this time.
     Unreadable(String),
-}
-
-/// One try at the members of a group.
-enum Try {
-    Members(Vec<Value>),
-    /// A second look may bring them.
-    Doubtful(String),
-    Refused(String),
 }
 
 /// Groups while they are read.
@@ -41,6 +35,13 @@ struct Groups {
     gone: BTreeSet<String>,
     /// Nested groups that the listing of groups does not have.
     strange: BTreeMap<String, String>,
+}
+
+/// What the members of a level added up to.
+#[derive(Default)]
+struct Listed {
+    memberships: i32,
+    odd: Vec<(Option<String>, String)>,
 }
 
 impl Reading<'_> {
@@ -102,70 +103,104 @@ impl Reading<'_> {
         groups: &mut Groups,
         seen: &mut BTreeSet<String>,
     ) -> Result<Vec<String>, ImportError> {
+        let mut deeper = Vec::new();
         let reading = &*self;
         let mut reads = stream::iter(ids)
             .map(|id| async move {
                 let expected = stated.get(&id).copied().unwrap_or(0);
-                let read = reading
-                    .read_group(&GroupId::from(id.as_str()), expected)
-                    .await?;
+                let group = GroupId::from(id.as_str());
+                let read = reading.first_look(&group, expected).await?;
                 Ok::<_, ImportError>((id, read))
             })
             .buffered(IN_FLIGHT);
-        let mut deeper = Vec::new();
-        let mut odd = Vec::new();
-        let mut memberships = 0;
+        let mut doubtful = Vec::new();
+        let mut listed = Listed::default();
         while let Some((group, read)) = reads.try_next().await? {
-            let members = match read {
-                GroupRead::Members(members) => members,
-                GroupRead::Gone => {
-                    groups.gone.insert(group);
-                    continue;
-                }
-                GroupRead::Unreadable(why) => {
-                    groups.unreadable.insert(group, why);
-                    continue;
-                }
-            };
-            let mut rows = Vec::with_capacity(members.len());
-            for member in &members {
-                let Some(row) = member_row(&group, member) else {
-                    odd.push((
-                        text(member, "email"),
-                        format!("a member of {group} has no id"),
-                    ));
-                    continue;
-                };
-                if row.member_type == "GROUP" {
-                    let nested = groups.nesting.entry(group.clone()).or_default();
-                    nested.push(row.member_id.clone());
-                    if !stated.contains_key(&row.member_id) {
-                        groups
-                            .strange
-                            .insert(row.member_id.clone(), row.email.clone());
-                    } else if seen.insert(row.member_id.clone()) {
-                        deeper.push(row.member_id.clone());
-                    }
-                }
-                rows.push(row);
+            if matches!(read, GroupRead::Doubtful) {
+                doubtful.push(group);
+            } else {
+                let nested = reading.take(group, read, groups, &mut listed).await?;
+                deeper.extend(nested);
             }
-            memberships += count(rows.len());
-            for page in rows.chunks(1000) {
-                let mut db = reading.engine.connection().await?;
-                imports::stage_members(&mut db, reading.import, page).await?;
-            }
-            groups.read.insert(group);
         }
         drop(reads);
-        self.counts.memberships += memberships;
-        for (who, why) in odd {
+        if !doubtful.is_empty() {
+            // Google's lists and counts lag behind each other. One pause does for all of them.
+            self.engine.outgoing().timer().wait(SECOND_LOOK).await;
+            let reading = &*self;
+            let mut reads = stream::iter(doubtful)
+                .map(|id| async move {
+                    let read = reading.second_look(&GroupId::from(id.as_str())).await?;
+                    Ok::<_, ImportError>((id, read))
+                })
+                .buffered(IN_FLIGHT);
+            while let Some((group, read)) = reads.try_next().await? {
+                let nested = reading.take(group, read, groups, &mut listed).await?;
+                deeper.extend(nested);
+            }
+        }
+        self.counts.memberships += listed.memberships;
+        for (who, why) in listed.odd {
             self.odd.note("member", who, &why);
         }
-        Ok(deeper)
+        let mut unread = Vec::new();
+        for (id, email) in deeper {
+            if !stated.contains_key(&id) {
+                groups.strange.insert(id, email);
+            } else if seen.insert(id.clone()) {
+                unread.push(id);
+            }
+        }
+        Ok(unread)
     }
 
-    /// A nested group that was in the directory last time and is missing from its listing now is
-    /// asked for: a listing of groups that comes short must not empty the groups around it.
+    /// Takes what became of a group; returns the groups that it lists, with their addresses.
+    async fn take(
+        &self,
+        group: String,
+        read: GroupRead,
+        groups: &mut Groups,
+        listed: &mut Listed,
+    ) -> Result<Vec<(String, String)>, ImportError> {
+        let members = match read {
+            GroupRead::Members(members) => members,
+            GroupRead::Gone => {
+                groups.gone.insert(group);
+                return Ok(Vec::new());
+            }
+            GroupRead::Unreadable(why) => {
+                groups.unreadable.insert(group, why);
+                return Ok(Vec::new());
+            }
+            GroupRead::Doubtful => return Ok(Vec::new()),
+        };
+        let mut nested = Vec::new();
+        let mut rows = Vec::with_capacity(members.len());
+        for member in &members {
+            let Some(row) = member_row(&group, member) else {
+                let why = format!("a member of {group} has no id");
+                listed.odd.push((text(member, "email"), why));
+                continue;
+            };
+            if row.member_type == "GROUP" {
+                nested.push((row.member_id.clone(), row.email.clone()));
+            }
+            rows.push(row);
+        }
+        listed.memberships += count(rows.len());
+        for page in rows.chunks(1000) {
+            let mut db = self.engine.connection().await?;
+            imports::stage_members(&mut db, self.import, page).await?;
+        }
+        let ids = nested.iter().map(|(id, _)| id.clone()).collect();
+        groups.nesting.insert(group.clone(), ids);
+        groups.read.insert(group);
+        Ok(nested)
+    }
+
+    /// A nested group that is missing from the listing of groups is asked for when it was there last
+    /// time or has an address of ours: a listing that comes short, or a group that was made
+    /// meanwhile, must not empty the groups around it.
     async fn strange_groups(&mut self, groups: &mut Groups) -> Result<(), ImportError> {
         let ids: Vec<String> = groups.strange.keys().cloned().collect();
         if ids.is_empty() {
@@ -178,7 +213,13 @@ impl Reading<'_> {
             .collect();
         drop(db);
         for (id, email) in std::mem::take(&mut groups.strange) {
-            if known.contains(&id) && self.is_still_there(&GroupId::from(id.as_str())).await? {
+            let is_ours = email.rsplit_once('@').is_some_and(|(_, domain)| {
+                let mut domains = self.small.domains.iter();
+                domains.any(|ours| ours.name.eq_ignore_ascii_case(domain))
+            });
+            if (known.contains(&id) || is_ours)
+                && self.is_still_there(&GroupId::from(id.as_str())).await?
+            {
                 let why = format!("Google left {email} out of its listing of groups");
                 groups.unreadable.insert(id, why);
             } else {
@@ -240,18 +281,22 @@ impl Reading<'_> {
         self.small.read_groups = whole.into_iter().collect();
     }
 
-    async fn read_group(&self, group: &GroupId, stated: i64) -> Result<GroupRead, ImportError> {
-        let doubt = match try_members(self.directory, group, stated).await? {
-            Try::Members(members) => return Ok(GroupRead::Members(members)),
-            Try::Refused(why) => return Ok(GroupRead::Unreadable(why)),
-            Try::Doubtful(doubt) => doubt,
-        };
-        // Google's lists and counts lag behind each other; once more, against a fresh count.
-        self.engine.outgoing().timer().wait(SECOND_LOOK).await;
+    async fn first_look(&self, group: &GroupId, stated: i64) -> Result<GroupRead, ImportError> {
+        Ok(match try_members(self.directory, group, stated).await? {
+            Try::Members(members) => GroupRead::Members(members),
+            Try::Refused(why) => GroupRead::Unreadable(why),
+            Try::Doubtful(_) => GroupRead::Doubtful,
+        })
+    }
+
+    /// Against what the group says of itself by now.
+    async fn second_look(&self, group: &GroupId) -> Result<GroupRead, ImportError> {
         let stated = match self.directory.group(group).await {
             Ok(GroupLookup::Found(shown)) => direct_members(&shown),
             Ok(GroupLookup::NotFound) => return Ok(GroupRead::Gone),
-            Err(DirectoryError::Forbidden { .. }) => return Ok(GroupRead::Unreadable(doubt)),
+            Err(error @ DirectoryError::Forbidden { .. }) => {
+                return Ok(GroupRead::Unreadable(error.to_string()));
+            }
             Err(error) => return Err(error.into()),
         };
         Ok(match try_members(self.directory, group, stated).await? {
@@ -259,6 +304,13 @@ impl Reading<'_> {
             Try::Doubtful(why) | Try::Refused(why) => GroupRead::Unreadable(why),
         })
     }
+}
+
+/// One try at the members of a group.
+enum Try {
+    Members(Vec<Value>),
+    Doubtful(String),
+    Refused(String),
 }
 
 async fn try_members(
