@@ -501,6 +501,3 @@ fn direct_members(group: &Value) -> i64 {
     });
     stated.unwrap_or(0)
 }
-
-/// How often somebody who waits for another process's import looks again.
-pub const LOOK_AGAIN: Duration = Duration::from_millis(300);

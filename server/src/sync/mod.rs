@@ -16,6 +16,7 @@ mod observing;
 pub mod pending;
 pub mod plan;
 pub mod push;
+pub mod reading;
 pub mod run;
 mod second_pass;
 mod send;
