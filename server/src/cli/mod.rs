@@ -156,9 +156,10 @@ fn run(command: Command) -> Outcome {
     let runtime = runtime.map_err(Failure::failed)?;
     runtime.block_on(async {
         match command {
-            Command::Serve(arguments) => serve::run(settings, arguments).await,
-            Command::Demo(arguments) => demo::run(settings, arguments).await,
-            Command::Worker => worker::run(settings).await,
+            // What serves is large; on the heap it does not weigh on the others.
+            Command::Serve(arguments) => Box::pin(serve::run(settings, arguments)).await,
+            Command::Demo(arguments) => Box::pin(demo::run(settings, arguments)).await,
+            Command::Worker => Box::pin(worker::run(settings)).await,
             Command::Migrate => migrate::run(settings).await,
             Command::Admin(arguments) => admin::run(settings, arguments).await,
             Command::Directory(arguments) => directory::run(settings, arguments).await,

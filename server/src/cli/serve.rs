@@ -106,7 +106,7 @@ impl Console {
         let stop = engine.shutdown().clone();
         let working = async {
             if self.worker {
-                Box::pin(jobs::work(engine)).await.map_err(Failure::failed)
+                jobs::work(engine).await.map_err(Failure::failed)
             } else {
                 Ok(())
             }
@@ -114,7 +114,10 @@ impl Console {
         let serving = http::serve(self.listener, router, stop.clone());
         let sealing = installation.seals().keep(stop.clone());
         tokio::try_join!(
-            async { Ok(sealing.await) },
+            async {
+                sealing.await;
+                Ok(())
+            },
             async { serving.await.map_err(Failure::failed) },
             working,
             when_asked(stop),
