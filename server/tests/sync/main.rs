@@ -1,7 +1,7 @@
 //! Whole runs: an emulated directory and app over HTTP, a database per test, a clock that is set.
 
-mod decided;
 mod accidents_directory;
+mod decided;
 mod first_run;
 mod holds;
 mod house;
