@@ -118,8 +118,9 @@ pub trait Directory: Send + Sync {
     /// `endpoint`. `key: None` keeps the stored one unless the origin changed.
     async fn save_connection(&self, actor: &Actor, form: ConnectionForm) -> Answer<()>;
     async fn test_connection(&self, actor: &Actor) -> Answer<()>;
-    /// Another customer id or primary domain was seen: the administrator confirms it.
-    async fn confirm_directory(&self, actor: &Actor) -> Answer<()>;
+    /// Another customer or far fewer people were seen: the administrator confirms exactly that.
+    /// `Conflict` when something else waits by now.
+    async fn confirm_directory(&self, actor: &Actor, confirmed: Confirmed) -> Answer<()>;
     /// Starts an import; `ImportRunning` when one is under way.
     async fn read_now(&self, actor: &Actor) -> Answer<()>;
     async fn people(&self, query: PeopleQuery) -> Answer<People>;

@@ -97,10 +97,9 @@ pub fn waits_for_token(app: &App) -> bool {
 
 /// Lets an app go on that was stopped for its token; mapping, links and timers are as they were.
 pub async fn reauthorize(db: &mut PgConnection, app: &App, by: By<'_>) -> Result<bool, StoreError> {
-    if !waits_for_token(app) {
+    if !waits_for_token(app) || !apps::resume(&mut *db, app.id, "reauthorize", by.now).await? {
         return Ok(false);
     }
-    apps::set_state(&mut *db, app.id, &AppState::On, by.now).await?;
     events::record(db, &by.event(EventName::Reauthorized, app)).await?;
     Ok(true)
 }

@@ -133,12 +133,16 @@ impl Installation {
             allow_private: self.settings.allowed_targets.private,
         };
         let outgoing = Outgoing::new(policy)?;
-        Ok(Engine::new(
+        let engine = Engine::new(
             self.pool.clone(),
             self.clock.clone(),
             self.vault.clone(),
             outgoing,
-        ))
+        );
+        Ok(match &self.settings.public_url {
+            Some(url) => engine.reachable_at(url, policy.allow_loopback),
+            None => engine,
+        })
     }
 
     /// Closes the connections and leaves the embedded cluster; nothing was changed.

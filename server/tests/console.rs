@@ -17,12 +17,15 @@ use provisioning::identity::AppSlug;
 use provisioning::lifecycle::{Clock, DueStep, Lifecycle, Step, Trigger};
 use provisioning::plan::OperationKind;
 use server::clock::{Clock as _, FakeClock};
-use server::http::{Site, Web, router};
+use server::connectors::{Outgoing, TargetPolicy};
+use server::http::{Site, Web, push_routes, router};
+use server::secrets::{SecretKey, Vault};
 use server::store::administrators::{self, Administrator, Role};
 use server::store::apps::{self, AppState};
 use server::store::operations::OperationState;
 use server::store::runs::{self, NewRun, RunKind};
 use server::store::{lifecycles, measures};
+use server::sync::Engine;
 use sqlx::PgPool;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -49,11 +52,15 @@ impl Console {
         std::fs::write(site.path().join("pkg/rollcall.css"), "body{}").unwrap();
         std::fs::write(site.path().join("favicon.svg"), "<svg/>").unwrap();
         let clock = FakeClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let vault = Vault::new(&SecretKey::generate());
+        let outgoing = Outgoing::new(TargetPolicy::default()).unwrap();
+        let engine = Engine::new(pool.clone(), Arc::new(clock.clone()), vault, outgoing);
         let web = Web {
             pool: pool.clone(),
             clock: Arc::new(clock.clone()),
             provide: Arc::new(|| {}),
             downloads: Router::new(),
+            hooks: push_routes(engine),
             site: Site::open(site.path()).unwrap(),
             metrics: metrics(),
             public_url: None,
@@ -143,6 +150,28 @@ async fn every_server_function_but_the_door_refuses_without_a_session(pool: PgPo
             answer.body
         );
     }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn googles_notifications_need_no_session_but_a_channel_and_are_limited_in_size(pool: PgPool) {
+    let console = Console::with_an_administrator(pool).await;
+    let path = server::sync::push::PATH;
+    let named = |id: &str| Request::post(path).header("x-goog-channel-id", id);
+    let unknown = Uuid::from_u128(7).to_string();
+    for request in [Request::post(path), named("nonsense"), named(&unknown)] {
+        let answer = console.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        assert!(answer.header(header::SET_COOKIE).is_empty());
+    }
+    let large = named(&unknown)
+        .header(header::CONTENT_LENGTH, 10_000_000)
+        .body(Body::empty());
+    let answer = console.send(large.unwrap()).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(
+        console.get(path).await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
 }
 
 #[sqlx::test(migrations = "./migrations")]

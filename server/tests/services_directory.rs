@@ -2,13 +2,18 @@
 
 mod fixture;
 
-use app::api::directory::{ConnectionForm, GroupsQuery, PeopleQuery, PersonState, ScopeResult};
+use app::api::directory::{
+    Confirmed, ConnectionForm, DirectoryQuestion, GroupsQuery, PeopleQuery, PersonState, Push,
+    ScopeResult,
+};
 use app::api::{ErrorCode, FieldCode};
 use app::services::{Directory as _, Secret};
 use fixture::{connection_form, eventually, installation, sandbox};
-use server::sandbox::Scope;
+use server::sandbox::{Call, Failure, Fault, Scope};
+use server::store::apps::{self, AppState};
 use server::store::events::{self, EventFilter, Order};
 use server::store::{connection, imports};
+use server::sync::{push, run};
 use sqlx::PgPool;
 
 async fn logged(pool: &PgPool) -> Vec<events::EventRow> {
@@ -412,4 +417,175 @@ async fn a_connection_form_never_shows_its_key(pool: PgPool) {
     let shown = here.directory().connection().await.unwrap();
     assert!(!format!("{shown:?}").contains("PRIVATE"));
     assert!(shown.saved.unwrap().key_id.is_some());
+}
+
+async fn read(here: &fixture::Installation) -> Result<(), run::RunError> {
+    let import = run::begin_reading(&here.engine).await.unwrap().unwrap();
+    run::read_begun(&here.engine, import, "Rollcall")
+        .await
+        .map(drop)
+}
+
+fn answer_as(sandbox: &server::sandbox::Sandbox, customer: &str) -> String {
+    sandbox.change_directory(|directory, _| {
+        std::mem::replace(&mut directory.customer_id, customer.to_owned())
+    })
+}
+
+async fn question(here: &fixture::Installation) -> Option<DirectoryQuestion> {
+    here.directory().connection().await.unwrap().question
+}
+
+fn confirmed(customer: &str) -> Confirmed {
+    Confirmed::Directory {
+        customer: customer.to_owned(),
+        domain: "northmoor.example".to_owned(),
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn confirming_is_refused_when_yet_another_directory_answered_meanwhile(pool: PgPool) {
+    let here = installation(&pool);
+    let (sandbox, base) = sandbox(&here.clock).await;
+    here.connect(&sandbox, &base).await;
+    here.read_directory().await;
+    let app = here.asana().await;
+    answer_as(&sandbox, "C0second");
+    read(&here).await.unwrap_err();
+    let Some(DirectoryQuestion::OtherDirectory(on_the_page)) = question(&here).await else {
+        panic!("nobody is asked")
+    };
+    assert_eq!(on_the_page.seen_customer, "C0second");
+    answer_as(&sandbox, "C0third");
+    read(&here).await.unwrap_err();
+
+    let directory = here.directory();
+    let refused = directory
+        .confirm_directory(&here.actor, confirmed("C0second"))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Conflict);
+    let mut db = pool.acquire().await.unwrap();
+    let state = apps::get(&mut db, app).await.unwrap().unwrap().state;
+    assert!(matches!(state, AppState::Stopped { .. }), "{state:?}");
+
+    directory
+        .confirm_directory(&here.actor, confirmed("C0third"))
+        .await
+        .unwrap();
+    let state = apps::get(&mut db, app).await.unwrap().unwrap().state;
+    assert_eq!(state, AppState::On);
+    assert_eq!(question(&here).await, None);
+    read(&here).await.unwrap();
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_wrong_key_can_be_undone_and_the_apps_go_on(pool: PgPool) {
+    let here = installation(&pool);
+    let (sandbox, base) = sandbox(&here.clock).await;
+    let (elsewhere, other_base) = fixture::sandbox(&here.clock).await;
+    answer_as(&elsewhere, "C0another");
+    here.connect(&sandbox, &base).await;
+    here.read_directory().await;
+    let app = here.asana().await;
+    here.connect(&elsewhere, &other_base).await;
+    read(&here).await.unwrap_err();
+    assert!(question(&here).await.is_some());
+
+    here.connect(&sandbox, &base).await;
+    assert_eq!(question(&here).await, None, "it belonged to the wrong key");
+    here.directory().read_now(&here.actor).await.unwrap();
+    eventually(|| async {
+        let mut db = pool.acquire().await.unwrap();
+        let state = apps::get(&mut db, app).await.unwrap().unwrap().state;
+        (state == AppState::On).then_some(())
+    })
+    .await;
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn reading_on_demand_stops_every_app_when_another_directory_answers(pool: PgPool) {
+    let here = installation(&pool);
+    let (sandbox, base) = sandbox(&here.clock).await;
+    here.connect(&sandbox, &base).await;
+    here.read_directory().await;
+    let app = here.asana().await;
+    answer_as(&sandbox, "C0another");
+    here.directory().read_now(&here.actor).await.unwrap();
+    eventually(|| async {
+        let mut db = pool.acquire().await.unwrap();
+        let state = apps::get(&mut db, app).await.unwrap().unwrap().state;
+        matches!(state, AppState::Stopped { .. }).then_some(())
+    })
+    .await;
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn most_people_vanishing_at_once_is_asked_about_and_taken_when_it_is_confirmed(pool: PgPool) {
+    let here = installation(&pool);
+    let (sandbox, base) = sandbox(&here.clock).await;
+    here.connect(&sandbox, &base).await;
+    here.read_directory().await;
+    sandbox.change_directory(|directory, now| {
+        let people: Vec<String> = directory
+            .living()
+            .filter(|person| !person.is_admin)
+            .map(|person| person.id.as_str().to_owned())
+            .collect();
+        for person in &people[..150] {
+            directory.delete(person, now).unwrap();
+        }
+    });
+    assert_eq!(read(&here).await.unwrap_err().code(), "directory-shrunk");
+    let asked = question(&here).await;
+    assert_eq!(
+        asked,
+        Some(DirectoryQuestion::FarFewerPeople {
+            before: 250,
+            now: 100
+        })
+    );
+    let directory = here.directory();
+    let refused = directory
+        .confirm_directory(&here.actor, Confirmed::People(99))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Conflict);
+    directory
+        .confirm_directory(&here.actor, Confirmed::People(100))
+        .await
+        .unwrap();
+    read(&here).await.unwrap();
+    assert_eq!(question(&here).await, None);
+    let told = logged(&pool).await;
+    assert!(told.iter().any(|event| {
+        event.reason.as_deref() == Some("A directory with far fewer people was confirmed")
+    }));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_connection_says_whether_google_tells_of_changes_at_once(pool: PgPool) {
+    let mut here = installation(&pool);
+    let (sandbox, base) = sandbox(&here.clock).await;
+    here.connect(&sandbox, &base).await;
+    let shown =
+        async |here: &fixture::Installation| here.directory().connection().await.unwrap().push;
+    assert_eq!(shown(&here).await, Push::Unreachable);
+    let url = "http://rollcall.example.com".parse().unwrap();
+    here.engine = here.engine.clone().reachable_at(&url, true);
+    assert_eq!(
+        shown(&here).await,
+        Push::Unreachable,
+        "Google posts to https only"
+    );
+    let url = "https://rollcall.example.com".parse().unwrap();
+    here.engine = here.engine.clone().reachable_at(&url, false);
+    assert_eq!(shown(&here).await, Push::Starting);
+    push::keep(&here.engine).await.unwrap();
+    let until = here.engine.clock.now() + chrono::TimeDelta::hours(6);
+    assert_eq!(shown(&here).await, Push::On { until, last: None });
+    here.clock.advance(chrono::TimeDelta::hours(5));
+    sandbox.inject(Fault::always(Call::UsersWatch, Failure::Forbidden));
+    push::keep(&here.engine).await.unwrap();
+    assert!(matches!(shown(&here).await, Push::Refused { .. }));
 }

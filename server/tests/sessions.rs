@@ -72,6 +72,7 @@ impl Console {
             clock: shared,
             provide: Arc::new(move || provide_context(services.clone())),
             downloads: Router::new(),
+            hooks: Router::new(),
             site: Site::open(site.path()).unwrap(),
             metrics: metrics(),
             public_url: None,

@@ -18,7 +18,25 @@ pub struct Connection {
     pub last_import: Option<ImportFacts>,
     pub last_complete: Option<ImportFacts>,
     pub running: Option<ImportProgress>,
-    pub changed: Option<DirectoryChange>,
+    pub question: Option<DirectoryQuestion>,
+    pub push: Push,
+}
+
+/// Whether Google says at once that people changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Push {
+    /// No public https address is set.
+    Unreachable,
+    /// It is being set up.
+    Starting,
+    On {
+        until: Time,
+        last: Option<Time>,
+    },
+    Refused {
+        problem: String,
+        next_try: Option<Time>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +72,21 @@ pub enum ScopeResult {
     Granted,
     Missing,
     Failed,
+}
+
+/// What nothing is planned from until an administrator confirms it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DirectoryQuestion {
+    OtherDirectory(DirectoryChange),
+    FarFewerPeople { before: u32, now: u32 },
+}
+
+/// What an administrator confirms, as the page showed it.
+#[cfg(feature = "ssr")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    Directory { customer: String, domain: String },
+    People(u32),
 }
 
 /// Another directory answered than at the first import.
@@ -321,9 +354,22 @@ pub async fn test_connection() -> Result<(), ApiError> {
 }
 
 #[server(endpoint = "confirm_directory")]
-pub async fn confirm_directory() -> Result<(), ApiError> {
+pub async fn confirm_directory(
+    #[server(default)] customer: String,
+    #[server(default)] domain: String,
+    #[server(default)] people: Option<u32>,
+) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
-    super::answer(services.directory.confirm_directory(&actor).await)?;
+    let confirmed = match people {
+        Some(people) => Confirmed::People(people),
+        None => Confirmed::Directory { customer, domain },
+    };
+    super::answer(
+        services
+            .directory
+            .confirm_directory(&actor, confirmed)
+            .await,
+    )?;
     super::redirect_to("/directory/connection");
     Ok(())
 }

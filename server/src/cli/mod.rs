@@ -6,6 +6,7 @@ mod audit;
 mod config;
 mod database;
 mod demo;
+mod directory;
 mod doctor;
 mod explain;
 mod failure;
@@ -71,6 +72,8 @@ enum Command {
     Migrate,
     /// Create administrators and let them in again
     Admin(admin::Arguments),
+    /// Show whose directory is read and what it waits for; read it, or confirm
+    Directory(directory::Arguments),
     /// Run one cycle of an app to its end, or only plan it
     Sync(sync::Arguments),
     /// Say rule by rule why somebody has an account, or has none
@@ -98,7 +101,8 @@ impl Command {
     fn is_quiet(&self) -> bool {
         matches!(
             self,
-            Self::Sync(_)
+            Self::Directory(_)
+                | Self::Sync(_)
                 | Self::Explain(_)
                 | Self::Queue(_)
                 | Self::Review(_)
@@ -152,11 +156,13 @@ fn run(command: Command) -> Outcome {
     let runtime = runtime.map_err(Failure::failed)?;
     runtime.block_on(async {
         match command {
-            Command::Serve(arguments) => serve::run(settings, arguments).await,
-            Command::Demo(arguments) => demo::run(settings, arguments).await,
-            Command::Worker => worker::run(settings).await,
+            // What serves is large; on the heap it does not weigh on the others.
+            Command::Serve(arguments) => Box::pin(serve::run(settings, arguments)).await,
+            Command::Demo(arguments) => Box::pin(demo::run(settings, arguments)).await,
+            Command::Worker => Box::pin(worker::run(settings)).await,
             Command::Migrate => migrate::run(settings).await,
             Command::Admin(arguments) => admin::run(settings, arguments).await,
+            Command::Directory(arguments) => directory::run(settings, arguments).await,
             Command::Sync(arguments) => sync::run(settings, arguments).await,
             Command::Explain(arguments) => explain::run(settings, arguments).await,
             Command::Queue(arguments) => queue::queue(settings, arguments).await,

@@ -97,6 +97,7 @@ impl Console {
                 engine: engine.clone(),
                 seals: installation.seals(),
             }),
+            hooks: http::push_routes(engine.clone()),
             site: self.site,
             metrics: telemetry::start_metrics().map_err(Failure::failed)?,
             public_url: installation.settings.public_url.clone(),
@@ -113,7 +114,10 @@ impl Console {
         let serving = http::serve(self.listener, router, stop.clone());
         let sealing = installation.seals().keep(stop.clone());
         tokio::try_join!(
-            async { Ok(sealing.await) },
+            async {
+                sealing.await;
+                Ok(())
+            },
             async { serving.await.map_err(Failure::failed) },
             working,
             when_asked(stop),

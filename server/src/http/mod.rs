@@ -4,6 +4,7 @@ mod authentication;
 mod headers;
 mod health;
 mod pages;
+mod push;
 mod serve;
 mod sessions;
 mod site;
@@ -30,6 +31,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use url::Url;
 
+pub use push::routes as push_routes;
 pub use serve::{bind, serve};
 pub use sessions::{ABSOLUTE_LIFETIME, IDLE_LIFETIME};
 pub use site::{Site, SiteError};
@@ -53,6 +55,9 @@ pub struct Web {
     pub provide: Provide,
     /// Routes behind the door that are no pages, such as the log as a file.
     pub downloads: Router,
+    /// Routes that other programs call without a session, such as Google's notifications. Each
+    /// proves its caller by itself.
+    pub hooks: Router,
     pub site: Site,
     pub metrics: PrometheusHandle,
     /// Set when browsers reach the console through a proxy.
@@ -100,6 +105,7 @@ pub fn router(web: &Web) -> Result<Router, RouterError> {
                 .layer(CompressionLayer::new())
                 .layer(from_fn(headers::never_store)),
         )
+        .merge(web.hooks.clone().layer(from_fn(headers::never_store)))
         .merge(web.site.routes().layer(from_fn(headers::revalidate)))
         .merge(health::routes(
             web.pool.clone(),

@@ -4,6 +4,8 @@
 //! look. So a lost or doubled job loses and doubles nothing: every handler begins by taking the
 //! run's lease, and a watch hands runs that nobody works on to the engine again.
 
+mod push;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -210,6 +212,7 @@ impl Queue {
         for run in orphans {
             self.hand_out(run).await?;
         }
+        self.watch_channels().await?;
         for app in due {
             let at = app.paused_until.filter(|until| *until > now).unwrap_or(now);
             self.schedule_at(&app, at).await?;
@@ -244,6 +247,8 @@ pub async fn work(engine: Engine) -> Result<(), JobError> {
         })
         .define_job::<CarryOut>()
         .define_job::<Schedule>()
+        .define_job::<push::KeepChannels>()
+        .define_job::<push::TakeHint>()
         .add_extension(engine.clone())
         .init()
         .await

@@ -159,6 +159,7 @@ pub struct Faults {
     active: Vec<Fault>,
     hidden: BTreeSet<(Flag, String)>,
     everyone_hidden: BTreeSet<Flag>,
+    left_out: BTreeSet<String>,
 }
 
 /// What one request has to suffer.
@@ -190,6 +191,16 @@ impl Faults {
             || (!self.hidden.is_empty()
                 && (self.hidden.contains(&(flag, id.to_owned()))
                     || self.hidden.contains(&(flag, email.to_lowercase()))))
+    }
+
+    /// Leaves a person or group (by id) out of listings; whoever asks for it still finds it.
+    pub fn leave_out(&mut self, id: &str) {
+        self.left_out.insert(id.to_owned());
+    }
+
+    /// Whether a person or group is left out of listings.
+    pub fn leaves_out(&self, id: &str) -> bool {
+        self.left_out.contains(id)
     }
 
     /// Switches all faults off.

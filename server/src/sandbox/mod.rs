@@ -32,6 +32,7 @@ pub use directory::{
 };
 pub use faults::{Call, Failure, Fault, Flag};
 pub use google::Scope;
+pub use google::push::Channel;
 pub use key::{CLIENT_EMAIL, ServiceAccountKey};
 pub use organization::{ADMINISTRATOR, NAME, PRIMARY_DOMAIN, SECONDARY_DOMAIN};
 
@@ -156,6 +157,8 @@ pub(crate) struct Inner {
     calls: Mutex<BTreeMap<Call, u64>>,
     recorded: Mutex<Vec<Recorded>>,
     record: bool,
+    /// Open channels of `users.watch`.
+    channels: Mutex<Vec<Channel>>,
     /// Nested memberships that were walked since the last change.
     walked: Mutex<HashMap<String, Arc<Vec<directory::Membership>>>>,
     key: ServiceAccountKey,
@@ -272,6 +275,7 @@ impl Sandbox {
             calls: Mutex::default(),
             recorded: Mutex::default(),
             record: options.record,
+            channels: Mutex::default(),
             walked: Mutex::default(),
             key,
             clock: options.clock,
@@ -373,9 +377,13 @@ impl Sandbox {
         change: impl FnOnce(&mut Directory, DateTime<Utc>) -> T,
     ) -> T {
         let now = self.0.clock.now();
+        let before = self.watched();
         let answer = change(&mut write(&self.0.directory), now);
         lock(&self.0.walked).clear();
         self.note();
+        if let Some(before) = before {
+            self.notify(&before);
+        }
         answer
     }
 
@@ -420,6 +428,11 @@ impl Sandbox {
     /// Makes the directory forget a flag of one person (id or address), or of all.
     pub fn hide_flag(&self, flag: Flag, person: Option<&str>) {
         lock(&self.0.faults).hide(flag, person);
+    }
+
+    /// Leaves a person or group (by id) out of listings, as if Google had forgotten it for a while.
+    pub fn leave_out(&self, id: &str) {
+        lock(&self.0.faults).leave_out(id);
     }
 
     /// Switches all faults off.

@@ -237,6 +237,53 @@ pub async fn set_state(
     Ok(result.rows_affected() == 1)
 }
 
+/// Stops an app that is on, in the caller's transaction; false when it was not on. Somebody may
+/// have turned it off meanwhile, and that stays.
+pub async fn stop(
+    connection: &mut PgConnection,
+    id: AppId,
+    code: &str,
+    message: &str,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let is_on = sqlx::query_scalar!(
+        "SELECT id FROM apps WHERE id = $1 AND state = 'on' FOR UPDATE",
+        id.0
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if is_on.is_none() {
+        return Ok(false);
+    }
+    let state = AppState::Stopped {
+        code: code.to_owned(),
+        message: message.to_owned(),
+    };
+    set_state(connection, id, &state, now).await
+}
+
+/// Lets an app go on that is configured and stopped for this very cause, in the caller's
+/// transaction; false when it is anything else by now.
+pub async fn resume(
+    connection: &mut PgConnection,
+    id: AppId,
+    code: &str,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let waits = sqlx::query_scalar!(
+        "SELECT id FROM apps
+         WHERE id = $1 AND state = 'stopped' AND stop_code = $2 AND config_version > 0 FOR UPDATE",
+        id.0,
+        code,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if waits.is_none() {
+        return Ok(false);
+    }
+    set_state(connection, id, &AppState::On, now).await
+}
+
 pub async fn set_authorized(
     connection: &mut PgConnection,
     id: AppId,

@@ -1,6 +1,6 @@
 //! The one connection to a directory, and the identity that was recorded through it.
 
-use super::Result;
+use super::{Result, push};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -18,6 +18,11 @@ pub struct Connection {
     /// Another identity met by a later import, which waits for a confirmation.
     pub seen_customer_id: Option<String>,
     pub seen_primary_domain: Option<String>,
+    /// How many people there were and were listed, when more than half of them vanished at once.
+    pub shrunk_from: Option<i32>,
+    pub shrunk_to: Option<i32>,
+    /// So few people are right, an administrator said.
+    pub confirmed_people: Option<i32>,
     pub updated_at: DateTime<Utc>,
     pub updated_by: String,
 }
@@ -38,14 +43,15 @@ pub async fn read(connection: &mut PgConnection) -> Result<Option<Connection>> {
         Connection,
         "SELECT endpoint, token_uri, admin_email, customer, client_email, client_id,
                 customer_id, primary_domain, seen_customer_id, seen_primary_domain,
-                updated_at, updated_by
+                shrunk_from, shrunk_to, confirmed_people, updated_at, updated_by
          FROM directory_connection"
     )
     .fetch_optional(connection)
     .await?)
 }
 
-/// Saves the settings; the recorded identity stays, so that another tenant is noticed.
+/// Saves the settings; the recorded identity stays, so that another tenant is noticed. What the
+/// old settings met does not wait for a confirmation any longer.
 pub async fn save(
     connection: &mut PgConnection,
     settings: &ConnectionSettings,
@@ -58,7 +64,8 @@ pub async fn save(
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (singleton) DO UPDATE SET
              endpoint = $1, token_uri = $2, admin_email = $3, customer = $4,
-             client_email = $5, client_id = $6, updated_at = $7, updated_by = $8",
+             client_email = $5, client_id = $6, updated_at = $7, updated_by = $8,
+             seen_customer_id = NULL, seen_primary_domain = NULL, shrunk_from = NULL, shrunk_to = NULL",
         settings.endpoint,
         settings.token_uri,
         settings.admin_email,
@@ -68,12 +75,12 @@ pub async fn save(
         now,
         actor,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    push::replace_all(connection).await
 }
 
-/// Records whose directory this is, and forgets any other identity that was met.
+/// Records whose directory this is, and forgets whatever waited for a confirmation.
 pub async fn record_identity(
     connection: &mut PgConnection,
     customer_id: &str,
@@ -81,13 +88,39 @@ pub async fn record_identity(
 ) -> Result<()> {
     sqlx::query!(
         "UPDATE directory_connection
-         SET customer_id = $1, primary_domain = $2, seen_customer_id = NULL, seen_primary_domain = NULL",
+         SET customer_id = $1, primary_domain = $2, seen_customer_id = NULL, seen_primary_domain = NULL,
+             shrunk_from = NULL, shrunk_to = NULL, confirmed_people = NULL",
         customer_id,
         primary_domain,
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Remembers that most people vanished at once, until somebody confirms it.
+pub async fn record_shrinking(connection: &mut PgConnection, from: i32, to: i32) -> Result<()> {
+    sqlx::query!(
+        "UPDATE directory_connection SET shrunk_from = $1, shrunk_to = $2",
+        from,
+        to
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// So few people are right; false when another number was met meanwhile.
+pub async fn confirm_shrinking(connection: &mut PgConnection, to: i32) -> Result<bool> {
+    let result = sqlx::query!(
+        "UPDATE directory_connection
+         SET confirmed_people = shrunk_to, shrunk_from = NULL, shrunk_to = NULL
+         WHERE shrunk_to = $1",
+        to
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected() == 1)
 }
 
 /// Remembers another identity than the recorded one until somebody confirms it.

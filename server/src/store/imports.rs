@@ -199,20 +199,72 @@ pub async fn stage_members(
     Ok(result.rows_affected())
 }
 
-/// People of the last import that are in neither listing of this one (S1.4).
+/// People of the last import that are in neither listing of this one (S1.4), odd ones apart.
 pub async fn missing_people(
     connection: &mut PgConnection,
     import: ImportId,
+    odd: &[String],
 ) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!(
         "SELECT p.id FROM people p
-         WHERE NOT p.purged
+         WHERE NOT p.purged AND p.id <> ALL($2)
            AND NOT EXISTS (SELECT 1 FROM people_staging s WHERE s.import_id = $1 AND s.id = p.id)
          ORDER BY p.id",
-        import.0
+        import.0,
+        odd,
     )
     .fetch_all(connection)
     .await?)
+}
+
+/// How many people there were last time, and how many of them the main listing left out now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vanished {
+    pub before: i64,
+    pub gone: i64,
+}
+
+pub async fn vanished(
+    connection: &mut PgConnection,
+    import: ImportId,
+    odd: &[String],
+) -> Result<Vanished> {
+    Ok(sqlx::query_as!(
+        Vanished,
+        "SELECT count(*) AS \"before!\",
+                count(*) FILTER (WHERE s.id IS NULL OR s.standing = 'deleted') AS \"gone!\"
+         FROM people p LEFT JOIN people_staging s ON s.import_id = $1 AND s.id = p.id
+         WHERE NOT p.purged AND p.standing <> 'deleted' AND p.id <> ALL($2)",
+        import.0,
+        odd,
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Which of these groups the last import knew.
+pub async fn known_groups(connection: &mut PgConnection, ids: &[String]) -> Result<Vec<String>> {
+    Ok(
+        sqlx::query_scalar!("SELECT id FROM groups WHERE id = ANY($1)", ids)
+            .fetch_all(connection)
+            .await?,
+    )
+}
+
+/// Whether an import was asked for all of these groups, given by id or lower-case address.
+pub async fn was_asked_for(
+    connection: &mut PgConnection,
+    import: ImportId,
+    groups: &[String],
+) -> Result<bool> {
+    let asked = sqlx::query_scalar!(
+        "SELECT $2::text[] <@ asked_groups AS \"asked!\" FROM imports WHERE id = $1",
+        import.0,
+        groups,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(asked.unwrap_or(false))
 }
 
 /// Starts the listings of people again.
@@ -263,8 +315,10 @@ pub struct SmallListings {
     pub domains: Vec<DomainRow>,
     pub read_groups: Vec<String>,
     pub reach: Vec<ReachRow>,
-    /// Ids that answered 404: gone for good, never asked again.
+    /// Ids that answered 404 twice: gone for good, never asked again.
     pub purged: Vec<String>,
+    /// Groups that the import was asked for, by id and by lower-case address.
+    pub asked_groups: Vec<String>,
 }
 
 /// Makes the staged import the directory, in the caller's transaction.
@@ -278,7 +332,8 @@ pub async fn merge(
 ) -> Result<bool> {
     let still_ours = sqlx::query!(
         "UPDATE imports SET state = 'complete', finished_at = $2, people = $3, deleted_people = $4,
-                unknown_people = $5, groups = $6, org_units = $7, memberships = $8, requests = $9, odd = $10
+                unknown_people = $5, groups = $6, org_units = $7, memberships = $8, requests = $9, odd = $10,
+                asked_groups = $11
          WHERE id = $1 AND state = 'running'",
         import.0,
         now,
@@ -290,6 +345,7 @@ pub async fn merge(
         counts.memberships,
         counts.requests,
         odd,
+        &small.asked_groups,
     )
     .execute(&mut *connection)
     .await?
@@ -443,9 +499,10 @@ async fn replace_memberships(
     sqlx::query!(
         "INSERT INTO memberships (group_id, member_id, member_type, email, role, status)
          SELECT group_id, member_id, member_type, email, role, status
-         FROM memberships_staging WHERE import_id = $1
+         FROM memberships_staging WHERE import_id = $1 AND group_id = ANY($2)
          ON CONFLICT DO NOTHING",
-        import.0
+        import.0,
+        &small.read_groups,
     )
     .execute(&mut *connection)
     .await?;

@@ -21,6 +21,7 @@ pub mod operations;
 pub mod pages;
 pub mod people;
 pub mod person_decisions;
+pub mod push;
 pub mod runs;
 pub mod schema;
 pub mod scope_checks;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::import::ImportError;
+use super::push;
 use crate::clock::Clock;
 use crate::connectors::TargetPolicy;
 use crate::connectors::http::SetupError;
@@ -36,6 +37,8 @@ pub struct Engine {
     apps: Arc<Mutex<HashMap<AppId, KeptClient>>>,
     app_counts: Arc<OnceLock<AppCounts>>,
     shutdown: CancellationToken,
+    /// Where Google can reach this installation, if it can.
+    push_address: Option<Arc<str>>,
 }
 
 /// A client with its own counters: its limiter outlives runs, so counts are told apart by difference.
@@ -65,7 +68,30 @@ impl Engine {
             apps: Arc::default(),
             app_counts: Arc::default(),
             shutdown: CancellationToken::new(),
+            push_address: None,
         }
+    }
+
+    /// Lets Google notify this installation at its public address. Google only posts to https; an
+    /// emulator on this machine does without, where such targets are allowed.
+    #[must_use]
+    pub fn reachable_at(mut self, public_url: &Url, allow_loopback: bool) -> Self {
+        let is_loopback = match public_url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        if public_url.scheme() == "https" || allow_loopback && is_loopback {
+            let origin = public_url.origin().ascii_serialization();
+            self.push_address = Some(format!("{origin}{}", push::PATH).into());
+        }
+        self
+    }
+
+    /// Where Google posts its notifications; `None` when nobody outside can reach this installation.
+    pub fn push_address(&self) -> Option<&str> {
+        self.push_address.as_deref()
     }
 
     /// The engine of an installation, allowed to reach what its settings allow.

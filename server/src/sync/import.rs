@@ -3,17 +3,25 @@
 //! Pages go to a staging table as they arrive and become the directory in one transaction at the
 //! end. Whatever casts doubt on a listing ends the import, and the last complete one stays.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod members;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use provisioning::event::EventName;
 use provisioning::identity::{GroupId, Person, PersonId, Standing};
 use serde_json::{Value, json};
 
+pub(crate) use self::members::member_row;
+pub use self::members::reach;
+
 use super::engine::Engine;
-use crate::connectors::{DirectoryError, GoogleDirectory, GroupLookup, PersonLookup, UserListing};
+use super::tenant;
+use crate::connectors::{DirectoryError, GoogleDirectory, PersonLookup, UserListing};
+use crate::store::events::{self, NewEvent};
 use crate::store::imports::{
-    self, DomainRow, GroupRow, ImportCounts, ImportId, Member, OrgUnitRow, ReachRow, SmallListings,
+    self, DomainRow, GroupRow, ImportCounts, ImportId, OrgUnitRow, SmallListings, Vanished,
 };
 use crate::store::{StoreError, connection, people};
 
@@ -21,6 +29,12 @@ use crate::store::{StoreError, connection, people};
 const MOST_UNKNOWN_PERCENT: usize = 1;
 /// Requests in flight where order does not matter; well under Google's concurrency quota.
 const IN_FLIGHT: usize = 6;
+/// Before Google's word that something is gone is taken, it is asked again this much later.
+const SECOND_LOOK: Duration = Duration::from_secs(5);
+/// From so many people on, losing more than half of them at once has to be confirmed.
+const FEWEST_TO_SHRINK: i64 = 20;
+/// Of people who vanished in masses, so many are asked for by name.
+const SAMPLE: usize = 20;
 /// How many odd objects are kept by name; the rest is only counted.
 const MOST_ODD_KEPT: usize = 200;
 
@@ -57,6 +71,12 @@ pub enum ImportError {
     #[error("Google listed nobody at all. Nothing is planned from such a reading.")]
     Nobody,
     #[error(
+        "Only {listed} people are in the directory now, and {gone} of the {before} who were there last are not among them. Nothing is planned from such a reading until an administrator confirms it on the directory page or with rollcall directory confirm."
+    )]
+    Shrunk { before: i64, gone: i64, listed: i32 },
+    #[error("The reading was ended before it was complete. Nothing is planned from it.")]
+    Interrupted,
+    #[error(
         "Another process gave up this reading of the directory, because it showed no sign of life."
     )]
     Lost,
@@ -73,6 +93,8 @@ impl ImportError {
             Self::OtherTenant { .. } => "directory-changed",
             Self::FlagsMissing { .. } => "directory-flags-missing",
             Self::LeftOut { .. } | Self::Nobody | Self::Nameless => "directory-incomplete",
+            Self::Shrunk { .. } => "directory-shrunk",
+            Self::Interrupted => "import-interrupted",
             Self::Lost => "import-lost",
             Self::Setup(_) => "directory-settings",
         }
@@ -82,18 +104,21 @@ impl ImportError {
 /// Reads everything, with the members of `named` groups and of the groups nested in them.
 ///
 /// `named_emails` are groups that a configuration file names by address and that have no id yet.
+/// What became of it is told in the log as `actor`'s doing.
 pub async fn read_directory(
     engine: &Engine,
     directory: &GoogleDirectory,
     import: ImportId,
     named: &BTreeSet<GroupId>,
     named_emails: &BTreeSet<String>,
+    actor: &str,
 ) -> Result<ImportCounts, ImportError> {
     let identity = confirm_identity(engine, directory).await?;
     let mut reading = Reading {
         engine,
         directory,
         import,
+        confirmed_people: identity.confirmed_people,
         odd: Odd::default(),
         counts: ImportCounts::default(),
         small: SmallListings::default(),
@@ -104,31 +129,43 @@ pub async fn read_directory(
 
     let requests = engine.requests().directory;
     reading.counts.requests = i64::try_from(requests).unwrap_or(i64::MAX);
+    let counts = reading.counts;
+    let now = engine.clock.now();
     let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
-    let merged = imports::merge(
-        &mut transaction,
-        import,
-        &reading.small,
-        &reading.counts,
-        &reading.odd.as_json(),
-        engine.clock.now(),
-    )
-    .await?;
-    if !merged {
+    let odd = reading.odd.as_json();
+    if !imports::merge(&mut transaction, import, &reading.small, &counts, &odd, now).await? {
         return Err(ImportError::Lost);
     }
-    if let Some((customer, domain)) = identity {
-        connection::record_identity(&mut transaction, &customer, &domain).await?;
-    }
+    connection::record_identity(&mut transaction, &identity.customer, &identity.domain).await?;
+    tenant::resume_apps(
+        &mut transaction,
+        actor,
+        "The recorded directory answers again",
+        now,
+    )
+    .await?;
+    let found = format!(
+        "{} people, {} groups, {} org units",
+        counts.people, counts.groups, counts.org_units
+    );
+    let event = NewEvent::new(now, EventName::ImportCompleted, actor).reason(found);
+    events::record(&mut transaction, &event).await?;
     transaction.commit().await.map_err(StoreError::from)?;
-    Ok(reading.counts)
+    Ok(counts)
 }
 
-/// Compares whose directory this is with what was recorded (S1.1). Returns what is to be recorded.
+/// Whose directory it is, the same as was recorded if anything was.
+pub(super) struct Identity {
+    customer: String,
+    domain: String,
+    confirmed_people: Option<i32>,
+}
+
+/// Compares whose directory this is with what was recorded (S1.1).
 pub(super) async fn confirm_identity(
     engine: &Engine,
     directory: &GoogleDirectory,
-) -> Result<Option<(String, String)>, ImportError> {
+) -> Result<Identity, ImportError> {
     let customer = directory.customer().await?;
     let (Some(seen_customer), Some(seen_domain)) =
         (text(&customer, "id"), text(&customer, "customerDomain"))
@@ -142,7 +179,6 @@ pub(super) async fn confirm_identity(
         .ok_or(ImportError::NotConnected)?;
     match (recorded.customer_id, recorded.primary_domain) {
         (Some(customer), Some(domain)) if customer != seen_customer || domain != seen_domain => {
-            connection::record_other_identity(&mut db, &seen_customer, &seen_domain).await?;
             Err(ImportError::OtherTenant {
                 customer,
                 domain,
@@ -150,8 +186,11 @@ pub(super) async fn confirm_identity(
                 seen_domain,
             })
         }
-        (Some(_), Some(_)) => Ok(None),
-        _ => Ok(Some((seen_customer, seen_domain))),
+        _ => Ok(Identity {
+            customer: seen_customer,
+            domain: seen_domain,
+            confirmed_people: recorded.confirmed_people,
+        }),
     }
 }
 
@@ -159,6 +198,8 @@ struct Reading<'a> {
     engine: &'a Engine,
     directory: &'a GoogleDirectory,
     import: ImportId,
+    /// So few people are right, an administrator said.
+    confirmed_people: Option<i32>,
     odd: Odd,
     counts: ImportCounts,
     small: SmallListings,
@@ -207,9 +248,18 @@ impl Reading<'_> {
 
     /// Both listings of people, and everybody who is in neither but was there last time.
     async fn everybody(&mut self) -> Result<(), ImportError> {
-        let mut second_try = false;
+        let (mut second_try, mut lapsed) = (false, false);
         loop {
-            let odd_people = self.both_listings().await?;
+            let odd_people = match self.both_listings().await {
+                // Google gives a page token three days; one that lapses is worth one new start.
+                Err(ImportError::Directory(DirectoryError::ListingExpired { .. })) if !lapsed => {
+                    lapsed = true;
+                    let mut db = self.engine.connection().await?;
+                    imports::clear_staged_people(&mut db, self.import).await?;
+                    continue;
+                }
+                listed => listed?,
+            };
             match self.missing(&odd_people).await? {
                 None => return Ok(()),
                 Some(email) if second_try => return Err(ImportError::LeftOut { email }),
@@ -229,8 +279,7 @@ impl Reading<'_> {
 
     async fn both_listings(&mut self) -> Result<BTreeSet<String>, ImportError> {
         let mut odd_people = BTreeSet::new();
-        let mut listed = 0;
-        let mut unknown = 0;
+        let (mut listed, mut unknown) = (0, 0);
         for (kind, deleted) in [(UserListing::Current, false), (UserListing::Deleted, true)] {
             let mut staged = 0;
             let mut listing = self.directory.users(kind);
@@ -249,7 +298,8 @@ impl Reading<'_> {
                         }
                     }
                 }
-                listed += page.len();
+                // Deleted people would only thin out those who are there.
+                listed += if deleted { 0 } else { page.len() };
                 let mut db = self.engine.connection().await?;
                 staged += imports::stage_people(&mut db, self.import, &parsed).await?;
                 drop(db);
@@ -279,33 +329,40 @@ impl Reading<'_> {
         &mut self,
         odd_people: &BTreeSet<String>,
     ) -> Result<Option<String>, ImportError> {
-        let ids =
-            imports::missing_people(&mut *self.engine.connection().await?, self.import).await?;
-        let ids: Vec<String> = ids
-            .into_iter()
-            .filter(|id| !odd_people.contains(id))
-            .collect();
-        let directory = self.directory;
-        let mut lookups = stream::iter(ids)
-            .map(|id| async move {
-                let id = PersonId::from(id);
-                directory.user(&id).await.map(|lookup| (id, lookup))
-            })
-            .buffered(IN_FLIGHT);
-        let mut purged = Vec::new();
-        let mut deleted = Vec::new();
-        while let Some((id, lookup)) = lookups.try_next().await? {
-            match lookup {
-                PersonLookup::Found(user) => {
-                    return Ok(Some(
-                        text(&user, "primaryEmail").unwrap_or_else(|| id.to_string()),
-                    ));
-                }
-                PersonLookup::Deleted => deleted.push(id),
-                PersonLookup::NotFound => purged.push(id.to_string()),
-            }
+        let odd: Vec<String> = odd_people.iter().cloned().collect();
+        let mut db = self.engine.connection().await?;
+        let missing = imports::missing_people(&mut db, self.import, &odd).await?;
+        let vanished = imports::vanished(&mut db, self.import, &odd).await?;
+        drop(db);
+        let mut missing: Vec<PersonId> = missing.into_iter().map(PersonId::from).collect();
+        // A wrong tenant or a broken proxy answers "unknown" for everybody, as often as it is asked.
+        if self.is_implausible(vanished) {
+            missing.truncate(SAMPLE);
+            let sample = self.look_up(missing).await?;
+            return match sample.found {
+                Some(email) => Ok(Some(email)),
+                None => Err(ImportError::Shrunk {
+                    before: vanished.before,
+                    gone: vanished.gone,
+                    listed: self.counts.people,
+                }),
+            };
         }
-        drop(lookups);
+        let first = self.look_up(missing).await?;
+        if first.found.is_some() {
+            return Ok(first.found);
+        }
+        let mut deleted = first.deleted;
+        let mut purged = Vec::new();
+        if !first.unknown.is_empty() {
+            self.engine.outgoing().timer().wait(SECOND_LOOK).await;
+            let second = self.look_up(first.unknown).await?;
+            if second.found.is_some() {
+                return Ok(second.found);
+            }
+            deleted.extend(second.deleted);
+            purged = second.unknown;
+        }
         let mut db = self.engine.connection().await?;
         let mut staged = Vec::with_capacity(deleted.len());
         for id in deleted {
@@ -318,91 +375,36 @@ impl Reading<'_> {
         }
         imports::stage_people(&mut db, self.import, &staged).await?;
         self.counts.deleted_people += count(staged.len() + purged.len());
-        self.small.purged = purged;
+        self.small.purged = purged.into_iter().map(PersonId::into_string).collect();
         Ok(None)
     }
 
-    /// Direct members of the named groups and of every group nested in them; cycles end.
-    async fn members(
-        &mut self,
-        named: &BTreeSet<GroupId>,
-        named_emails: &BTreeSet<String>,
-    ) -> Result<(), ImportError> {
-        let known: BTreeSet<String> = self
-            .small
-            .groups
-            .iter()
-            .map(|group| group.id.clone())
-            .collect();
-        let roots: BTreeSet<String> = self
-            .small
-            .groups
-            .iter()
-            .filter(|group| {
-                named.contains(&GroupId::from(group.id.clone()))
-                    || std::iter::once(&group.email)
-                        .chain(&group.aliases)
-                        .any(|address| named_emails.contains(&address.to_lowercase()))
-            })
-            .map(|group| group.id.clone())
-            .collect();
+    fn is_implausible(&self, vanished: Vanished) -> bool {
+        let confirmed = self
+            .confirmed_people
+            .is_some_and(|confirmed| self.counts.people.saturating_mul(2) >= confirmed);
+        vanished.gone >= FEWEST_TO_SHRINK && vanished.gone * 2 > vanished.before && !confirmed
+    }
+
+    /// Asks for people one by one; ends with the first who is found.
+    async fn look_up(&self, people: Vec<PersonId>) -> Result<LookedUp, ImportError> {
         let directory = self.directory;
-        let mut nesting: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        let mut odd = Vec::new();
-        let mut to_read: Vec<String> = roots.iter().cloned().collect();
-        let mut read: BTreeSet<String> = roots.clone();
-        while !to_read.is_empty() {
-            let listings: Vec<(String, Vec<Value>)> = stream::iter(std::mem::take(&mut to_read))
-                .map(|group| async move {
-                    let members = all_members(directory, &group).await?;
-                    Ok::<_, ImportError>((group, members))
-                })
-                .buffered(IN_FLIGHT)
-                .try_collect()
-                .await?;
-            for (group, members) in listings {
-                let mut rows = Vec::with_capacity(members.len());
-                for member in &members {
-                    let Some(row) = member_row(&group, member) else {
-                        odd.push((
-                            text(member, "email"),
-                            format!("a member of {group} has no id"),
-                        ));
-                        continue;
-                    };
-                    if row.member_type == "GROUP" {
-                        nesting
-                            .entry(group.clone())
-                            .or_default()
-                            .push(row.member_id.clone());
-                        if !known.contains(&row.member_id) {
-                            odd.push((
-                                Some(row.email.clone()),
-                                "a nested group from outside the directory".to_owned(),
-                            ));
-                        } else if read.insert(row.member_id.clone()) {
-                            to_read.push(row.member_id.clone());
-                        }
-                    }
-                    rows.push(row);
+        let mut lookups = stream::iter(people)
+            .map(|id| async move { directory.user(&id).await.map(|lookup| (id, lookup)) })
+            .buffered(IN_FLIGHT);
+        let mut looked_up = LookedUp::default();
+        while let Some((id, lookup)) = lookups.try_next().await? {
+            match lookup {
+                PersonLookup::Found(user) => {
+                    let email = text(&user, "primaryEmail").unwrap_or_else(|| id.to_string());
+                    looked_up.found = Some(email);
+                    break;
                 }
-                self.counts.memberships += count(rows.len());
-                for page in rows.chunks(1000) {
-                    let mut db = self.engine.connection().await?;
-                    imports::stage_members(&mut db, self.import, page).await?;
-                }
+                PersonLookup::Deleted => looked_up.deleted.push(id),
+                PersonLookup::NotFound => looked_up.unknown.push(id),
             }
-            self.beat().await?;
         }
-        for (who, why) in odd {
-            self.odd.note("member", who, &why);
-        }
-        self.small.reach = roots
-            .iter()
-            .flat_map(|root| reach(root, &nesting, &read))
-            .collect();
-        self.small.read_groups = read.into_iter().collect();
-        Ok(())
+        Ok(looked_up)
     }
 
     async fn beat(&self) -> Result<(), ImportError> {
@@ -415,52 +417,14 @@ impl Reading<'_> {
     }
 }
 
-async fn all_members(directory: &GoogleDirectory, group: &str) -> Result<Vec<Value>, ImportError> {
-    let id = GroupId::from(group);
-    let mut listing = directory.members(&id);
-    let mut all = Vec::new();
-    loop {
-        match listing.next_page().await {
-            Ok(Some(page)) => all.extend(page),
-            Ok(None) => return Ok(all),
-            // Deleted between two listings, or shown late: the group itself decides.
-            Err(error @ DirectoryError::NotFound { .. }) => {
-                return match directory.group(&id).await? {
-                    GroupLookup::NotFound => Ok(Vec::new()),
-                    GroupLookup::Found(_) => Err(error.into()),
-                };
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Every group that a root reaches, with the shortest way there; the root itself has an empty one.
-pub fn reach(
-    root: &str,
-    nesting: &BTreeMap<String, Vec<String>>,
-    read: &BTreeSet<String>,
-) -> Vec<ReachRow> {
-    let mut ways: BTreeMap<&str, Vec<String>> = BTreeMap::from([(root, Vec::new())]);
-    let mut queue = VecDeque::from([root]);
-    while let Some(group) = queue.pop_front() {
-        let way = ways.get(group).cloned().unwrap_or_default();
-        for nested in nesting.get(group).into_iter().flatten() {
-            if read.contains(nested) && !ways.contains_key(nested.as_str()) {
-                let mut longer = way.clone();
-                longer.push(nested.clone());
-                ways.insert(nested, longer);
-                queue.push_back(nested);
-            }
-        }
-    }
-    ways.into_iter()
-        .map(|(group, path)| ReachRow {
-            root_id: root.to_owned(),
-            group_id: group.to_owned(),
-            path,
-        })
-        .collect()
+/// What came of asking for people one by one.
+#[derive(Default)]
+struct LookedUp {
+    /// The address of the first who is still there.
+    found: Option<String>,
+    deleted: Vec<PersonId>,
+    /// Answered with a 404.
+    unknown: Vec<PersonId>,
 }
 
 #[derive(Default)]
@@ -514,16 +478,7 @@ fn group_row(group: &Value) -> Option<GroupRow> {
             .unwrap_or_else(|| email.clone()),
         email,
         description: text(group, "description").unwrap_or_default(),
-        // Google writes this number as a string.
-        direct_members: group
-            .get("directMembersCount")
-            .and_then(|value| {
-                value
-                    .as_str()
-                    .and_then(|text| text.parse().ok())
-                    .or_else(|| value.as_i64())
-            })
-            .unwrap_or(0),
+        direct_members: direct_members(group),
         aliases: group
             .get("aliases")
             .and_then(Value::as_array)
@@ -538,68 +493,11 @@ fn group_row(group: &Value) -> Option<GroupRow> {
     })
 }
 
-pub(crate) fn member_row(group: &str, member: &Value) -> Option<Member> {
-    Some(Member {
-        group_id: group.to_owned(),
-        member_id: text(member, "id")?,
-        member_type: text(member, "type").unwrap_or_default(),
-        email: text(member, "email").unwrap_or_default(),
-        role: text(member, "role").unwrap_or_default(),
-        status: text(member, "status").unwrap_or_default(),
-    })
-}
-
-/// How often somebody who waits for another process's import looks again.
-pub const LOOK_AGAIN: Duration = Duration::from_millis(300);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn groups(pairs: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
-        pairs
-            .iter()
-            .map(|(group, nested)| {
-                (
-                    (*group).to_owned(),
-                    nested.iter().map(|id| (*id).to_owned()).collect(),
-                )
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_cycle_of_groups_ends_and_the_shortest_way_is_kept() {
-        let nesting = groups(&[
-            ("a", &["b", "c"]),
-            ("b", &["c", "a"]),
-            ("c", &["d"]),
-            ("d", &["a"]),
-        ]);
-        let read = ["a", "b", "c", "d"]
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        let reached = reach("a", &nesting, &read);
-        let ways: Vec<_> = reached
-            .iter()
-            .map(|row| (row.group_id.as_str(), row.path.join(">")))
-            .collect();
-        assert_eq!(
-            ways,
-            [
-                ("a", String::new()),
-                ("b", "b".into()),
-                ("c", "c".into()),
-                ("d", "c>d".into())
-            ]
-        );
-    }
-
-    #[test]
-    fn a_nested_group_from_outside_is_not_reached() {
-        let nesting = groups(&[("a", &["outside"])]);
-        let read = ["a".to_owned()].into();
-        assert_eq!(reach("a", &nesting, &read).len(), 1);
-    }
+/// Google writes this number as a string; 0 also says that it is not told.
+fn direct_members(group: &Value) -> i64 {
+    let stated = group.get("directMembersCount").and_then(|value| {
+        let text = value.as_str().and_then(|text| text.parse().ok());
+        text.or_else(|| value.as_i64())
+    });
+    stated.unwrap_or(0)
 }

@@ -16,11 +16,14 @@ mod matches;
 mod observing;
 pub mod pending;
 pub mod plan;
+pub mod push;
+pub mod reading;
 mod recheck;
 mod renames;
 pub mod run;
 mod second_pass;
 mod send;
 mod settle;
+pub mod tenant;
 
 pub use engine::Engine;

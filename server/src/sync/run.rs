@@ -1,6 +1,6 @@
 //! Carries a run from the queue to its end, or as far as it may go.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use provisioning::config::AppConfig;
@@ -9,22 +9,22 @@ use sqlx::PgConnection;
 
 use super::apply;
 use super::engine::Engine;
-use super::import::{self, ImportError};
+use super::import::ImportError;
 use super::inputs::{self, InputError};
-use super::lease::{BEAT_EVERY, Lease};
+use super::lease::Lease;
+use super::reading::{Wanted, read_directory};
+pub use super::reading::{begin_reading, read_begun};
 use super::send::pause_of_the_app;
-use super::{observing, plan, second_pass, settle};
+use super::{plan, second_pass, settle};
 use crate::connectors::ScimError;
 use crate::store::StoreError;
 use crate::store::apps::{self, App, AppId, AppState};
 use crate::store::events::{self, NewEvent};
-use crate::store::imports::{self as import_store, ImportId};
+use crate::store::imports::ImportId;
 use crate::store::measures;
 use crate::store::operations::{self, OperationState};
 use crate::store::runs::{self, Counts, Ending, Run, RunId, RunKind, RunState, Stage};
 
-/// How often a reading of the directory looks whether it may go on.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Of operations that a run did not get to.
 const NOT_REACHED: (&str, &str) = (
     "not-reached",
@@ -140,8 +140,10 @@ pub async fn carry_out(engine: &Engine, run: RunId) -> Result<Carried, StoreErro
             Err(error)
         }
         Err(error) => {
+            // What a preview meets is shown to whoever asked for it, and stops nothing.
             if let RunError::App(refused) = &error
                 && refused.is_authorization()
+                && run.kind != RunKind::Preview
             {
                 stop_app(engine, &app, "reauthorize", &refused.to_string()).await?;
             }
@@ -152,9 +154,6 @@ pub async fn carry_out(engine: &Engine, run: RunId) -> Result<Carried, StoreErro
                 let until = Some(engine.clock.now() + pause);
                 let mut db = engine.connection().await?;
                 apps::set_pause(&mut db, app.id, until, app.pause_step, Some(busy.code())).await?;
-            }
-            if let RunError::Import(ImportError::OtherTenant { .. }) = &error {
-                stop_app(engine, &app, "directory-changed", &error.to_string()).await?;
             }
             finish(engine, &run, &app, &lease, Some(&error)).await
         }
@@ -271,150 +270,11 @@ async fn recent_import(engine: &Engine, run: &Run, lease: &Lease) -> Result<Impo
     } else {
         Wanted::Since(run.started_at.unwrap_or(run.queued_at) - SHARED_IMPORT)
     };
-    read_directory(engine, wanted, || lease.check()).await
+    let may_go_on = || lease.check();
+    read_directory(engine, wanted, &may_go_on).await
 }
 
-/// Which reading of the directory is recent enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// Begun after this one, whatever the clock says.
-    NewerThan(ImportId),
-    /// Begun at this time or later.
-    Since(DateTime<Utc>),
-}
-
-/// Reads the directory, unless a complete reading is recent enough. One at a time: whoever comes
-/// second waits for the first.
-pub async fn read_directory(
-    engine: &Engine,
-    wanted: Wanted,
-    mut may_go_on: impl FnMut() -> Result<(), RunError>,
-) -> Result<ImportId, RunError> {
-    loop {
-        let mut db = engine.connection().await?;
-        if let Some(latest) = import_store::latest_complete(&mut db).await?
-            && match wanted {
-                Wanted::NewerThan(import) => latest.id > import,
-                Wanted::Since(oldest) => latest.started_at >= oldest,
-            }
-        {
-            return Ok(latest.id);
-        }
-        let Some(import) = import_store::begin(&mut db, engine.clock.now()).await? else {
-            drop(db);
-            may_go_on()?;
-            tokio::time::sleep(import::LOOK_AGAIN).await;
-            continue;
-        };
-        drop(db);
-        return read_while(engine, import, "Rollcall", may_go_on).await;
-    }
-}
-
-/// Begins a reading that somebody asked for; `None` while another one is under way.
-pub async fn begin_reading(engine: &Engine) -> Result<Option<ImportId>, StoreError> {
-    let mut db = engine.connection().await?;
-    import_store::begin(&mut db, engine.clock.now()).await
-}
-
-/// Carries a reading that has begun to its end. What comes of it is kept with it and told in the
-/// log, with who asked for it.
-pub async fn read_begun(
-    engine: &Engine,
-    import: ImportId,
-    actor: &str,
-) -> Result<ImportId, RunError> {
-    read_while(engine, import, actor, || Ok(())).await
-}
-
-async fn read_while(
-    engine: &Engine,
-    import: ImportId,
-    actor: &str,
-    mut may_go_on: impl FnMut() -> Result<(), RunError>,
-) -> Result<ImportId, RunError> {
-    let beating = tokio::spawn({
-        let engine = engine.clone();
-        async move {
-            loop {
-                tokio::time::sleep(BEAT_EVERY).await;
-                if let Ok(mut db) = engine.connection().await {
-                    // An import that was given up meanwhile notices at its next page.
-                    let _ = import_store::beat(&mut db, import).await;
-                }
-            }
-        }
-    });
-    let read = async {
-        let (named, emails) = inputs::named_groups(engine).await?;
-        let directory = engine.directory().await?;
-        let counts = import::read_directory(engine, &directory, import, &named, &emails).await?;
-        inputs::resolve_names(engine).await?;
-        observing::observe_everywhere(engine).await?;
-        Ok::<_, RunError>(counts)
-    };
-    // Reading is left wherever it is: nothing of it counts before its end.
-    let stopped = async {
-        loop {
-            if let Err(error) = may_go_on() {
-                return error;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    let result = tokio::select! {
-        result = read => result,
-        error = stopped => Err(error),
-    };
-    beating.abort();
-    match result {
-        Ok(counts) => {
-            tracing::info!(
-                import = import.0,
-                people = counts.people,
-                groups = counts.groups,
-                "directory read"
-            );
-            let found = format!(
-                "{} people, {} groups, {} org units",
-                counts.people, counts.groups, counts.org_units
-            );
-            let event =
-                NewEvent::new(engine.clock.now(), EventName::ImportCompleted, actor).reason(found);
-            events::record(&mut *engine.connection().await?, &event).await?;
-            Ok(import)
-        }
-        Err(error) => {
-            tracing::warn!(
-                import = import.0,
-                code = error.code(),
-                "the directory could not be read"
-            );
-            let now = engine.clock.now();
-            let requests = i64::try_from(engine.requests().directory).unwrap_or(i64::MAX);
-            let (code, message) = (error.code(), error.to_string());
-            let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
-            import_store::fail(&mut transaction, import, now, requests, &code, &message).await?;
-            // Whoever left it on purpose has told so already.
-            let left = matches!(
-                error,
-                RunError::StopRequested { .. }
-                    | RunError::Off { .. }
-                    | RunError::LeaseLost
-                    | RunError::ShuttingDown
-            );
-            if !left {
-                let event =
-                    NewEvent::new(now, EventName::ImportFailed, actor).failed(&code, &message);
-                events::record(&mut transaction, &event).await?;
-            }
-            transaction.commit().await.map_err(StoreError::from)?;
-            Err(error)
-        }
-    }
-}
-
-/// Stops an app for a reason that somebody must deal with; the log tells it once.
+/// Stops an app that is on, for a reason that somebody must deal with; the log tells it once.
 pub async fn stop_app(
     engine: &Engine,
     app: &App,
@@ -423,11 +283,7 @@ pub async fn stop_app(
 ) -> Result<(), StoreError> {
     let now = engine.clock.now();
     let mut transaction = engine.pool.begin().await?;
-    let state = AppState::Stopped {
-        code: code.to_owned(),
-        message: message.to_owned(),
-    };
-    if apps::set_state(&mut transaction, app.id, &state, now).await? {
+    if apps::stop(&mut transaction, app.id, code, message, now).await? {
         let event = NewEvent::new(now, EventName::AppStopped, "Rollcall")
             .app(app.slug.as_str())
             .reason(message)

@@ -343,3 +343,30 @@ async fn no_secret_shows_in_errors_or_in_debug() {
         );
     }
 }
+
+#[tokio::test]
+async fn empty_pages_that_always_promise_another_end_the_listing_soon() {
+    let script = Scripted::directory(|request| {
+        let token = query(request, "pageToken").unwrap_or_default();
+        ok(json!({"users": [], "nextPageToken": format!("{token}x")}))
+    })
+    .await;
+    let error = read_users(&script).await.unwrap_err();
+    assert_eq!(error.code(), "directory-listing-incomplete");
+    assert!(
+        error.to_string().contains("20 pages in a row are empty"),
+        "{error}"
+    );
+    assert_eq!(script.lines().await.len(), 20);
+}
+
+#[tokio::test]
+async fn a_page_that_is_empty_before_the_last_is_borne() {
+    let script = Scripted::directory_in_turn(vec![
+        page(0..2, Some("one")),
+        page(0..0, Some("two")),
+        page(2..4, None),
+    ])
+    .await;
+    assert_eq!(read_users(&script).await, Ok(4));
+}

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod company;
+mod directory;
 mod kill;
 mod mistakes;
 #[path = "../program/mod.rs"]

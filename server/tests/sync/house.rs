@@ -76,13 +76,18 @@ impl House {
     }
 
     pub async fn queue(&self) -> RunId {
+        self.queue_as(self.app, RunKind::Shell).await
+    }
+
+    /// Scheduled runs share a reading of the directory, the others read afresh.
+    pub async fn queue_as(&self, app: AppId, kind: RunKind) -> RunId {
         let mut db = self.engine.connection().await.unwrap();
         let new = NewRun {
-            app: self.app,
-            kind: RunKind::Shell,
+            app,
+            kind,
             actor: "test",
             config_version: 1,
-            fresh_import: true,
+            fresh_import: kind != RunKind::Scheduled,
             plan_of: None,
         };
         runs::queue(&mut db, &new, self.clock.now())
@@ -97,6 +102,27 @@ impl House {
         let carried = carry_out(&self.engine.counting_anew(), run).await.unwrap();
         assert_eq!(carried, Carried::Finished(self.app));
         self.read(run).await
+    }
+
+    pub async fn run_of(&self, app: AppId) -> Run {
+        self.run_as(app, RunKind::Shell).await
+    }
+
+    pub async fn run_scheduled(&self) -> Run {
+        self.run_as(self.app, RunKind::Scheduled).await
+    }
+
+    pub async fn run_as(&self, app: AppId, kind: RunKind) -> Run {
+        let run = self.queue_as(app, kind).await;
+        let carried = carry_out(&self.engine.counting_anew(), run).await.unwrap();
+        assert_eq!(carried, Carried::Finished(app));
+        self.read(run).await
+    }
+
+    /// One more app that is on, at the same emulated Asana.
+    pub async fn add_app(&self, slug: &str, adapt: impl FnOnce(&mut AppConfig)) -> AppId {
+        let endpoint = self.app().await.endpoint;
+        connect_app(&self.engine, &self.sandbox, &endpoint, slug, adapt).await
     }
 
     pub async fn read(&self, run: RunId) -> Run {
@@ -154,10 +180,28 @@ async fn connect(
     credentials::put(&mut db, &engine.vault, Credential::DirectoryKey, &key, now)
         .await
         .unwrap();
+    drop(db);
+    connect_app(
+        engine,
+        sandbox,
+        &Sandbox::scim_endpoint(base),
+        "asana",
+        adapt,
+    )
+    .await
+}
 
-    let slug = AppSlug::parse("asana").unwrap();
-    let endpoint = Sandbox::scim_endpoint(base);
-    let app = apps::add(&mut db, &slug, "asana", "Asana", &endpoint, now)
+async fn connect_app(
+    engine: &Engine,
+    sandbox: &Sandbox,
+    endpoint: &str,
+    slug: &str,
+    adapt: impl FnOnce(&mut AppConfig),
+) -> AppId {
+    let now = engine.clock.now();
+    let mut db = engine.connection().await.unwrap();
+    let slug = AppSlug::parse(slug).unwrap();
+    let app = apps::add(&mut db, &slug, "asana", "Asana", endpoint, now)
         .await
         .unwrap()
         .unwrap();

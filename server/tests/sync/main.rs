@@ -1,6 +1,7 @@
 //! Whole runs: an emulated directory and app over HTTP, a database per test, a clock that is set.
 
 mod accidents;
+mod accidents_directory;
 mod confirmed;
 mod decided;
 mod first_run;
@@ -11,5 +12,8 @@ mod isolation;
 mod lifecycle;
 mod once;
 mod preview;
+mod push;
+mod reading;
 mod renamed;
+mod tenant;
 mod worker;

@@ -4,15 +4,15 @@ use crate::{
     api::{
         demo::{DemoCredentials, load_demo_credentials},
         directory::{
-            Connection, ImportFacts, ImportProgress, SavedConnection, ScopeCheck, ScopeResult,
-            load_connection,
+            Connection, DirectoryQuestion, ImportFacts, ImportProgress, Push, SavedConnection,
+            ScopeCheck, ScopeResult, load_connection,
         },
         shell::load_frame,
         terms::Outcome,
     },
     browser,
     components::{
-        Field, PostForm, fact, facts, head, icon, keep_fresh, load, loaded, moment, note,
+        Field, PostForm, fact, facts, head, hidden, icon, keep_fresh, load, loaded, moment, note,
         plain_button, query, sheet, strip, strip_item, waiting, words,
     },
     format,
@@ -71,30 +71,14 @@ fn page(page: Loaded) -> AnyView {
         "Rollcall reads people, groups and org units through Google’s Admin SDK with a service account. It only reads; it cannot change anything in Google."
     };
     let ready = saved.is_some() && granted && tested;
-    let changed = connection.changed.clone().map(|change| {
-        note(
-            "failed",
-            "st-stopped",
-            "Another directory answered",
-            view! {
-                <p>
-                    {format!(
-                        "Recorded: {} ({}). Now: {} ({}). Every app is stopped until you say that this is right.",
-                        change.recorded_domain, change.recorded_customer, change.seen_domain, change.seen_customer,
-                    )}
-                </p>
-                <div class="actions">
-                    {plain_button("/api/confirm_directory", "", "button--danger", None, format!("Use {} from now on", change.seen_domain))}
-                </div>
-            },
-        )
-    });
+    let question = connection.question.clone().map(question);
     let running = connection.running.as_ref().map(progress);
     let last = connection
         .last_import
         .clone()
         .map(|import| import_facts(&import, connection.last_complete.as_ref()));
     let reading = saved.is_some().then(|| {
+        let pushed = push_line(&connection.push);
         let never = connection.last_complete.is_none();
         let text = if never { "Read the directory now" } else { "Read again now" };
         let class = if ready && never { "button--primary" } else { "" };
@@ -106,7 +90,7 @@ fn page(page: Loaded) -> AnyView {
             "Reading",
             "An import is complete or it is nothing: when Google does not answer in full, the last complete one stays.",
             None,
-            view! { {running}{last}{button}{blocked} },
+            view! { {running}{last}{pushed}{button}{blocked} },
         )
     });
     let scopes = saved.as_ref().map(|saved| scopes_sheet(&connection, saved));
@@ -115,12 +99,78 @@ fn page(page: Loaded) -> AnyView {
     let form = connection_form(&connection, saved.clone(), demo, credentials, open, primary);
     view! {
         {head("Directory connection", lede, None)}
-        {changed}
+        {question}
         {reading}
         {scopes}
         {form}
     }
     .into_any()
+}
+
+/// What waits for the administrator; the form confirms exactly what is on the page.
+fn question(question: DirectoryQuestion) -> AnyView {
+    let (heading, text, fields, action) = match question {
+        DirectoryQuestion::OtherDirectory(change) => (
+            "Another directory answered",
+            format!(
+                "Recorded: {} ({}). Now: {} ({}). Every app is stopped until you say that this is right. When the key or the administrator is wrong, enter the right one below and read again.",
+                change.recorded_domain,
+                change.recorded_customer,
+                change.seen_domain,
+                change.seen_customer,
+            ),
+            view! {
+                {hidden("customer", change.seen_customer)}
+                {hidden("domain", change.seen_domain.clone())}
+            }
+            .into_any(),
+            format!("Use {} from now on", change.seen_domain),
+        ),
+        DirectoryQuestion::FarFewerPeople { before, now } => (
+            "Most people vanished at once",
+            format!(
+                "Google listed {} people; {} were there at the last complete read. Nothing is planned until you say that this is right. Removals that follow are still held for review.",
+                format::number(now),
+                format::number(before),
+            ),
+            hidden("people", now.to_string()),
+            format!("{} people are right", format::number(now)),
+        ),
+    };
+    note(
+        "failed",
+        "st-stopped",
+        heading,
+        view! {
+            <p>{text}</p>
+            <div class="actions">
+                <PostForm action="/api/confirm_directory" class="inline">
+                    {fields}
+                    <button class="button button--danger" type="submit">{action}</button>
+                </PostForm>
+            </div>
+        },
+    )
+}
+
+/// How changes get here between two scheduled readings.
+fn push_line(push: &Push) -> AnyView {
+    let line = match push.clone() {
+        Push::Unreachable => "The directory is read by schedule. With ROLLCALL_PUBLIC_URL set to an https address, Google tells of changes at once.".into_any(),
+        Push::Starting => "Google is being asked to tell of changes at once; until then the directory is read by schedule.".into_any(),
+        Push::On { until, last } => view! {
+            "Google tells of changes at once, until " {moment(until)} ", and is asked anew before. "
+            {last.map(|at| view! { "The last change came at " {moment(at)} ". " })}
+            "The directory is read by schedule besides."
+        }
+        .into_any(),
+        Push::Refused { problem, next_try } => view! {
+            "Google does not tell of changes at once; the directory is read by schedule. " {problem}
+            {next_try.map(|at| view! { " Next try at " {moment(at)} "." })}
+        }
+        .into_any(),
+    };
+    view! { <p class="hint">{line}</p> }.into_any()
 }
 
 fn progress(progress: &ImportProgress) -> AnyView {

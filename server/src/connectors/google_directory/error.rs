@@ -40,6 +40,8 @@ pub enum Incompleteness {
     RepeatedPage { page: u32 },
     #[error("it does not end after {pages} pages")]
     Endless { pages: u32 },
+    #[error("{pages} pages in a row are empty and say that there is more")]
+    EmptyPages { pages: u32 },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -53,6 +53,9 @@ impl ListingKind {
     }
 }
 
+/// A page may be empty before the last; more of them in a row are no listing.
+const MOST_EMPTY_PAGES: u32 = 20;
+
 /// A listing under way. `next_page` answers `None` only when the listing ended as it should.
 #[derive(Debug)]
 pub struct Listing {
@@ -61,6 +64,8 @@ pub struct Listing {
     call: Call,
     what: String,
     page: u32,
+    /// Empty pages since the last that was not.
+    empty: u32,
     next: Next,
     /// Hashes of the tokens and ids seen so far: eight bytes each.
     tokens: HashSet<u64>,
@@ -95,6 +100,7 @@ impl Listing {
             call,
             what,
             page: 0,
+            empty: 0,
             next: Next::First,
             tokens: HashSet::new(),
             ids: HashSet::new(),
@@ -178,6 +184,10 @@ impl Listing {
                 return Err(protocol(&call.what, &detail));
             }
         };
+        self.empty = if items.is_empty() { self.empty + 1 } else { 0 };
+        if self.empty >= MOST_EMPTY_PAGES && next.is_some() {
+            return Err(self.incomplete(Incompleteness::EmptyPages { pages: self.empty }));
+        }
         let mut fresh = items.is_empty();
         for item in &items {
             // Members from outside may have no id: nothing to compare then.

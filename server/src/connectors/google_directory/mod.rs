@@ -1,5 +1,6 @@
 //! Google Workspace through the Admin SDK Directory API, read-only.
 
+mod channel;
 mod error;
 mod key;
 mod listing;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
+pub use self::channel::{OpenChannel, OpenedChannel, WatchedEvent};
 pub use self::error::{DirectoryError, DirectoryErrorClass, Incompleteness};
 pub use self::key::{KeyProblem, ServiceAccountKey};
 pub use self::listing::{Listing, UserListing};
@@ -62,6 +64,8 @@ pub enum GroupLookup {
 enum Patience {
     Run,
     Test,
+    /// What must not be sent twice.
+    Once,
 }
 
 impl Patience {
@@ -70,6 +74,7 @@ impl Patience {
         Backoff::new(match self {
             Self::Run => 8,
             Self::Test => 4,
+            Self::Once => 1,
         })
     }
 
@@ -77,6 +82,7 @@ impl Patience {
         Backoff::new(match self {
             Self::Run => 6,
             Self::Test => 2,
+            Self::Once => 1,
         })
     }
 }

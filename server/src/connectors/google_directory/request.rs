@@ -26,18 +26,32 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 pub(super) struct Call {
     pub scope: Scope,
     pub what: String,
+    base: &'static [&'static str],
     path: Vec<String>,
     query: Vec<(&'static str, String)>,
+    /// Posted when there is one; everything else is read.
+    body: Option<Value>,
 }
 
 impl Call {
     pub fn new(scope: Scope, what: &str, path: &[&str]) -> Self {
+        Self::at(&["admin", "directory", "v1"], scope, what, path)
+    }
+
+    pub fn at(base: &'static [&'static str], scope: Scope, what: &str, path: &[&str]) -> Self {
         Self {
             scope,
             what: what.to_owned(),
+            base,
             path: path.iter().map(|&part| part.to_owned()).collect(),
             query: Vec::new(),
+            body: None,
         }
+    }
+
+    pub fn posting(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
     }
 
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
@@ -47,16 +61,19 @@ impl Call {
 
     /// Whether a person or group is named, so that a 404 means that one and not the address.
     fn names_one(&self) -> bool {
-        matches!(
-            self.path.first().map(String::as_str),
-            Some("users" | "groups")
-        ) && self.path.len() > 1
+        self.body.is_none()
+            && matches!(
+                self.path.first().map(String::as_str),
+                Some("users" | "groups")
+            )
+            && self.path.len() > 1
     }
 
     fn url(&self, endpoint: &Url) -> Result<Url, PathError> {
-        let fixed = ["admin", "directory", "v1"];
-        let parts = fixed
-            .into_iter()
+        let parts = self
+            .base
+            .iter()
+            .copied()
             .chain(self.path.iter().map(String::as_str));
         let mut url = join(endpoint, parts)?;
         if !self.query.is_empty() {
@@ -107,10 +124,11 @@ impl GoogleDirectory {
                 .token(call.scope, &it.settings, &it.outgoing, &*it.clock, patience)
                 .await?;
             self.keep_quiet().await;
-            let request = it
-                .outgoing
-                .client()
-                .get(url.clone())
+            let request = match &call.body {
+                Some(body) => it.outgoing.client().post(url.clone()).json(body),
+                None => it.outgoing.client().get(url.clone()),
+            };
+            let request = request
                 .header(USER_AGENT, AGENT)
                 .bearer_auth(token.expose_secret());
             it.outgoing.counts().count_directory();
@@ -120,6 +138,9 @@ impl GoogleDirectory {
                 .ok()
                 .and_then(|answer| retry_after(&answer.headers, it.clock.now()));
             let verdict = match outcome {
+                Ok(answer) if answer.status == StatusCode::NO_CONTENT && call.body.is_some() => {
+                    return Ok(Value::Null);
+                }
                 Ok(answer) if answer.status == StatusCode::OK => {
                     match answer.json() {
                         Some(json @ Value::Object(_)) => return Ok(json),

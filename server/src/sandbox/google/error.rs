@@ -203,20 +203,6 @@ impl Refusal {
         refusal
     }
 
-    pub(super) fn not_emulated(what: &str) -> Self {
-        Self::with(
-            StatusCode::NOT_IMPLEMENTED,
-            &format!("{what} are not part of the sandbox."),
-            "global",
-            "notImplemented",
-            |error, _| {
-                if let Some(error) = error.as_object_mut() {
-                    error.insert("status".to_owned(), "UNIMPLEMENTED".into());
-                }
-            },
-        )
-    }
-
     pub(super) fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let reason = if status.is_server_error() {

@@ -171,15 +171,18 @@ pub(super) async fn list(
             _ => return Err(Refusal::not_found("userKey")),
         },
     };
+    let faults = lock(&sandbox.0.faults);
     let wanted = |group: &&Group| {
-        parameters.domain.as_deref().is_none_or(|domain| {
-            group
-                .email
-                .rsplit_once('@')
-                .is_some_and(|(_, d)| d.eq_ignore_ascii_case(domain))
-        }) && member
-            .as_ref()
-            .is_none_or(|member| group.members.iter().any(|m| m.member == *member))
+        !faults.leaves_out(group.id.as_str())
+            && parameters.domain.as_deref().is_none_or(|domain| {
+                group
+                    .email
+                    .rsplit_once('@')
+                    .is_some_and(|(_, d)| d.eq_ignore_ascii_case(domain))
+            })
+            && member
+                .as_ref()
+                .is_none_or(|member| group.members.iter().any(|m| m.member == *member))
             && (query.is_empty() || query.finds_group(&directory, group))
     };
     let (page, next): (Vec<&Group>, Option<Cursor>) = if parameters.order_by.is_some() {

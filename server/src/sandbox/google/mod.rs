@@ -4,13 +4,13 @@
 mod error;
 mod groups;
 mod organization;
+pub mod push;
 mod query;
 mod token;
 mod users;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
@@ -30,8 +30,8 @@ pub fn router() -> Router<Sandbox> {
     Router::new()
         .route("/token", post(token::token))
         .route("/admin/directory/v1/users", get(users::list))
-        .route("/admin/directory/v1/users/watch", post(watch))
-        .route("/admin/directory_v1/channels/stop", post(stop))
+        .route("/admin/directory/v1/users/watch", post(push::watch))
+        .route("/admin/directory_v1/channels/stop", post(push::stop))
         .route("/admin/directory/v1/users/{key}", get(users::get))
         .route("/admin/directory/v1/groups", get(groups::list))
         .route("/admin/directory/v1/groups/{key}", get(groups::get))
@@ -57,19 +57,6 @@ pub async fn no_such_page() -> Response {
         Html("<!DOCTYPE html><html lang=en><title>Error 404 (Not Found)!!1</title><p><b>404.</b> That's an error.</p></html>"),
     )
         .into_response()
-}
-
-/// Push channels are not emulated.
-async fn watch(State(sandbox): State<Sandbox>, headers: HeaderMap) -> Result<Response, Refusal> {
-    enter(&sandbox, Call::UsersWatch, None).await?;
-    sandbox.authorize(&headers, Scope::User)?;
-    Err(Refusal::not_emulated("Push notifications"))
-}
-
-async fn stop(State(sandbox): State<Sandbox>, headers: HeaderMap) -> Result<Response, Refusal> {
-    enter(&sandbox, Call::ChannelStop, None).await?;
-    sandbox.authorize(&headers, Scope::User)?;
-    Err(Refusal::not_emulated("Push notifications"))
 }
 
 /// What a fault leaves for the handler to do wrong.

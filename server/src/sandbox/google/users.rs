@@ -301,12 +301,14 @@ pub(super) async fn list(
         .collect();
     let path = |person: &Person| paths.get(&person.org_unit).map_or("/", String::as_str);
     let now = sandbox.0.clock.now();
+    let faults = lock(&sandbox.0.faults);
     let wanted = |person: &Person| {
         let state = match person.deleted_at {
             Some(at) => deleted && now - at <= KEPT_AFTER_DELETION,
             None => !deleted,
         };
         state
+            && !faults.leaves_out(person.id.as_str())
             && parameters.domain.as_deref().is_none_or(|domain| {
                 person
                     .primary_email
@@ -325,7 +327,6 @@ pub(super) async fn list(
             by_order(&directory, order, descending, cursor.as_ref(), most, wanted)
         }
     };
-    let faults = lock(&sandbox.0.faults);
     let users: Vec<User<'_>> = page
         .iter()
         .map(|person| shown(&directory, person, path(person), projection, &faults))

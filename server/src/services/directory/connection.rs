@@ -1,8 +1,8 @@
 //! The connection: saved as a whole or not at all, each scope tested by itself, read on demand.
 
 use app::api::directory::{
-    Connection, ConnectionForm, DirectoryChange, ImportFacts, ImportProgress, SavedConnection,
-    ScopeCheck, ScopeResult,
+    Confirmed, Connection, ConnectionForm, DirectoryChange, DirectoryQuestion, ImportFacts,
+    ImportProgress, Push, SavedConnection, ScopeCheck, ScopeResult,
 };
 use app::api::terms::Outcome;
 use app::api::{ApiError, ErrorCode, FieldCode};
@@ -17,13 +17,13 @@ use super::super::standing::number;
 use super::super::{email, excuses};
 use crate::connectors::google_directory::{DEFAULT_ENDPOINT, MY_CUSTOMER};
 use crate::connectors::{self, KeyProblem, Scope, ServiceAccountKey};
-use crate::store::apps::{self, AppState};
 use crate::store::connection::{self as stored, ConnectionSettings};
 use crate::store::credentials::{self, Credential};
 use crate::store::events::{self, NewEvent};
 use crate::store::imports::{self, ImportSummary};
 use crate::store::scope_checks::{self, CheckResult, StoredCheck};
-use crate::store::{StoreError, standings};
+use crate::store::{StoreError, push, standings};
+use crate::sync::tenant::{self, ConfirmError};
 use crate::sync::{Engine, run};
 
 /// A page of Google's listing of people.
@@ -38,11 +38,13 @@ pub async fn show(engine: &Engine) -> Answer<Connection> {
     let latest = imports::latest(&mut db)
         .await?
         .filter(|import| import.state != "running");
+    let push = shown_push(engine, push::state(&mut db, engine.clock.now()).await?);
     let key_id = match &saved {
         Some(_) => key_id(engine, &mut db).await,
         None => None,
     };
     Ok(Connection {
+        push,
         default_endpoint: DEFAULT_ENDPOINT.to_owned(),
         scopes: Scope::ALL
             .into_iter()
@@ -63,14 +65,10 @@ pub async fn show(engine: &Engine) -> Answer<Connection> {
             groups: 0,
             pages: number((import.people + PAGE_OF_PEOPLE - 1) / PAGE_OF_PEOPLE),
         }),
-        changed: saved.as_ref().and_then(|saved| {
-            Some(DirectoryChange {
-                recorded_customer: saved.customer_id.clone()?,
-                seen_customer: saved.seen_customer_id.clone()?,
-                recorded_domain: saved.primary_domain.clone()?,
-                seen_domain: saved.seen_primary_domain.clone()?,
-            })
-        }),
+        question: saved
+            .as_ref()
+            .and_then(tenant::question)
+            .map(shown_question),
         saved: saved.map(|saved| SavedConnection {
             client_id: Some(saved.client_id).filter(|id| !id.is_empty()),
             client_email: saved.client_email,
@@ -84,6 +82,41 @@ pub async fn show(engine: &Engine) -> Answer<Connection> {
             saved_by: Some(saved.updated_by),
         }),
     })
+}
+
+fn shown_push(engine: &Engine, state: push::State) -> Push {
+    match (engine.push_address(), state.problem, state.until) {
+        (None, ..) => Push::Unreachable,
+        (_, Some(problem), _) => Push::Refused {
+            problem,
+            next_try: state.next_try_at,
+        },
+        (_, None, Some(until)) => Push::On {
+            until,
+            last: state.hinted_at,
+        },
+        (_, None, None) => Push::Starting,
+    }
+}
+
+fn shown_question(question: tenant::Question) -> DirectoryQuestion {
+    match question {
+        tenant::Question::Tenant {
+            recorded_customer,
+            recorded_domain,
+            customer,
+            domain,
+        } => DirectoryQuestion::OtherDirectory(DirectoryChange {
+            recorded_customer,
+            seen_customer: customer,
+            recorded_domain,
+            seen_domain: domain,
+        }),
+        tenant::Question::Shrunk { from, to } => DirectoryQuestion::FarFewerPeople {
+            before: number(i64::from(from)),
+            now: number(i64::from(to)),
+        },
+    }
 }
 
 /// By which name Google's page lists the stored key.
@@ -347,48 +380,29 @@ pub async fn test(engine: &Engine) -> Answer<()> {
     Ok(())
 }
 
-/// The other directory is the right one: it is recorded, and apps that stopped for it go on.
-pub async fn confirm(engine: &Engine, actor: &Actor) -> Answer<()> {
-    let now = engine.clock.now();
-    let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
-    let saved = stored::read(&mut transaction)
-        .await?
-        .ok_or_else(|| ApiError::new(ErrorCode::DirectoryNotConnected))?;
-    let (Some(customer), Some(domain)) = (&saved.seen_customer_id, &saved.seen_primary_domain)
-    else {
-        return Err(ApiError::new(ErrorCode::Conflict));
-    };
-    stored::record_identity(&mut transaction, customer, domain).await?;
-    let changes = json!([
-        { "attribute": "customer", "old": saved.customer_id, "new": customer },
-        { "attribute": "primary domain", "old": saved.primary_domain, "new": domain },
-    ]);
-    let event = NewEvent::new(now, EventName::DirectoryChanged, &actor.email)
-        .reason("Another directory was confirmed")
-        .changes(changes);
-    events::record(&mut transaction, &event).await?;
-    for app in apps::list(&mut transaction).await? {
-        let stopped_for_it =
-            matches!(&app.state, AppState::Stopped { code, .. } if code == "directory-changed");
-        if stopped_for_it && apps::set_state(&mut transaction, app.id, &AppState::On, now).await? {
-            let event = NewEvent::new(now, EventName::TurnedOn, &actor.email)
-                .app(app.slug.as_str())
-                .reason("The directory was confirmed");
-            events::record(&mut transaction, &event).await?;
+/// What an administrator saw on the page is right; apps that stopped for it go on.
+pub async fn confirm(engine: &Engine, actor: &Actor, confirmed: Confirmed) -> Answer<()> {
+    let confirmation = match confirmed {
+        Confirmed::Directory { customer, domain } => {
+            tenant::Confirmation::Tenant { customer, domain }
         }
+        Confirmed::People(people) => {
+            tenant::Confirmation::People(i32::try_from(people).unwrap_or(i32::MAX))
+        }
+    };
+    match tenant::confirm(engine, &actor.email, &confirmation).await {
+        Ok(_) => Ok(()),
+        Err(ConfirmError::NotConnected) => Err(ApiError::new(ErrorCode::DirectoryNotConnected)),
+        Err(ConfirmError::NotAsked) => Err(ApiError::new(ErrorCode::Conflict)),
+        Err(ConfirmError::Store(error)) => Err(error.into()),
     }
-    transaction.commit().await.map_err(StoreError::from)?;
-    Ok(())
 }
 
 /// Reads the directory in the background; the page shows how far it is.
 pub async fn read_now(engine: &Engine, actor: &Actor) -> Answer<()> {
     let mut db = engine.connection().await?;
-    let saved = stored::read(&mut db)
-        .await?
-        .ok_or_else(|| ApiError::new(ErrorCode::DirectoryNotConnected))?;
-    if saved.seen_customer_id.is_some() {
-        return Err(ApiError::new(ErrorCode::DirectoryChanged));
+    if stored::read(&mut db).await?.is_none() {
+        return Err(ApiError::new(ErrorCode::DirectoryNotConnected));
     }
     drop(db);
     let engine = engine.counting_anew();

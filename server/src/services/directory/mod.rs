@@ -6,8 +6,8 @@ mod org_units;
 mod people;
 
 use app::api::directory::{
-    Connection, ConnectionForm, GroupOption, GroupPage, Groups, GroupsQuery, OrgUnits, People,
-    PeopleQuery, Person,
+    Confirmed, Connection, ConnectionForm, GroupOption, GroupPage, Groups, GroupsQuery, OrgUnits,
+    People, PeopleQuery, Person,
 };
 use app::api::terms::PersonRef;
 use app::services::{Actor, Answer, Directory};
@@ -34,8 +34,8 @@ impl Directory for DirectoryService {
         connection::test(&self.engine).await
     }
 
-    async fn confirm_directory(&self, actor: &Actor) -> Answer<()> {
-        connection::confirm(&self.engine, actor).await
+    async fn confirm_directory(&self, actor: &Actor, confirmed: Confirmed) -> Answer<()> {
+        connection::confirm(&self.engine, actor, confirmed).await
     }
 
     async fn read_now(&self, actor: &Actor) -> Answer<()> {
