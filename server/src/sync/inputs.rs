@@ -21,7 +21,6 @@ use url::Url;
 
 use super::engine::Engine;
 use super::run::RunError;
-use crate::connectors::scim::UpdateStyle;
 use crate::connectors::{Learned, ScimApp, ScimLimits, ScimSettings};
 use crate::store::apps::{self, App};
 use crate::store::failures::{self, Failure};
@@ -208,15 +207,11 @@ pub async fn client(
     let mut fingerprint = DefaultHasher::new();
     token.expose_secret().hash(&mut fingerprint);
     endpoint.as_str().hash(&mut fingerprint);
-    format!("{limits:?}").hash(&mut fingerprint);
-    let mut settings = ScimSettings::new(endpoint, token, limits);
-    settings.page_size = entry.quirks.page_size;
-    settings.update = match entry.quirks.update {
-        catalog::UpdateStyle::PatchValue => UpdateStyle::PatchValue,
-        catalog::UpdateStyle::Patch | catalog::UpdateStyle::Learn => UpdateStyle::PatchPaths,
-        catalog::UpdateStyle::Put => UpdateStyle::Put,
-    };
-    settings.learned = serde_json::from_value::<Learned>(app.learned.clone()).unwrap_or_default();
+    format!("{limits:?} {:?}", entry.quirks).hash(&mut fingerprint);
+    let learned = serde_json::from_value::<Learned>(app.learned.clone()).unwrap_or_default();
+    let settings = ScimSettings::new(endpoint, token, limits)
+        .with_quirks(&entry.quirks)
+        .knowing(learned);
     let clock = engine.clock.clone();
     Ok(engine.client(app.id, fingerprint.finish(), |outgoing| {
         ScimApp::new(settings, outgoing, clock)
