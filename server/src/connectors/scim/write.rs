@@ -106,7 +106,7 @@ impl ScimApp {
                     None => continue,
                 },
                 UpdateStyle::PatchPaths => {
-                    let body = patch_operations(update.changes, update.body, update.active);
+                    let body = patch_operations(update.changes, update.body, update.current, update.active);
                     self.patch(id, &body, &update).await
                 }
                 UpdateStyle::Put => self.put(id, &update).await,
