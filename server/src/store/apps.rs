@@ -269,6 +269,24 @@ pub async fn set_learned(connection: &mut PgConnection, id: AppId, learned: &Val
     Ok(())
 }
 
+/// The same while the app is still at this address: what was learned belongs to it.
+pub async fn keep_learned(
+    connection: &mut PgConnection,
+    id: AppId,
+    endpoint: &str,
+    learned: &Value,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE apps SET learned = $3 WHERE id = $1 AND endpoint = $2",
+        id.0,
+        endpoint,
+        learned
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 pub async fn confirm_first_plan(connection: &mut PgConnection, id: AppId) -> Result<()> {
     sqlx::query!(
         "UPDATE apps SET first_plan_confirmed = true WHERE id = $1",
