@@ -186,13 +186,17 @@ impl CatalogEntry {
 
 static ENTRIES: LazyLock<Vec<CatalogEntry>> = LazyLock::new(|| {
     // A test holds that every file parses, so nothing is left out here.
-    FILES
+    let mut entries: Vec<CatalogEntry> = FILES
         .iter()
-        .filter_map(|text| CatalogEntry::parse(text).ok())
-        .collect()
+        .filter_map(|(_, text)| CatalogEntry::parse(text).ok())
+        .collect();
+    // What fits any app comes last.
+    entries.sort_by_key(|entry| (entry.endpoint.is_none(), entry.name.clone()));
+    entries
 });
 
-const FILES: [&str; 2] = [include_str!("asana.toml"), include_str!("scim.toml")];
+// The files of this folder: the stem of each, and its text.
+include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
 
 /// All entries, in the order in which they are offered.
 pub fn catalog() -> &'static [CatalogEntry] {
@@ -211,8 +215,9 @@ mod tests {
 
     #[test]
     fn every_catalogue_file_parses_and_its_default_mapping_is_valid() {
-        for text in FILES {
+        for (stem, text) in FILES {
             let entry = CatalogEntry::parse(text).unwrap();
+            assert_eq!(&entry.key, stem, "the key is the name of the file");
             assert_eq!(
                 validate_mapping(&entry.default_mapping, &entry),
                 vec![],
@@ -228,6 +233,8 @@ mod tests {
             }
         }
         assert_eq!(catalog().len(), FILES.len());
+        let keys: Vec<&str> = catalog().iter().map(|entry| entry.key.as_str()).collect();
+        assert_eq!(keys, ["asana", "slack", "scim"]);
         assert_eq!(
             entry("asana").map(|e| e.limits.requests_per_minute),
             Some(1500)
