@@ -12,4 +12,5 @@ mod lifecycle;
 mod once;
 mod preview;
 mod renamed;
+mod servers;
 mod worker;
