@@ -6,6 +6,7 @@ pub mod apply;
 pub mod confirm;
 pub mod cycle;
 pub mod decisions;
+pub mod drift;
 pub mod engine;
 pub mod explain;
 pub mod import;

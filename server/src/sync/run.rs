@@ -8,6 +8,7 @@ use provisioning::event::EventName;
 use sqlx::PgConnection;
 
 use super::apply;
+use super::drift;
 use super::engine::Engine;
 use super::import::{self, ImportError};
 use super::inputs::{self, InputError};
@@ -202,6 +203,9 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
         settle::settle_earlier(engine, run, app, &world, &client, lease).await?;
     }
     if stage == Stage::Plan {
+        if !preview && drift::is_due(engine, run, app, &world).await? {
+            drift::read_back(engine, run, app, &world, &client, lease).await?;
+        }
         plan::plan_everybody(engine, run, app, &world, &client, lease, preview).await?;
         set_stage(Stage::Check).await?;
         stage = Stage::Check;

@@ -3,6 +3,7 @@
 mod accidents;
 mod confirmed;
 mod decided;
+mod drift;
 mod first_run;
 mod holds;
 mod house;
