@@ -544,6 +544,8 @@ pub async fn forget_configuration(connection: &mut PgConnection, id: AppId) -> R
         .execute(&mut *connection)
         .await?;
     sqlx::query!("DELETE FROM person_decisions WHERE app_id = $1", id.0)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query!("DELETE FROM drifts WHERE app_id = $1", id.0)
         .execute(&mut *connection)
         .await?;
