@@ -3,6 +3,7 @@
 
 pub mod account_decisions;
 pub mod apply;
+mod client;
 pub mod confirm;
 pub mod cycle;
 pub mod decisions;

@@ -8,6 +8,7 @@ use provisioning::event::EventName;
 use sqlx::PgConnection;
 
 use super::apply;
+use super::client;
 use super::drift;
 use super::engine::Engine;
 use super::import::{self, ImportError};
@@ -196,7 +197,7 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
     let current = apps::get(&mut db, app.id).await?;
     drop(db);
     let app = current.as_ref().unwrap_or(app);
-    let app = &inputs::discover(engine, app).await?;
+    let app = &client::discover(engine, app).await?;
     let world = inputs::World::load(engine, app, preview).await?;
     let client = world.client(engine, app).await?;
     if !preview {
