@@ -175,6 +175,17 @@ pub async fn count(connection: &mut PgConnection, app: AppId) -> Result<i64> {
     .await?)
 }
 
+/// The same of each app, by its slug.
+pub async fn counts(connection: &mut PgConnection) -> Result<Vec<(String, i64)>> {
+    let rows = sqlx::query!(
+        "SELECT a.slug, count(d.person_id) AS \"count!\" FROM apps a
+         LEFT JOIN drifts d ON d.app_id = a.id GROUP BY a.slug ORDER BY a.slug"
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.slug, row.count)).collect())
+}
+
 /// Asks for the app to be read back at its next run.
 pub async fn ask(connection: &mut PgConnection, app: AppId) -> Result<()> {
     sqlx::query!("UPDATE apps SET drift_wanted = true WHERE id = $1", app.0)

@@ -122,8 +122,6 @@ impl Reading<'_> {
         }
         let mut db = self.engine.connection().await?;
         let differ = drifts::finish(&mut db, self.app.id, now).await?;
-        let gauge = metrics::gauge!("rollcall_drift", "app" => self.app.slug.to_string());
-        gauge.set(u32::try_from(differ).map_or(f64::from(u32::MAX), f64::from));
         tracing::info!(app = %self.app.slug, linked = live, differ, "app read back");
         Ok(())
     }
