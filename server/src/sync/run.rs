@@ -205,7 +205,7 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
     }
     if stage == Stage::Plan {
         if !preview && drift::is_due(engine, run, app, &world).await? {
-            drift::read_back(engine, run, app, &world, &client, lease).await?;
+            Box::pin(drift::read_back(engine, run, app, &world, &client, lease)).await?;
         }
         plan::plan_everybody(engine, run, app, &world, &client, lease, preview).await?;
         set_stage(Stage::Check).await?;
