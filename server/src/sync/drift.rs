@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::engine::Engine;
 use super::inputs::World;
-use super::run::{Lease, RunError};
+use super::lease::Lease;
+use super::run::RunError;
 use crate::connectors::ScimApp;
 use crate::store::apps::App;
 use crate::store::drifts::{self, Linked};
@@ -91,7 +92,7 @@ impl Reading<'_> {
         let mut live = 0;
         let mut after = String::new();
         loop {
-            self.lease.check(self.engine, false)?;
+            self.lease.check()?;
             let mut db = self.engine.connection().await?;
             let page = drifts::linked(&mut db, self.app.id, &after, PAGE).await?;
             drop(db);
@@ -102,7 +103,7 @@ impl Reading<'_> {
                 if seen.contains(&link.account) {
                     continue;
                 }
-                self.lease.check(self.engine, false)?;
+                self.lease.check()?;
                 match self.client.get(&link.account).await? {
                     Some(account) => {
                         self.note(&link, &self.compare(&link, &account), &account)
@@ -132,7 +133,7 @@ impl Reading<'_> {
         let mut seen = BTreeSet::new();
         let mut listing = self.client.accounts();
         while let Some(page) = listing.next_page().await? {
-            self.lease.check(self.engine, false)?;
+            self.lease.check()?;
             let ids: Vec<String> = page.iter().map(|account| account.id.to_string()).collect();
             let mut db = self.engine.connection().await?;
             let linked = drifts::linked_to(&mut db, self.app.id, &ids).await?;
