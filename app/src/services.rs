@@ -228,6 +228,8 @@ pub trait Runs: Send + Sync {
     ) -> Answer<Operations>;
     /// Returns the run's number; `RunActive` when one is under way.
     async fn start(&self, actor: &Actor, slug: &str) -> Answer<i64>;
+    /// The same, and the app's accounts are read back first.
+    async fn read_back(&self, actor: &Actor, slug: &str) -> Answer<i64>;
     async fn preview(&self, actor: &Actor, slug: &str) -> Answer<i64>;
     /// Runs exactly the previewed plan.
     async fn approve(&self, actor: &Actor, slug: &str, number: i64) -> Answer<i64>;

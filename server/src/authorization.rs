@@ -1,11 +1,10 @@
 //! Checks an access token against the app it is for, before it is kept (S3.1).
 
-use provisioning::catalog::{CatalogEntry, UpdateStyle as Style};
+use provisioning::catalog::CatalogEntry;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::connectors::scim::UpdateStyle;
 use crate::connectors::{AppFacts, ScimApp, ScimError, ScimLimits, ScimSettings};
 use crate::sync::Engine;
 
@@ -28,19 +27,8 @@ pub async fn check(
     endpoint: Url,
     token: SecretString,
 ) -> Result<Accepted, ScimError> {
-    let limits = &entry.limits;
-    let limits = ScimLimits::of(
-        limits.requests_per_minute,
-        limits.read_concurrency,
-        limits.write_concurrency,
-    );
-    let mut settings = ScimSettings::new(endpoint, token, limits);
-    settings.page_size = entry.quirks.page_size;
-    settings.update = match entry.quirks.update {
-        Style::PatchValue => UpdateStyle::PatchValue,
-        Style::Patch | Style::Learn => UpdateStyle::PatchPaths,
-        Style::Put => UpdateStyle::Put,
-    };
+    let limits = ScimLimits::from(entry.limits);
+    let settings = ScimSettings::new(endpoint, token, limits).with_quirks(&entry.quirks);
     let app = ScimApp::new(settings, engine.outgoing().clone(), engine.clock.clone())?;
     let facts = app.check().await?;
     let schemas = if entry.open_attributes {

@@ -5,8 +5,7 @@ use chrono::{DateTime, Utc};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use sqlx::PgConnection;
 
-use crate::store::Result;
-use crate::store::measures;
+use crate::store::{Result, drifts, measures};
 
 /// Says what each figure means.
 pub fn describe() {
@@ -54,6 +53,11 @@ pub fn describe() {
             "For how long the oldest removal has been due without being held.",
         ),
         (
+            "rollcall_drift",
+            Unit::Count,
+            "Where linked accounts differed when the app was last read back.",
+        ),
+        (
             "rollcall_last_complete_import_timestamp_seconds",
             Unit::Seconds,
             "When the directory was last read in full.",
@@ -99,6 +103,9 @@ pub async fn refresh(connection: &mut PgConnection, now: DateTime<Utc>) -> Resul
         ] {
             gauge!(name, "app" => row.app.clone()).set(value);
         }
+    }
+    for (app, count) in drifts::counts(connection).await? {
+        gauge!("rollcall_drift", "app" => app).set(float(count));
     }
     if let Some(at) = measures::last_complete_import(connection).await? {
         gauge!("rollcall_last_complete_import_timestamp_seconds").set(float(at.timestamp()));

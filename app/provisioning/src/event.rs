@@ -68,6 +68,7 @@ event_names! {
     RunStarted = "Run started",
     RunFinished = "Run finished",
     RunStopped = "Run stopped",
+    DriftFound = "Drift found",
     RemovalsHeld = "Removals held",
     CreatesHeld = "Creates held",
     /// This machine's clock is behind the last run's; nobody is removed.

@@ -9,6 +9,7 @@
 pub mod catalog;
 pub mod config;
 pub mod digest;
+pub mod drift;
 pub mod event;
 pub mod guard;
 pub mod identity;

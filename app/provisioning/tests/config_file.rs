@@ -195,7 +195,7 @@ hold_percent = 120
 protected = ["nobody"]
 
 [[app]]
-catalog = "slack"
+catalog = "nimbus"
 "#;
     assert_eq!(
         short(text),

@@ -8,6 +8,7 @@ use super::{Failure, Outcome, SHELL, app_by_slug};
 use crate::installation::Installation;
 use crate::settings::Settings;
 use crate::shutdown;
+use crate::store::drifts;
 use crate::store::runs::Counts;
 use crate::sync::cycle::{self, CycleOutcome, CycleResult};
 
@@ -19,6 +20,9 @@ pub(super) struct Arguments {
     /// Make the whole plan and apply nothing
     #[arg(long)]
     preview: bool,
+    /// Read the app's accounts back first, and send again what was changed there
+    #[arg(long, conflicts_with = "preview")]
+    drift: bool,
     /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
@@ -51,6 +55,12 @@ async fn carry_out(
         shutdown::requested().await;
         stop.cancel();
     });
+    if arguments.drift {
+        let mut db = engine.connection().await.map_err(Failure::failed)?;
+        drifts::ask(&mut db, app.id)
+            .await
+            .map_err(Failure::failed)?;
+    }
     let result = cycle::run(&engine, &app, arguments.preview, SHELL).await;
     waiting.abort();
     result.map_err(Failure::failed)

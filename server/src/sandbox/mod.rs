@@ -410,6 +410,28 @@ impl Sandbox {
         removed
     }
 
+    /// Makes an account behind everybody's back; false when the app refuses it.
+    pub fn add_account(&self, document: serde_json::Map<String, serde_json::Value>) -> bool {
+        let now = self.0.clock.now();
+        let quirks = Quirks {
+            any_domain: true,
+            ..read(&self.0.quirks).clone()
+        };
+        let made = write(&self.0.accounts)
+            .create(document, &quirks, |_| true, now)
+            .is_ok();
+        self.note();
+        made
+    }
+
+    /// Changes an account behind everybody's back, all but its id and user name; false when there
+    /// is none.
+    pub fn change_account(&self, user_name: &str, change: impl FnOnce(&mut Account)) -> bool {
+        let changed = write(&self.0.accounts).change_by_name(user_name, change);
+        self.note();
+        changed
+    }
+
     /// Makes the app behave differently from now on.
     pub fn set_quirks(&self, quirks: Quirks) {
         *write(&self.0.quirks) = quirks;

@@ -207,7 +207,7 @@ impl AppServices {
                 entry.limits.requests_per_minute,
             ),
             concurrency: limit(config.concurrency, entry.limits.write_concurrency),
-            mapping: mapping_views(&config.mapping, entry, census.as_deref()),
+            mapping: mapping_views(&config.mapping, entry, app, census.as_deref()),
             groups: self.scope_groups(&config.scope).await?,
             in_scope: census.as_ref().map_or(0, |census| census.in_scope),
             everybody: census.as_ref().map_or(0, |census| census.everybody),

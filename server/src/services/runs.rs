@@ -24,7 +24,7 @@ use crate::store::pages::runs as run_pages;
 use crate::store::runs::{
     self, NewRun, Run as StoredRun, RunKind as StoredKind, RunState as StoredState,
 };
-use crate::store::{StoreError, failures, imports};
+use crate::store::{StoreError, drifts, failures, imports};
 use crate::sync::{Engine, inputs};
 
 const PER_PAGE: u32 = 25;
@@ -121,6 +121,15 @@ impl Runs for RunsService {
             plan_of: None,
         };
         self.begin(&app, &new).await
+    }
+
+    async fn read_back(&self, actor: &Actor, slug: &str) -> Answer<i64> {
+        let mut db = self.engine.connection().await?;
+        let app = standing::app(&mut db, slug).await?;
+        may_run(&app)?;
+        drifts::ask(&mut db, app.id).await?;
+        drop(db);
+        self.start(actor, slug).await
     }
 
     async fn preview(&self, actor: &Actor, slug: &str) -> Answer<i64> {

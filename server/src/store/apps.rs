@@ -316,6 +316,24 @@ pub async fn set_learned(connection: &mut PgConnection, id: AppId, learned: &Val
     Ok(())
 }
 
+/// The same while the app is still at this address: what was learned belongs to it.
+pub async fn keep_learned(
+    connection: &mut PgConnection,
+    id: AppId,
+    endpoint: &str,
+    learned: &Value,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE apps SET learned = $3 WHERE id = $1 AND endpoint = $2",
+        id.0,
+        endpoint,
+        learned
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 pub async fn confirm_first_plan(connection: &mut PgConnection, id: AppId) -> Result<()> {
     sqlx::query!(
         "UPDATE apps SET first_plan_confirmed = true WHERE id = $1",
@@ -573,6 +591,9 @@ pub async fn forget_configuration(connection: &mut PgConnection, id: AppId) -> R
         .execute(&mut *connection)
         .await?;
     sqlx::query!("DELETE FROM person_decisions WHERE app_id = $1", id.0)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM drifts WHERE app_id = $1", id.0)
         .execute(&mut *connection)
         .await?;
     sqlx::query!("DELETE FROM app_drafts WHERE app_id = $1", id.0)

@@ -8,6 +8,7 @@ pub mod apps;
 pub mod cluster;
 pub mod connection;
 pub mod credentials;
+pub mod drifts;
 pub mod event_pages;
 pub mod events;
 pub mod failures;

@@ -67,6 +67,7 @@ pub async fn apply(
         all: AtomicI64::new(all),
         failed: AtomicI64::new(failed),
         ended: Mutex::new(None),
+        no_seats_told: AtomicBool::new(false),
     };
     applying.everything(client).await?;
     let mut db = engine.connection().await?;
@@ -144,6 +145,8 @@ struct Applying<'a> {
     failed: AtomicI64,
     /// The first thing that ends the work; what is in flight then is still finished and recorded.
     ended: Mutex<Option<Stop>>,
+    /// Somebody's create failed already because no seat is left.
+    no_seats_told: AtomicBool,
 }
 
 impl Applying<'_> {
@@ -339,6 +342,12 @@ impl Applying<'_> {
         {
             return Ok(Outcome::Superseded);
         }
+        if operation.plan.kind == OperationKind::Create
+            && !in_doubt
+            && self.sender.app().is_out_of_seats()
+        {
+            return self.wait_for_seats(&operation).await;
+        }
         let mut tries = 0;
         loop {
             if !self.journal.begin(&operation).await? {
@@ -359,6 +368,13 @@ impl Applying<'_> {
                 self.journal.not_sent(&operation).await?;
                 self.lease.watch().may_write()?;
                 return Err(self.why_not_sent().await?);
+            }
+            // One failure tells it; the others are no failures of theirs.
+            if error.class == ScimErrorClass::NoSeats
+                && operation.plan.kind == OperationKind::Create
+                && self.no_seats_told.swap(true, Ordering::Relaxed)
+            {
+                return self.wait_for_seats(&operation).await;
             }
             let ambiguous = error.class == ScimErrorClass::Ambiguous;
             in_doubt |= ambiguous;
@@ -395,6 +411,14 @@ impl Applying<'_> {
                 }
             }
         }
+    }
+
+    async fn wait_for_seats(&self, operation: &Operation) -> Result<Outcome, Stop> {
+        let message = "The app has no seat left. The next run tries again.";
+        self.journal
+            .supersede(operation, "no-seats", message)
+            .await?;
+        Ok(Outcome::Superseded)
     }
 
     /// The journal refused to begin, or the gate was closed: somebody stopped the run or the app,

@@ -2,7 +2,6 @@
 //! with everything that rules ask of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use chrono::{DateTime, Utc};
 use provisioning::Problem;
@@ -15,14 +14,12 @@ use provisioning::plan::{Link, PlanContext};
 use provisioning::scope::{
     self, DirectoryFacts, GroupFact, GroupMemberships, MemberKind, OrgUnit, Resolved,
 };
-use secrecy::ExposeSecret as _;
 use sqlx::PgConnection;
-use url::Url;
 
+use super::client;
 use super::engine::Engine;
 use super::run::RunError;
-use crate::connectors::scim::UpdateStyle;
-use crate::connectors::{Learned, ScimApp, ScimLimits, ScimSettings};
+use crate::connectors::ScimApp;
 use crate::store::apps::{self, App};
 use crate::store::failures::{self, Failure};
 use crate::store::person_decisions::{self, PersonDecision};
@@ -117,7 +114,7 @@ impl World {
 
     /// The client of the app, within the catalogue's limits and the configuration's.
     pub async fn client(&self, engine: &Engine, app: &App) -> Result<ScimApp, RunError> {
-        client(engine, app, &self.entry, &self.config).await
+        client::of(engine, app, &self.entry, &self.config).await
     }
 
     /// The same for everybody in the plan.
@@ -174,53 +171,6 @@ pub async fn draft(connection: &mut PgConnection, app: &App) -> Result<Option<Dr
         }
         None => Ok(None),
     }
-}
-
-/// A client for an app with its stored token.
-pub async fn client(
-    engine: &Engine,
-    app: &App,
-    entry: &CatalogEntry,
-    config: &AppConfig,
-) -> Result<ScimApp, RunError> {
-    let token = engine
-        .token(app.id)
-        .await
-        .map_err(|error| InputError::Token {
-            app: app.name.clone(),
-            cause: error.to_string(),
-        })?
-        .ok_or_else(|| InputError::NoToken {
-            app: app.name.clone(),
-        })?;
-    let endpoint = Url::parse(&app.endpoint).map_err(|cause| {
-        InputError::Configuration(format!(
-            "The endpoint {} of {} is not an address: {cause}.",
-            app.endpoint, app.name
-        ))
-    })?;
-    let limit = |set: Option<u32>, allowed: u32| set.map_or(allowed, |set| set.min(allowed));
-    let limits = ScimLimits::of(
-        limit(config.requests_per_minute, entry.limits.requests_per_minute),
-        entry.limits.read_concurrency,
-        limit(config.concurrency, entry.limits.write_concurrency),
-    );
-    let mut fingerprint = DefaultHasher::new();
-    token.expose_secret().hash(&mut fingerprint);
-    endpoint.as_str().hash(&mut fingerprint);
-    format!("{limits:?}").hash(&mut fingerprint);
-    let mut settings = ScimSettings::new(endpoint, token, limits);
-    settings.page_size = entry.quirks.page_size;
-    settings.update = match entry.quirks.update {
-        catalog::UpdateStyle::PatchValue => UpdateStyle::PatchValue,
-        catalog::UpdateStyle::Patch | catalog::UpdateStyle::Learn => UpdateStyle::PatchPaths,
-        catalog::UpdateStyle::Put => UpdateStyle::Put,
-    };
-    settings.learned = serde_json::from_value::<Learned>(app.learned.clone()).unwrap_or_default();
-    let clock = engine.clock.clone();
-    Ok(engine.client(app.id, fingerprint.finish(), |outgoing| {
-        ScimApp::new(settings, outgoing, clock)
-    })?)
 }
 
 /// What the last complete import says of the directory as a whole.

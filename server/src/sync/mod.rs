@@ -3,9 +3,11 @@
 
 pub mod account_decisions;
 pub mod apply;
+mod client;
 pub mod confirm;
 pub mod cycle;
 pub mod decisions;
+pub mod drift;
 pub mod engine;
 pub mod explain;
 pub mod import;

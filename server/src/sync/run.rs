@@ -8,6 +8,8 @@ use provisioning::event::EventName;
 use sqlx::PgConnection;
 
 use super::apply;
+use super::client;
+use super::drift;
 use super::engine::Engine;
 use super::import::ImportError;
 use super::inputs::{self, InputError};
@@ -194,12 +196,16 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
     let current = apps::get(&mut db, app.id).await?;
     drop(db);
     let app = current.as_ref().unwrap_or(app);
+    let app = &client::discover(engine, app).await?;
     let world = inputs::World::load(engine, app, preview).await?;
     let client = world.client(engine, app).await?;
     if !preview {
         settle::settle_earlier(engine, run, app, &world, &client, lease).await?;
     }
     if stage == Stage::Plan {
+        if !preview && drift::is_due(engine, run, app, &world).await? {
+            Box::pin(drift::read_back(engine, run, app, &world, &client, lease)).await?;
+        }
         plan::plan_everybody(engine, run, app, &world, &client, lease, preview).await?;
         set_stage(Stage::Check).await?;
         stage = Stage::Check;

@@ -602,7 +602,7 @@ async fn the_app_is_checked_and_tells_its_schemas() {
     let facts = running.app().check().await.unwrap();
     assert_eq!(facts.accounts, Some(running.sandbox.account_count() as u64));
     assert_eq!(facts.patch, Some(true));
-    let schemas = running.app().schemas().await.unwrap().unwrap();
+    let schemas = running.app().raw_schemas().await.unwrap().unwrap();
     let attributes = catalog::attributes_from_schemas(&schemas);
     assert!(
         attributes

@@ -47,7 +47,11 @@ async fn every_status_of_a_write_gets_its_class_and_is_sent_once() {
         assert_eq!(error.class, class, "{status}: {error}");
         assert_eq!(error.status, Some(status));
         assert_eq!(error.scim_type.as_deref(), scim_type);
-        assert_eq!(script.lines().await, ["POST /scim/v2/Users"], "{status}");
+        let lines = script.lines().await;
+        let (first, probes) = lines.split_first().unwrap();
+        assert_eq!(first, "POST /scim/v2/Users", "{status}");
+        // Whether it is the token or this account, a read tells.
+        assert_eq!(probes.len(), usize::from(matches!(status, 402 | 403)));
         assert_eq!(script.totals().scim_writes, 1);
         let line = error.to_string();
         assert!(line.ends_with('.') && !line.contains('\n'), "{line}");
@@ -352,6 +356,63 @@ async fn checking_an_app_names_what_is_wrong_with_it() {
         assert_eq!(error.class, class, "{error}");
         assert!(error.to_string().contains(said), "{error}");
         assert_eq!(script.lines().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_405_that_is_a_web_page_is_about_the_method_and_not_the_address() {
+    let (error, _) = create_against(web_page(405)).await;
+    assert_eq!(error.class, Class::Unsupported);
+}
+
+#[tokio::test]
+async fn a_refusal_that_speaks_of_seats_is_about_seats_whatever_its_status() {
+    for answer in [
+        scim_error(403, None, "All seats are taken"),
+        scim_error(402, None, "Upgrade your plan"),
+        scim_error(409, None, "License limit reached"),
+        scim_error(400, Some("tooMany"), "No."),
+        scim_error(400, None, "Your quota of users is used up"),
+    ] {
+        let script = Scripted::answering(move |request| match request.method.as_str() {
+            "GET" => ok(list(0, &[])),
+            _ => answer.clone(),
+        })
+        .await;
+        let app = script.app();
+        let error = app.create(&json!({"userName": "a@b.c"})).await.unwrap_err();
+        assert_eq!(error.class, Class::NoSeats, "{error}");
+        assert!(app.is_out_of_seats(), "creates wait after {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_403_on_one_account_is_its_own_and_on_one_after_the_other_the_tokens() {
+    let script = Scripted::answering(|request| match request.method.as_str() {
+        "GET" => ok(list(0, &[])),
+        _ => scim_error(403, None, "not allowed"),
+    })
+    .await;
+    let app = script.app();
+    for _ in 0..4 {
+        let error = app.create(&json!({"userName": "a@b.c"})).await.unwrap_err();
+        assert_eq!(error.class, Class::Forbidden, "{error}");
+        assert_eq!(error.code(), "scim-forbidden");
+    }
+    let error = app.create(&json!({"userName": "a@b.c"})).await.unwrap_err();
+    assert_eq!(error.class, Class::Authorization);
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_ask_what_the_app_can_do_is_refused() {
+    for code in [401, 403] {
+        let script = Scripted::answering(move |request| match request.url.path() {
+            "/scim/v2/Users" => ok(list(0, &[])),
+            _ => scim_error(code, None, "no"),
+        })
+        .await;
+        let error = script.app().check().await.unwrap_err();
+        assert_eq!(error.class, Class::Authorization);
     }
 }
 

@@ -200,10 +200,28 @@ async fn a_server_that_bears_no_count_is_asked_without() {
     let app = script.app();
     assert_eq!(read(&app).await, Ok((30, Trust::Trusted)));
     assert_eq!(app.learned().page_size, Some(0));
+    let lines = script.lines().await;
+    assert_eq!(lines[2], "GET /scim/v2/Users");
     assert_eq!(
-        script.lines().await[2..],
-        ["GET /scim/v2/Users", "GET /scim/v2/Users?startIndex=21"]
+        lines[3], "GET /scim/v2/Users?startIndex=1&count=100",
+        "to be sure"
     );
+    assert_eq!(lines[4..], ["GET /scim/v2/Users?startIndex=21"]);
+}
+
+#[tokio::test]
+async fn a_server_error_that_passes_says_nothing_about_the_size_of_pages() {
+    let failures = std::sync::atomic::AtomicU32::new(0);
+    let script = Scripted::answering(move |request| {
+        match failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 | 1 => ResponseTemplate::new(500),
+            _ => paged(150, 1000)(request),
+        }
+    })
+    .await;
+    let app = script.app();
+    assert_eq!(read(&app).await, Ok((150, Trust::Trusted)));
+    assert_eq!(app.learned().page_size, None);
 }
 
 #[tokio::test]

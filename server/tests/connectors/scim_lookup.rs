@@ -181,14 +181,17 @@ async fn after_a_conflict_an_account_is_found_though_the_filter_compares_with_ca
     );
     let found = app.find_in_the_way("bo@example.com", None).await.unwrap();
     assert_eq!(found[0].id.as_str(), "id-1");
+    assert_eq!(app.learned().filter, Some(FilterWorth::Misses));
+    let again = app.find_by_user_name("bo@example.com").await.unwrap();
+    assert_eq!(again[0].id.as_str(), "id-1", "and is not forgotten");
 }
 
 #[tokio::test]
-async fn after_a_conflict_other_keys_are_tried_before_the_listing() {
+async fn after_a_conflict_the_external_id_is_asked_for_when_the_name_is_nowhere() {
     let script = Scripted::answering(|request| match query(request, "filter").as_deref() {
-        Some("emails.value eq \"anna@example.com\"") => {
+        Some("externalId eq \"x-1\"") => {
             let mut other = account("id-9", "anna.other");
-            other["emails"] = json!([{"value": "Anna@Example.com"}]);
+            other["externalId"] = json!("x-1");
             ok(list(1, &[other]))
         }
         _ => ok(list(0, &[])),
@@ -200,13 +203,79 @@ async fn after_a_conflict_other_keys_are_tried_before_the_listing() {
         .await
         .unwrap();
     assert_eq!(found[0].id.as_str(), "id-9");
-    assert!(
-        !script
-            .lines()
+}
+
+#[tokio::test]
+async fn a_filter_that_fails_is_given_up_only_when_the_listing_works() {
+    let script = Scripted::answering(|request| match query(request, "filter") {
+        Some(_) => ResponseTemplate::new(500),
+        None => by_id(request).unwrap_or_else(everybody),
+    })
+    .await;
+    let app = script.app();
+    assert_eq!(
+        app.find_by_user_name("anna@example.com")
             .await
-            .iter()
-            .any(|line| line.contains("startIndex"))
+            .unwrap()
+            .len(),
+        1
     );
+    assert_eq!(app.learned().filter, Some(FilterWorth::Unsupported));
+    let down = Scripted::answering(|_| ResponseTemplate::new(500)).await;
+    let app = down.app();
+    app.find_by_user_name("anna@example.com").await.unwrap_err();
+    assert_eq!(app.learned().filter, None);
+}
+
+#[tokio::test]
+async fn what_is_written_is_found_where_the_listing_stands_in_for_the_filter() {
+    let script = Scripted::answering(|request| match request.method.as_str() {
+        "POST" => status(201, account("id-7", "new@example.com")),
+        "PATCH" => ok(account("id-0", "renamed@example.com")),
+        "DELETE" => ResponseTemplate::new(204),
+        _ => match request.url.path() {
+            "/scim/v2/Users/id-7" => ok(account("id-7", "new@example.com")),
+            "/scim/v2/Users/id-0" => ok(account("id-0", "renamed@example.com")),
+            _ => by_id(request).unwrap_or_else(everybody),
+        },
+    })
+    .await;
+    let app = script.app_with(|settings| settings.learned.filter = Some(FilterWorth::Ignored));
+    let ids = async |name: &str| {
+        let found = app.find_by_user_name(name).await.unwrap();
+        found
+            .into_iter()
+            .map(|account| account.id.into_string())
+            .collect::<Vec<_>>()
+    };
+    assert!(ids("new@example.com").await.is_empty());
+    app.create(&json!({"userName": "new@example.com"}))
+        .await
+        .unwrap();
+    assert_eq!(ids("new@example.com").await, ["id-7"]);
+    let body = json!({"userName": "renamed@example.com"});
+    let rename = provisioning::mapping::FieldChange {
+        attribute: "userName".to_owned(),
+        old: Some(json!("anna@example.com")),
+        new: Some(json!("renamed@example.com")),
+    };
+    let update = server::connectors::Update {
+        body: &body,
+        changes: &[rename],
+        rows: &[],
+        active: None,
+        current: None,
+    };
+    app.update(&AccountId::new("id-0"), update).await.unwrap();
+    assert_eq!(ids("renamed@example.com").await, ["id-0"]);
+    let listings = script.lines().await;
+    let listings = listings.iter().filter(|line| line.contains("startIndex"));
+    assert_eq!(listings.count(), 1, "the listing is read once");
+    app.forget_names().await;
+    ids("anna@example.com").await;
+    let listings = script.lines().await;
+    let listings = listings.iter().filter(|line| line.contains("startIndex"));
+    assert_eq!(listings.count(), 2, "and again on demand");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use provisioning::identity::AccountId;
 use provisioning::mapping::{FieldChange, MappingRow};
 use serde_json::{Value, json};
-use server::connectors::scim::UpdateStyle;
+use server::connectors::scim::{DeleteEffect, UpdateStyle};
 use server::connectors::{RequestCounts, ScimErrorClass, Update};
 use wiremock::ResponseTemplate;
 
@@ -385,7 +385,10 @@ async fn deleting_what_is_gone_is_a_success_and_a_web_page_is_not() {
         scim_error(404, None, "gone"),
     ] {
         let script = Scripted::in_turn(vec![answer]).await;
-        assert_eq!(script.app().delete(&id()).await, Ok(()));
+        let app = script.app_with(|settings| {
+            settings.learned.delete = Some(DeleteEffect::Removes);
+        });
+        assert_eq!(app.delete(&id()).await, Ok(()));
         assert_eq!(script.lines().await, ["DELETE /scim/v2/Users/7"]);
     }
     for answer in [web_page(404), web_page(200)] {
@@ -431,4 +434,89 @@ async fn an_answer_that_shows_the_account_as_it_was_is_checked_by_a_read() {
     let done = script.app().set_active(&id(), false, only).await.unwrap();
     assert_eq!(done.unwrap().active, Some(false));
     assert_eq!(script.bodies("PATCH").await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_later_error_tells_where_a_write_stands() {
+    for (later, class) in [
+        (ResponseTemplate::new(504), ScimErrorClass::Ambiguous),
+        (
+            ResponseTemplate::new(500),
+            ScimErrorClass::Transient { retry_after: None },
+        ),
+        (
+            scim_error(401, None, "expired"),
+            ScimErrorClass::Authorization,
+        ),
+        (web_page(404), ScimErrorClass::Endpoint),
+    ] {
+        let script = Scripted::answering(move |request| match request.method.as_str() {
+            "GET" => ok(seven("Old", true)),
+            "PATCH" => scim_error(501, None, "no PATCH"),
+            _ => later.clone(),
+        })
+        .await;
+        let wish = Wish::title(Some("New"));
+        let error = script.app().update(&id(), wish.update()).await.unwrap_err();
+        assert_eq!(error.class, class, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_suspension_without_an_answer_is_read_and_tried_in_every_style() {
+    // Only PUT really suspends here, and nothing is answered.
+    let suspended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let state = suspended.clone();
+    let script = Scripted::answering(move |request| match request.method.as_str() {
+        "GET" => ok(seven(
+            "Old",
+            !state.load(std::sync::atomic::Ordering::Relaxed),
+        )),
+        "PUT" => {
+            state.store(true, std::sync::atomic::Ordering::Relaxed);
+            ResponseTemplate::new(204)
+        }
+        _ => ResponseTemplate::new(204),
+    })
+    .await;
+    let app = script.app_with(|settings| settings.update = UpdateStyle::PatchPaths);
+    let wish = Wish::title(None);
+    let only = Update {
+        changes: &[],
+        ..wish.update()
+    };
+    let done = app.set_active(&id(), false, only).await.unwrap().unwrap();
+    assert_eq!(done.active, Some(false));
+    assert_eq!(script.bodies("PATCH").await.len(), 2);
+    assert_eq!(app.learned().update, Some(UpdateStyle::Put));
+}
+
+#[tokio::test]
+async fn what_the_app_did_not_keep_is_remembered_until_it_does() {
+    let script = Scripted::in_turn(vec![
+        ok(json!({"id": "7", "userName": "anna@example.com", "name": {"formatted": "Anna"}})),
+        ok(json!({"id": "7", "userName": "anna@example.com", "name": {"formatted": "Anna"}, "title": "New"})),
+    ])
+    .await;
+    let app = script.app();
+    let body =
+        json!({"userName": "anna@example.com", "title": "New", "name": {"formatted": "Anna"}});
+    app.create(&body).await.unwrap();
+    assert_eq!(
+        app.learned().not_kept.into_iter().collect::<Vec<_>>(),
+        ["title"]
+    );
+    app.create(&body).await.unwrap();
+    assert!(app.learned().not_kept.is_empty());
+}
+
+#[tokio::test]
+async fn a_deletion_that_leaves_an_active_account_is_not_taken_for_done() {
+    let script = Scripted::answering(|request| match request.method.as_str() {
+        "DELETE" => ResponseTemplate::new(204),
+        _ => ok(seven("Old", true)),
+    })
+    .await;
+    let error = script.app().delete(&id()).await.unwrap_err();
+    assert_eq!(error.class, ScimErrorClass::Ambiguous, "{error}");
 }

@@ -363,3 +363,19 @@ async fn access_shows_its_effect_before_it_is_saved(pool: PgPool) {
         [("units[0][setting]", FieldCode::OrgUnitUnknown)]
     );
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_row_says_that_the_app_did_not_keep_its_value(pool: PgPool) {
+    let walk = walk(&pool).await;
+    sqlx::query("UPDATE apps SET learned = '{\"not_kept\": [\"title\"]}'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let rows = walk.services.attributes("asana", None).await.unwrap().rows;
+    let said = |attribute: &str| {
+        let row = rows.iter().find(|row| row.attribute == attribute).unwrap();
+        let hint = row.hint.clone().unwrap_or_default();
+        hint.contains("does not keep this value")
+    };
+    assert!(said("title") && !said("userName"));
+}

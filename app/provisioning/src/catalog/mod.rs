@@ -86,42 +86,46 @@ pub struct Limits {
     pub write_concurrency: u32,
 }
 
-/// How the app differs from RFC 7644.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How the app differs from RFC 7644. The client reads every one of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quirks {
-    #[serde(default)]
-    pub supports_external_id: bool,
     /// How an account is changed.
     #[serde(default)]
     pub update: UpdateStyle,
     /// Whether a value can only be cleared by PUT, because PATCH adds and replaces only.
     #[serde(default)]
     pub clear_needs_put: bool,
-    /// How the list of accounts is paged.
-    #[serde(default)]
-    pub paging: Paging,
     /// Largest `count` worth asking for.
     #[serde(default = "Quirks::default_page_size")]
     pub page_size: u32,
-    /// Whether `userName` must be an e-mail address.
+    /// Whether DELETE leaves an inactive account behind that still holds its userName. Where this
+    /// is not said, the first deletion shows it.
     #[serde(default)]
-    pub user_name_is_email: bool,
-    /// Whether setting `active` to true is known to bring an account back.
-    #[serde(default = "Quirks::yes")]
-    pub reactivates: bool,
-    /// Whether DELETE may leave an inactive account behind that still holds its userName.
-    #[serde(default)]
-    pub delete_may_deactivate: bool,
+    pub delete_deactivates: bool,
+    /// A refusal with one of these words says that no seat or licence is left, whatever its status.
+    #[serde(default = "Quirks::default_seat_words")]
+    pub seat_words: Vec<String>,
 }
 
 impl Quirks {
     fn default_page_size() -> u32 {
-        100
+        1000
     }
 
-    fn yes() -> bool {
-        true
+    /// Seen in refusals of apps that sell by the seat.
+    pub fn default_seat_words() -> Vec<String> {
+        [
+            "seat",
+            "license",
+            "licence",
+            "user limit",
+            "limit of users",
+            "maximum number of users",
+            "quota",
+        ]
+        .map(str::to_owned)
+        .to_vec()
     }
 }
 
@@ -137,16 +141,6 @@ pub enum UpdateStyle {
     /// PATCH first; what the app shows is remembered per app.
     #[default]
     Learn,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Paging {
-    /// `startIndex` and `count` (RFC 7644, 3.4.2.4).
-    #[default]
-    Index,
-    /// May answer everything at once, whatever was asked; judge by `totalResults`.
-    Undocumented,
 }
 
 impl CatalogEntry {
@@ -192,13 +186,17 @@ impl CatalogEntry {
 
 static ENTRIES: LazyLock<Vec<CatalogEntry>> = LazyLock::new(|| {
     // A test holds that every file parses, so nothing is left out here.
-    FILES
+    let mut entries: Vec<CatalogEntry> = FILES
         .iter()
-        .filter_map(|text| CatalogEntry::parse(text).ok())
-        .collect()
+        .filter_map(|(_, text)| CatalogEntry::parse(text).ok())
+        .collect();
+    // What fits any app comes last.
+    entries.sort_by_key(|entry| (entry.endpoint.is_none(), entry.name.clone()));
+    entries
 });
 
-const FILES: [&str; 2] = [include_str!("asana.toml"), include_str!("scim.toml")];
+// The files of this folder: the stem of each, and its text.
+include!(concat!(env!("OUT_DIR"), "/catalog.rs"));
 
 /// All entries, in the order in which they are offered.
 pub fn catalog() -> &'static [CatalogEntry] {
@@ -217,8 +215,9 @@ mod tests {
 
     #[test]
     fn every_catalogue_file_parses_and_its_default_mapping_is_valid() {
-        for text in FILES {
+        for (stem, text) in FILES {
             let entry = CatalogEntry::parse(text).unwrap();
+            assert_eq!(&entry.key, stem, "the key is the name of the file");
             assert_eq!(
                 validate_mapping(&entry.default_mapping, &entry),
                 vec![],
@@ -234,6 +233,8 @@ mod tests {
             }
         }
         assert_eq!(catalog().len(), FILES.len());
+        let keys: Vec<&str> = catalog().iter().map(|entry| entry.key.as_str()).collect();
+        assert_eq!(keys, ["asana", "slack", "scim"]);
         assert_eq!(
             entry("asana").map(|e| e.limits.requests_per_minute),
             Some(1500)

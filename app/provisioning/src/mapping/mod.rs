@@ -17,7 +17,7 @@ pub use expression::{ExpressionProblem, MAX_EXPRESSION_LENGTH, check_expression}
 pub use scim_path::{Filter, FilterValue, ScimPath, ScimPathProblem};
 pub use source::{SOURCE_CHOICES, SourceChoice, SourcePath, SourcePathProblem};
 pub(crate) use value::convert;
-pub use write::{patch_operations, patch_value_style, replace_body};
+pub use write::{adds_entries, patch_operations, patch_value_style, replace_body};
 
 use crate::digest::Digest;
 

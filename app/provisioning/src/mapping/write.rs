@@ -7,14 +7,21 @@ use super::scim_path::{manager, member};
 use super::{ENTERPRISE_SCHEMA, FieldChange, MappingRow, PATCH_SCHEMA, ScimPath};
 use crate::config::Missing;
 
-/// PATCH with one operation per attribute (RFC 7644, 3.5.2): `replace` with a path, `add` for an
-/// entry that does not exist yet, `remove` for what is cleared. `body` is what the account shall
-/// hold afterwards; `active` is set when it is given.
-pub fn patch_operations(changes: &[FieldChange], body: &Value, active: Option<bool>) -> Value {
+/// PATCH with one operation per attribute (RFC 7644, 3.5.2): `replace` with a path, `remove` for
+/// what is cleared. An entry that does not exist yet is sent with all others of its list, which
+/// are taken from `current`, the account as just read: some apps take an addition for the whole
+/// list. `body` is what the account shall hold afterwards; `active` is set when it is given.
+pub fn patch_operations(
+    changes: &[FieldChange],
+    body: &Value,
+    current: Option<&Value>,
+    active: Option<bool>,
+) -> Value {
     let mut operations = Vec::new();
     if let Some(active) = active {
         operations.push(json!({"op": "replace", "path": "active", "value": active}));
     }
+    let mut lists = whole_lists(changes, body, current);
     let mut removed = Vec::new();
     let mut added: Vec<String> = Vec::new();
     for change in changes {
@@ -25,6 +32,10 @@ pub fn patch_operations(changes: &[FieldChange], body: &Value, active: Option<bo
             sub: None,
             ..path.clone()
         };
+        let list = list_of(&path);
+        let whole_list = lists
+            .iter_mut()
+            .find(|(known, _)| path.filter.is_some() && known.same_as(&list));
         let Some(new) = &change.new else {
             // An entry is its value: without it nothing of the entry is left.
             let whole = path.filter.is_some()
@@ -37,10 +48,15 @@ pub fn patch_operations(changes: &[FieldChange], body: &Value, active: Option<bo
             } else {
                 &path
             };
-            removed.push(json!({"op": "remove", "path": target.to_string()}));
+            match whole_list {
+                Some((_, account)) => target.remove(account),
+                None => removed.push(json!({"op": "remove", "path": target.to_string()})),
+            }
             continue;
         };
-        if path.is_manager() {
+        if let Some((_, account)) = whole_list {
+            path.write(account, new.clone());
+        } else if path.is_manager() {
             let value = manager(new);
             operations.push(json!({"op": "replace", "path": entry.to_string(), "value": value}));
         } else if path.filter.is_some() && !existed(&entry, changes, body) {
@@ -49,19 +65,72 @@ pub fn patch_operations(changes: &[FieldChange], body: &Value, active: Option<bo
             }
             added.push(entry.key());
             // A filter that selects nothing is an error (RFC 7644, 3.5.2.3), so it is added whole.
-            let list = ScimPath {
-                filter: None,
-                ..entry.clone()
-            };
             let value = entry.read(body).cloned().unwrap_or(Value::Null);
             operations.push(json!({"op": "add", "path": list.to_string(), "value": [value]}));
         } else {
             operations.push(json!({"op": "replace", "path": path.to_string(), "value": new}));
         }
     }
+    for (list, account) in &lists {
+        let value = list.read(account).cloned().unwrap_or_else(|| json!([]));
+        operations.push(json!({"op": "replace", "path": list.to_string(), "value": value}));
+    }
     // Last, so that an entry is not gone before another part of it is replaced.
     operations.append(&mut removed);
     json!({"schemas": [PATCH_SCHEMA], "Operations": operations})
+}
+
+/// The lists that get a new entry, each in a resource of its own, as the account holds them.
+fn whole_lists(
+    changes: &[FieldChange],
+    body: &Value,
+    current: Option<&Value>,
+) -> Vec<(ScimPath, Value)> {
+    let mut lists: Vec<(ScimPath, Value)> = Vec::new();
+    let Some(current) = current else {
+        return lists;
+    };
+    for change in changes {
+        let Ok(path) = ScimPath::parse(&change.attribute) else {
+            continue;
+        };
+        let list = list_of(&path);
+        if !adds_entry(change, &path, changes, body)
+            || lists.iter().any(|(known, _)| known.same_as(&list))
+        {
+            continue;
+        }
+        let mut account = Value::Object(Map::new());
+        if let Some(known) = list.read(current) {
+            list.write(&mut account, without_nulls(known));
+        }
+        lists.push((list, account));
+    }
+    lists
+}
+
+fn list_of(path: &ScimPath) -> ScimPath {
+    ScimPath {
+        filter: None,
+        sub: None,
+        ..path.clone()
+    }
+}
+
+fn adds_entry(change: &FieldChange, path: &ScimPath, all: &[FieldChange], body: &Value) -> bool {
+    let entry = ScimPath {
+        sub: None,
+        ..path.clone()
+    };
+    change.new.is_some() && path.filter.is_some() && !existed(&entry, all, body)
+}
+
+/// Whether a change makes an entry of a list that the app does not have yet.
+pub fn adds_entries(changes: &[FieldChange], body: &Value) -> bool {
+    changes.iter().any(|change| {
+        ScimPath::parse(&change.attribute)
+            .is_ok_and(|path| adds_entry(change, &path, changes, body))
+    })
 }
 
 /// Whether the app has the entry already: one of its parts had a value, or keeps the one it has.
@@ -248,7 +317,7 @@ mod tests {
             change("phoneNumbers[type eq \"work\"].value", Some("1"), None),
         ];
         assert_eq!(
-            patch_operations(&changes, &body, Some(true))["Operations"],
+            patch_operations(&changes, &body, None, Some(true))["Operations"],
             json!([
                 {"op": "replace", "path": "active", "value": true},
                 {"op": "replace", "path": "title", "value": "T"},
@@ -261,10 +330,28 @@ mod tests {
     }
 
     #[test]
+    fn a_new_entry_is_sent_with_the_entries_of_others() {
+        let body =
+            json!({"emails": [{"type": "work", "value": "w"}, {"primary": true, "value": "p"}]});
+        let current =
+            json!({"emails": [{"type": "home", "value": "h"}, {"primary": true, "value": "old"}]});
+        let changes = [
+            change("emails[type eq \"work\"].value", None, Some("w")),
+            change("emails[primary eq true].value", Some("old"), Some("p")),
+        ];
+        assert!(adds_entries(&changes, &body));
+        assert_eq!(
+            patch_operations(&changes, &body, Some(&current), None)["Operations"],
+            json!([{"op": "replace", "path": "emails", "value": [
+                {"type": "home", "value": "h"}, {"primary": true, "value": "p"}, {"type": "work", "value": "w"}]}])
+        );
+    }
+
+    #[test]
     fn an_entry_that_the_app_has_is_changed_and_not_added_again() {
         let body = json!({"addresses": [{"type": "work", "country": "DE", "region": "BY"}]});
         let region = [change(&format!("{WORK}.region"), None, Some("BY"))];
-        let operations = &patch_operations(&region, &body, None)["Operations"];
+        let operations = &patch_operations(&region, &body, None, None)["Operations"];
         assert_eq!(operations[0]["op"], "replace");
         assert_eq!(operations[0]["path"], format!("{WORK}.region"));
     }

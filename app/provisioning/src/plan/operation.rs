@@ -155,12 +155,14 @@ impl PlannedOperation {
         body
     }
 
-    /// Body of a PATCH with one operation per attribute.
-    pub fn patch_request(&self) -> Value {
+    /// Body of a PATCH with one operation per attribute. `current`: the account as just read,
+    /// needed to keep the entries of others where one is added.
+    pub fn patch_request(&self, current: Option<&Value>) -> Value {
         let nothing = json!({});
         patch_operations(
             &self.changes,
             self.body.as_ref().unwrap_or(&nothing),
+            current,
             self.active(),
         )
     }

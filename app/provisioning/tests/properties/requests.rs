@@ -136,10 +136,13 @@ proptest! {
         let app = with_others(&old);
         let same = |account: &Value| changes(&paths, account, &new);
 
-        let result = patched(&app, &patch_operations(&differs, &new, Some(true)));
-        prop_assert_eq!(same(&result), vec![], "PATCH");
-        prop_assert!(has_others(&result), "PATCH keeps others: {}", result);
-        prop_assert_eq!(&result["active"], &json!(true));
+        for current in [None, Some(&app)] {
+            let request = patch_operations(&differs, &new, current, Some(true));
+            let result = patched(&app, &request);
+            prop_assert_eq!(same(&result), vec![], "PATCH");
+            prop_assert!(has_others(&result), "PATCH keeps others: {}", result);
+            prop_assert_eq!(&result["active"], &json!(true));
+        }
 
         match patch_value_style(&differs, &new, Some(&app), None) {
             Some(request) => {

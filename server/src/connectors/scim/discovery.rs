@@ -73,11 +73,6 @@ impl ScimApp {
         })
     }
 
-    /// `/Schemas` as answered, or `None` where the app has no such thing.
-    pub async fn schemas(&self) -> Result<Option<Value>, ScimError> {
-        self.optional(&["Schemas"]).await
-    }
-
     /// `/Schemas` as the app gave it; `None` where it gives none.
     pub async fn raw_schemas(&self) -> Result<Option<Value>, ScimError> {
         self.optional(&["Schemas"]).await
@@ -100,6 +95,12 @@ impl ScimApp {
             Ok(json) => Ok(Some(json)),
             Err(error) => match error.class {
                 ScimErrorClass::RateLimited { .. } | ScimErrorClass::Target => Err(error),
+                // A token that may not even ask what the app can do is a refused token.
+                ScimErrorClass::Authorization
+                    if error.status == Some(401) || parts == ["ServiceProviderConfig"] =>
+                {
+                    Err(error)
+                }
                 _ => Ok(None),
             },
         }

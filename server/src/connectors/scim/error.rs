@@ -13,6 +13,10 @@ use crate::connectors::targets::TargetRefusal;
 pub enum ScimErrorClass {
     /// 401, 402 or 403: the app's runs stop until a new token is given.
     Authorization,
+    /// This account may not be written with a token that is good otherwise.
+    Forbidden,
+    /// The app has no seat or licence left: creates wait, everything else goes on.
+    NoSeats,
     /// 429, after waiting for it within limits.
     RateLimited {
         retry_after: Option<Duration>,
@@ -42,6 +46,8 @@ impl ScimErrorClass {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Authorization => "authorization",
+            Self::Forbidden => "forbidden",
+            Self::NoSeats => "no_seats",
             Self::RateLimited { .. } => "rate_limited",
             Self::Transient { .. } => "transient",
             Self::Ambiguous => "ambiguous",
@@ -90,6 +96,14 @@ impl std::fmt::Display for ScimError {
             ScimErrorClass::Authorization => write!(
                 f,
                 "The app refused the access token{status} ({detail}): reauthorize with a token that may manage users."
+            ),
+            ScimErrorClass::Forbidden => write!(
+                f,
+                "The app lets this token read but refused {request}{status} ({detail}): look in the app whether the account has a role that the token may not change."
+            ),
+            ScimErrorClass::NoSeats => write!(
+                f,
+                "The app has no seat left{status} ({detail}): free one in the app or buy more. Until then no account is created; updates and suspensions go on."
             ),
             ScimErrorClass::RateLimited {
                 retry_after: Some(wait),
@@ -192,6 +206,44 @@ impl ScimError {
         }
     }
 
+    /// The account was there a moment ago.
+    pub(super) fn vanished(request: &str) -> Self {
+        Self {
+            class: ScimErrorClass::NotFound,
+            code: "scim-not-found",
+            ..Self::endpoint(request, None, "it is not there after the write")
+        }
+    }
+
+    /// The same answer, understood better.
+    pub(super) fn of_class(self, class: ScimErrorClass) -> Self {
+        let code = match class {
+            ScimErrorClass::NoSeats => "scim-no-seats",
+            ScimErrorClass::Forbidden => "scim-forbidden",
+            _ => self.code,
+        };
+        Self {
+            class,
+            code,
+            ..self
+        }
+    }
+
+    /// Whether a refusal is for want of seats, by `scimType` or by one of the words.
+    pub(super) fn speaks_of_seats(&self, words: &[String]) -> bool {
+        let refused = matches!(self.status, Some(400 | 402 | 403 | 409 | 422))
+            && !self.scim_type.as_deref().is_some_and(|kind| {
+                kind.eq_ignore_ascii_case("uniqueness") || kind.eq_ignore_ascii_case("invalidPath")
+            });
+        if !refused {
+            return false;
+        }
+        let too_many = |kind: &str| kind.eq_ignore_ascii_case("tooMany");
+        let said = self.detail.to_lowercase();
+        self.scim_type.as_deref().is_some_and(too_many)
+            || words.iter().any(|word| said.contains(word.as_str()))
+    }
+
     pub(super) fn ambiguous(request: &str, status: Option<u16>, detail: &str) -> Self {
         Self {
             class: ScimErrorClass::Ambiguous,
@@ -287,10 +339,11 @@ impl ScimError {
             // A gateway that gave up says nothing about what stands behind it.
             502 | 504 if writes => (ScimErrorClass::Ambiguous, "scim-ambiguous"),
             408 | 425 | 500..=599 => (ScimErrorClass::Transient { retry_after }, "scim-transient"),
+            // Whoever words it, the method is not known here.
+            405 => (ScimErrorClass::Unsupported, "scim-unsupported"),
             // A web page says that the address is wrong, not that the account is gone.
             _ if web_page => (ScimErrorClass::Endpoint, "scim-web-page"),
             404 | 410 => (ScimErrorClass::NotFound, "scim-not-found"),
-            405 => (ScimErrorClass::Unsupported, "scim-unsupported"),
             409 => (ScimErrorClass::Conflict, "scim-conflict"),
             400 if uniqueness => (ScimErrorClass::Conflict, "scim-conflict"),
             415 => (ScimErrorClass::Unsupported, "scim-media-type"),

@@ -1,5 +1,7 @@
 //! What an app showed of itself, kept by the caller from run to run.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// How an account is changed.
@@ -32,6 +34,8 @@ impl UpdateStyle {
 pub enum FilterWorth {
     /// Found what was asked.
     Works,
+    /// Finds some and misses others that are there: an empty answer proves nothing.
+    Misses,
     /// Answered everybody: the listing itself has to be searched.
     Ignored,
     /// Refused.
@@ -46,6 +50,16 @@ pub enum BodyType {
     Json,
 }
 
+/// What DELETE leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeleteEffect {
+    /// The account is gone.
+    Removes,
+    /// The account stays, inactive, and keeps its user name.
+    Deactivates,
+}
+
 /// Memory of one app. Unknown or absent members read as "not learned yet".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -56,4 +70,7 @@ pub struct Learned {
     pub body_type: BodyType,
     /// The largest page that worked; 0 means that `count` must not be sent.
     pub page_size: Option<u32>,
+    pub delete: Option<DeleteEffect>,
+    /// Attributes that were sent and came back without a value or with another one.
+    pub not_kept: BTreeSet<String>,
 }

@@ -128,20 +128,36 @@ impl AccountListing {
         }
         let sizes = self.app.page_sizes();
         let last = sizes.len() - 1;
+        // The size before the one that works, when it was refused by a server error.
+        let mut failed: Option<Option<u32>> = None;
         for (at, size) in sizes.into_iter().enumerate() {
-            let query = self.query(size);
-            match Page::read(&self.app, &query, at == last).await {
+            match Page::read(&self.app, &self.query(size), at == last).await {
                 // Some can't bear a large page, others no count at all.
-                Err(error)
-                    if at < last
-                        && matches!(error.status, Some(400 | 413 | 414 | 422 | 500..=599)) => {}
+                Err(error) if at < last && matches!(error.status, Some(500..=599)) => {
+                    failed = Some(size);
+                }
+                Err(error) if at < last && matches!(error.status, Some(400 | 413 | 414 | 422)) => {
+                    failed = None;
+                }
                 Err(error) => return Err(error),
                 Ok(page) => {
                     self.count = size;
-                    if at > 0 {
-                        self.app
-                            .learn(|learned| learned.page_size = Some(size.unwrap_or(0)));
+                    if at == 0 {
+                        return Ok(page);
                     }
+                    // A server error may have passed: only the same one again is the size's fault.
+                    if let Some(larger) = failed {
+                        match Page::read(&self.app, &self.query(larger), false).await {
+                            Ok(larger_page) => {
+                                self.count = larger;
+                                return Ok(larger_page);
+                            }
+                            Err(error) if error.is_authorization() => return Err(error),
+                            Err(_) => {}
+                        }
+                    }
+                    self.app
+                        .learn(|learned| learned.page_size = Some(size.unwrap_or(0)));
                     return Ok(page);
                 }
             }

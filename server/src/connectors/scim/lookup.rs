@@ -28,17 +28,32 @@ const NAMES_LAST: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug)]
 pub(super) struct NameIndex {
     ids: HashMap<String, Vec<AccountId>>,
+    /// Under which name each id is kept.
+    names: HashMap<AccountId, String>,
     read_at: Instant,
 }
 
 impl NameIndex {
-    fn add(&mut self, account: &Account) {
-        let ids = self
-            .ids
-            .entry(account.user_name.to_lowercase())
-            .or_default();
-        if !ids.contains(&account.id) {
-            ids.push(account.id.clone());
+    fn read_at(read_at: Instant) -> Self {
+        Self {
+            ids: HashMap::new(),
+            names: HashMap::new(),
+            read_at,
+        }
+    }
+
+    fn put(&mut self, id: &AccountId, user_name: &str) {
+        self.remove(id);
+        let name = user_name.to_lowercase();
+        self.ids.entry(name.clone()).or_default().push(id.clone());
+        self.names.insert(id.clone(), name);
+    }
+
+    fn remove(&mut self, id: &AccountId) {
+        if let Some(name) = self.names.remove(id)
+            && let Some(ids) = self.ids.get_mut(&name)
+        {
+            ids.retain(|known| known != id);
         }
     }
 }
@@ -54,64 +69,94 @@ impl ScimApp {
         }
     }
 
-    /// Accounts whose user name is this one, compared without case.
+    /// Accounts whose user name is this one, compared without case. Where the app's filter can't
+    /// be relied on, the listing is searched.
     pub async fn find_by_user_name(&self, user_name: &str) -> Result<Vec<Account>, ScimError> {
-        if let Some(FilterWorth::Ignored | FilterWorth::Unsupported) = self.learned().filter {
+        let worth = self.learned().filter;
+        if let Some(FilterWorth::Ignored | FilterWorth::Unsupported) = worth {
             return self.find_by_scanning(user_name).await;
         }
+        match self.find_by_filter(user_name).await? {
+            Filtered::Hits(hits) if hits.is_empty() && worth == Some(FilterWorth::Misses) => {
+                self.find_by_scanning(user_name).await
+            }
+            Filtered::Hits(hits) => Ok(hits),
+            Filtered::Useless => self.find_by_scanning(user_name).await,
+            Filtered::Failed => {
+                let hits = self.find_by_scanning(user_name).await?;
+                // The listing is fine, so it is the filter and not the app that fails.
+                self.learn(|learned| {
+                    learned.filter.get_or_insert(FilterWorth::Unsupported);
+                });
+                Ok(hits)
+            }
+        }
+    }
+
+    async fn find_by_filter(&self, user_name: &str) -> Result<Filtered, ScimError> {
         match self.filter("userName", user_name).await? {
-            Filtered::Hits(hits) if !hits.is_empty() => return Ok(hits),
-            Filtered::Hits(_) => {}
-            Filtered::Useless => return self.find_by_scanning(user_name).await,
+            Filtered::Hits(hits) if hits.is_empty() => {}
+            other => return Ok(other),
         }
         // One kind of server decodes twice, so that "+" arrives as a space.
         if user_name.contains('+')
             && let Filtered::Hits(hits) = self.filter_encoded_twice(user_name).await?
             && !hits.is_empty()
         {
-            return Ok(hits);
+            return Ok(Filtered::Hits(hits));
         }
         // Others compare with case, against the standard.
         let lower = user_name.to_lowercase();
         if lower != user_name
             && let Filtered::Hits(hits) = self.filter("userName", &lower).await?
         {
-            return Ok(hits);
+            return Ok(Filtered::Hits(hits));
         }
-        Ok(Vec::new())
+        Ok(Filtered::Hits(Vec::new()))
     }
 
     /// The same, whatever was read before: for a write that may have happened meanwhile.
     pub async fn find_anew(&self, user_name: &str) -> Result<Vec<Account>, ScimError> {
-        *self.app.names.lock().await = None;
+        self.forget_names().await;
         self.find_by_user_name(user_name).await
     }
 
-    /// After a 409: whoever may be in the way, looked for by every key and at last in the whole
-    /// listing.
+    /// After a 409: whoever may be in the way, looked for by name in the whole listing when the
+    /// filter finds nobody, and at last by external id. What it shows of the filter is remembered,
+    /// so that the next look-up finds the same.
     pub async fn find_in_the_way(
         &self,
         user_name: &str,
         external_id: Option<&str>,
     ) -> Result<Vec<Account>, ScimError> {
+        // What an earlier scan did not see may have come since.
+        self.forget_names().await;
         let hits = self.find_by_user_name(user_name).await?;
         if !hits.is_empty() {
             return Ok(hits);
         }
+        let hits = self.find_by_scanning(user_name).await?;
+        if !hits.is_empty() {
+            // Unless it was made this very moment, the filter misses what is there.
+            if let Filtered::Hits(again) = self.find_by_filter(user_name).await?
+                && again.is_empty()
+            {
+                self.learn(|learned| learned.filter = Some(FilterWorth::Misses));
+            }
+            return Ok(hits);
+        }
         if let Some(external_id) = external_id
             && let Ok(Filtered::Hits(hits)) = self.filter("externalId", external_id).await
-            && !hits.is_empty()
         {
             return Ok(hits);
         }
-        if let Ok(Filtered::Hits(hits)) = self.filter("emails.value", user_name).await
-            && !hits.is_empty()
-        {
-            return Ok(hits);
-        }
-        // What an earlier scan did not see may have come since.
+        Ok(Vec::new())
+    }
+
+    /// The next search of the listing reads it anew: what was written meanwhile, by this process
+    /// or another, may not be in what was read.
+    pub async fn forget_names(&self) {
         *self.app.names.lock().await = None;
-        self.find_by_scanning(user_name).await
     }
 
     /// Reads the listing once and searches in it from then on.
@@ -124,13 +169,12 @@ impl ScimApp {
                 .as_ref()
                 .is_none_or(|index| now.saturating_duration_since(index.read_at) > NAMES_LAST)
             {
-                let mut index = NameIndex {
-                    ids: HashMap::new(),
-                    read_at: now,
-                };
+                let mut index = NameIndex::read_at(now);
                 let mut listing = self.accounts();
                 while let Some(page) = listing.next_page().await? {
-                    page.iter().for_each(|account| index.add(account));
+                    for account in &page {
+                        index.put(&account.id, &account.user_name);
+                    }
                 }
                 *names = Some(index);
             }
@@ -151,9 +195,16 @@ impl ScimApp {
     }
 
     /// Keeps the index of names true when an account is created or renamed.
-    pub(super) async fn remember_name(&self, account: &Account) {
+    pub(super) async fn remember_name(&self, id: &AccountId, user_name: &str) {
         if let Some(index) = self.app.names.lock().await.as_mut() {
-            index.add(account);
+            index.put(id, user_name);
+        }
+    }
+
+    /// The same when one is deleted, or goes on under another id.
+    pub(super) async fn forget_name(&self, id: &AccountId) {
+        if let Some(index) = self.app.names.lock().await.as_mut() {
+            index.remove(id);
         }
     }
 
@@ -200,6 +251,7 @@ impl ScimApp {
                 }
                 return Ok(Filtered::Useless);
             }
+            Err(error) if error.status == Some(500) => return Ok(Filtered::Failed),
             Err(error) => return Err(error),
         };
         let returned = page.resources.len() as u64;
@@ -219,7 +271,9 @@ impl ScimApp {
                 return Ok(Filtered::Useless);
             }
         } else if by_name && !hits.is_empty() {
-            self.learn(|learned| learned.filter = Some(FilterWorth::Works));
+            self.learn(|learned| {
+                learned.filter.get_or_insert(FilterWorth::Works);
+            });
         }
         Ok(Filtered::Hits(hits))
     }
@@ -229,6 +283,8 @@ enum Filtered {
     Hits(Vec<Account>),
     /// The app does not filter by this.
     Useless,
+    /// It fails, again and again, when asked to.
+    Failed,
 }
 
 /// RFC 7644, 3.4.2.2: the value is a JSON string.
@@ -237,19 +293,9 @@ fn filter_of(attribute: &str, value: &str) -> String {
 }
 
 fn is_hit(account: &Account, attribute: &str, value: &str) -> bool {
-    let resource = &account.resource;
     match attribute {
         "userName" => same_address(&account.user_name, value),
-        "externalId" => resource.get("externalId").and_then(Value::as_str) == Some(value),
-        _ => resource
-            .get("emails")
-            .and_then(Value::as_array)
-            .is_some_and(|emails| {
-                emails
-                    .iter()
-                    .filter_map(|email| email.get("value").and_then(Value::as_str))
-                    .any(|email| same_address(email, value))
-            }),
+        _ => account.resource.get(attribute).and_then(Value::as_str) == Some(value),
     }
 }
 

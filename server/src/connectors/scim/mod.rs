@@ -2,30 +2,34 @@
 
 mod discovery;
 mod error;
+mod kept;
 mod learned;
 mod limits;
 mod listing;
 mod lookup;
 mod request;
 mod settings;
+mod verify;
 mod write;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use provisioning::identity::Account;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tokio::sync::watch;
 use url::Url;
 
 pub use self::discovery::AppFacts;
 pub use self::error::{ScimError, ScimErrorClass};
-pub use self::learned::{BodyType, FilterWorth, Learned, UpdateStyle};
+pub use self::learned::{BodyType, DeleteEffect, FilterWorth, Learned, UpdateStyle};
 pub use self::limits::{Access, Limiter};
 pub use self::listing::{AccountListing, Trust};
 pub use self::settings::{ScimLimits, ScimSettings};
 pub use self::write::Update;
 
 use self::lookup::NameIndex;
+use self::verify::Refusals;
 use super::http::{Outgoing, RequestCounts};
 use crate::clock::Clock;
 
@@ -48,7 +52,9 @@ struct App {
     settings: ScimSettings,
     clock: Arc<dyn Clock>,
     limiter: Limiter,
-    learned: Mutex<Learned>,
+    /// Whoever keeps what is learned is told of each change.
+    learned: watch::Sender<Learned>,
+    refusals: Refusals,
     /// User names of all accounts, read once where the app's filter is of no use.
     names: tokio::sync::Mutex<Option<NameIndex>>,
 }
@@ -63,12 +69,13 @@ impl ScimApp {
         outgoing.check(&settings.endpoint)?;
         settings.token = usable_token(&settings.token)?;
         let limiter = Limiter::new(settings.limits, Arc::clone(outgoing.timer()));
-        let learned = Mutex::new(settings.learned.clone());
+        let (learned, _) = watch::channel(settings.learned.clone());
         let app = App {
             settings,
             clock,
             limiter,
             learned,
+            refusals: Refusals::default(),
             names: tokio::sync::Mutex::new(None),
         };
         Ok(Self {
@@ -108,7 +115,12 @@ impl ScimApp {
 
     /// What is known by now; the caller stores it for the next time.
     pub fn learned(&self) -> Learned {
-        self.memory().clone()
+        self.app.learned.borrow().clone()
+    }
+
+    /// Tells of each change of what is known, until the last clone of this app is dropped.
+    pub fn learning(&self) -> watch::Receiver<Learned> {
+        self.app.learned.subscribe()
     }
 
     /// Requests a minute at the present pace, or `None` without a limit.
@@ -117,14 +129,11 @@ impl ScimApp {
     }
 
     fn learn(&self, change: impl FnOnce(&mut Learned)) {
-        change(&mut self.memory());
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Learned> {
-        self.app
-            .learned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.app.learned.send_if_modified(|learned| {
+            let before = learned.clone();
+            change(learned);
+            *learned != before
+        });
     }
 }
 

@@ -53,6 +53,10 @@ pub struct ScimSettings {
     pub clear_needs_put: bool,
     /// The largest page worth asking for.
     pub page_size: u32,
+    /// Whether DELETE is known to leave an inactive account behind.
+    pub delete_deactivates: bool,
+    /// Words in a refusal that speak of seats and licences, in lower case.
+    pub seat_words: Vec<String>,
     pub learned: Learned,
 }
 
@@ -65,6 +69,8 @@ impl ScimSettings {
             update: UpdateStyle::default(),
             clear_needs_put: false,
             page_size: 1000,
+            delete_deactivates: false,
+            seat_words: Quirks::default_seat_words(),
             learned: Learned::default(),
         }
     }
@@ -73,14 +79,19 @@ impl ScimSettings {
     #[must_use]
     pub fn with_quirks(mut self, quirks: &Quirks) -> Self {
         self.update = match quirks.update {
-            catalog::UpdateStyle::Patch => UpdateStyle::PatchPaths,
-            catalog::UpdateStyle::PatchValue | catalog::UpdateStyle::Learn => {
-                UpdateStyle::PatchValue
-            }
+            // Paths are what most apps know; the app shows soon when it wants another style.
+            catalog::UpdateStyle::Patch | catalog::UpdateStyle::Learn => UpdateStyle::PatchPaths,
+            catalog::UpdateStyle::PatchValue => UpdateStyle::PatchValue,
             catalog::UpdateStyle::Put => UpdateStyle::Put,
         };
         self.clear_needs_put = quirks.clear_needs_put;
         self.page_size = quirks.page_size;
+        self.delete_deactivates = quirks.delete_deactivates;
+        self.seat_words = quirks
+            .seat_words
+            .iter()
+            .map(|word| word.to_lowercase())
+            .collect();
         self
     }
 

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use provisioning::identity::{Account, AccountId};
 use provisioning::mapping::{
-    FieldChange, MappingRow, patch_operations, patch_value_style, replace_body,
+    FieldChange, MappingRow, adds_entries, patch_operations, patch_value_style, replace_body,
 };
 use serde_json::Value;
 
@@ -51,18 +51,17 @@ impl ScimApp {
     /// Makes an account. A conflict is for the caller to resolve.
     pub async fn create(&self, body: &Value) -> Result<Account, ScimError> {
         let call = Call::new(self, Method::POST, &["Users"], Some(body))?;
-        let answer = self.send(&call).await?;
+        let answer = self.send_write(&call).await?;
         if answer.is_web_page() {
-            let status = Some(answer.status.as_u16());
-            let detail = "the address answered a web page, not SCIM";
-            return Err(ScimError::endpoint(&call.shown, status, detail));
+            return Err(web_page(&call, answer.status));
         }
         let account = match answer.json().map(Account::from_resource) {
             Some(Ok(account)) => account,
             // Done, it says, but not which: it has to be found.
             _ => self.find_created(&call, body, answer.status).await?,
         };
-        self.remember_name(&account).await;
+        self.note_kept(body, &account.resource);
+        self.remember_name(&account.id, &account.user_name).await;
         Ok(account)
     }
 
@@ -77,7 +76,7 @@ impl ScimApp {
             .and_then(Value::as_str)
             .unwrap_or_default();
         // An earlier reading of all names can't hold the new one.
-        *self.app.names.lock().await = None;
+        self.forget_names().await;
         let mut found = self.find_by_user_name(name).await?;
         match (found.pop(), found.is_empty()) {
             (Some(account), true) => Ok(account),
@@ -90,26 +89,57 @@ impl ScimApp {
     }
 
     /// Changes an account in the way that this app understands, with one write where the way is
-    /// known. `None` when the app did not answer with the account.
+    /// known. Gives the account back under the id that it has now; `None` when the app did not
+    /// answer with it.
     pub async fn update(
         &self,
         id: &AccountId,
         update: Update<'_>,
     ) -> Result<Option<Account>, ScimError> {
-        let first = self.first_style(&update);
+        let account = match self.update_in_some_style(id, &update).await {
+            Ok(None) if update.renames(id).is_some() => self.read_after(id, &update).await?,
+            Ok(account) => account,
+            // Sent before without a known answer, it may be there under its new id already.
+            Err(error) if error.is_not_found() => match self.find_renamed(id, &update).await? {
+                Some(account) => Some(account),
+                None => return Err(error),
+            },
+            Err(error) => return Err(error),
+        };
+        if let Some(account) = &account {
+            self.note_kept(update.body, &account.resource);
+            if account.id != *id {
+                self.forget_name(id).await;
+            }
+            self.remember_name(&account.id, &account.user_name).await;
+        } else if let Some(name) = update.body.get("userName").and_then(Value::as_str) {
+            self.remember_name(id, name).await;
+        }
+        if update.active == Some(false) {
+            self.seat_was_freed();
+        }
+        Ok(account)
+    }
+
+    async fn update_in_some_style(
+        &self,
+        id: &AccountId,
+        update: &Update<'_>,
+    ) -> Result<Option<Account>, ScimError> {
+        let first = self.first_style(update);
         let mut refused: Option<ScimError> = None;
         for style in std::iter::once(first).chain(first.others().iter().copied()) {
             let outcome = match style {
-                UpdateStyle::PatchValue => match self.value_body(id, &update).await? {
-                    Some(body) => self.patch(id, &body, &update).await,
+                UpdateStyle::PatchValue => match self.value_body(id, update).await? {
+                    Some(body) => self.patch(id, &body, update).await,
                     // This style can't clear.
                     None => continue,
                 },
                 UpdateStyle::PatchPaths => {
-                    let body = patch_operations(update.changes, update.body, update.active);
-                    self.patch(id, &body, &update).await
+                    let body = self.paths_body(id, update).await?;
+                    self.patch(id, &body, update).await
                 }
-                UpdateStyle::Put => self.put(id, &update).await,
+                UpdateStyle::Put => self.put(id, update).await,
             };
             match outcome {
                 Ok(account) => {
@@ -119,8 +149,7 @@ impl ScimApp {
                     }
                     return Ok(account);
                 }
-                // The first refusal says most: the others were only tried because of it.
-                Err(Refusal::Final(error)) => return Err(refused.unwrap_or(error)),
+                Err(Refusal::Final(error)) => return Err(more_telling(refused, error)),
                 Err(Refusal::Style(error)) => {
                     refused.get_or_insert(error);
                 }
@@ -145,16 +174,24 @@ impl ScimApp {
     /// Removes an account; one that is gone already is a success.
     pub async fn delete(&self, id: &AccountId) -> Result<(), ScimError> {
         let call = Call::new(self, Method::DELETE, &["Users", id.as_str()], None)?;
-        match self.send(&call).await {
-            Ok(answer) if answer.is_web_page() => Err(ScimError::endpoint(
-                &call.shown,
-                Some(answer.status.as_u16()),
-                "the address answered a web page, not SCIM",
-            )),
-            Ok(_) => Ok(()),
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
+        match self.send_write(&call).await {
+            Ok(answer) if answer.is_web_page() => return Err(web_page(&call, answer.status)),
+            Ok(_) => self.learn_deletion(&call, id).await?,
+            Err(error) if error.is_not_found() => {}
+            // Some fail the second time; what is there decides, not what they say.
+            Err(error) if error.status == Some(500) => match self.get(id).await {
+                Ok(None) => {}
+                Ok(Some(account)) if account.active == Some(false) && self.delete_deactivates() => {
+                }
+                Ok(Some(_)) | Err(_) => return Err(error),
+            },
+            Err(error) => return Err(error),
         }
+        if !self.delete_deactivates() {
+            self.forget_name(id).await;
+        }
+        self.seat_was_freed();
+        Ok(())
     }
 
     fn first_style(&self, update: &Update<'_>) -> UpdateStyle {
@@ -186,6 +223,18 @@ impl ScimApp {
         Ok(patch_value_style(changes, body, current, update.active))
     }
 
+    /// The body of the style with paths. An entry that is new goes with all the others, because
+    /// some apps take an addition for the whole list.
+    async fn paths_body(&self, id: &AccountId, update: &Update<'_>) -> Result<Value, ScimError> {
+        let (changes, body) = (update.changes, update.body);
+        let read = match update.current {
+            None if adds_entries(changes, body) => Some(self.read_account(id).await?.resource),
+            _ => None,
+        };
+        let current = update.current.or(read.as_ref());
+        Ok(patch_operations(changes, body, current, update.active))
+    }
+
     /// The account, which has to be there.
     async fn read_account(&self, id: &AccountId) -> Result<Account, ScimError> {
         let call = Call::read(self, &["Users", id.as_str()])?;
@@ -201,15 +250,9 @@ impl ScimApp {
     ) -> Result<Option<Account>, Refusal> {
         let parts = ["Users", id.as_str()];
         let call = Call::new(self, Method::PATCH, &parts, Some(body)).map_err(Refusal::Final)?;
-        match self.send(&call).await {
+        match self.send_write(&call).await {
             Ok(answer) if answer.is_web_page() => {
-                let status = Some(answer.status.as_u16());
-                let detail = "the address answered a web page, not SCIM";
-                Err(Refusal::Style(ScimError::endpoint(
-                    &call.shown,
-                    status,
-                    detail,
-                )))
+                Err(Refusal::Style(web_page(&call, answer.status)))
             }
             Ok(answer) => self.effect(id, &call.shown, answer.json(), update).await,
             Err(error) if error.is_not_found() => {
@@ -231,15 +274,9 @@ impl ScimApp {
         let (rows, changes) = (update.rows, update.changes);
         let body = replace_body(&current.resource, update.body, rows, changes, update.active);
         let call = Call::new(self, Method::PUT, &parts, Some(&body)).map_err(Refusal::Final)?;
-        match self.send(&call).await {
+        match self.send_write(&call).await {
             Ok(answer) if answer.is_web_page() => {
-                let status = Some(answer.status.as_u16());
-                let detail = "the address answered a web page, not SCIM";
-                Err(Refusal::Final(ScimError::endpoint(
-                    &call.shown,
-                    status,
-                    detail,
-                )))
+                Err(Refusal::Final(web_page(&call, answer.status)))
             }
             Ok(answer) => self.effect(id, &call.shown, answer.json(), update).await,
             // It was there a moment ago, so this is a server without PUT.
@@ -254,8 +291,9 @@ impl ScimApp {
         }
     }
 
-    /// Takes the answered account, if there is one, and looks whether it really is suspended or
-    /// active as it should be: that it says yes and does nothing matters most there.
+    /// Takes the answered account, if there is one. Whether somebody can still get in matters
+    /// most, so it is read unless the answer shows that the account is suspended or active as it
+    /// should be: some say yes and do nothing, others answer how it was before, or not at all.
     async fn effect(
         &self,
         id: &AccountId,
@@ -263,25 +301,23 @@ impl ScimApp {
         answered: Option<Value>,
         update: &Update<'_>,
     ) -> Result<Option<Account>, Refusal> {
-        let Some(Ok(account)) = answered.map(Account::from_resource) else {
-            return Ok(None);
-        };
+        let account = answered.and_then(|json| Account::from_resource(json).ok());
         let Some(wanted) = update.active else {
-            return Ok(Some(account));
+            return Ok(account);
         };
-        let differs = |account: &Account| account.active.is_some_and(|is| is != wanted);
-        if !differs(&account) {
-            return Ok(Some(account));
+        if account.as_ref().and_then(|account| account.active) == Some(wanted) {
+            return Ok(account);
         }
-        // The answer may show how it was before: a read decides.
-        let read = self.get(id).await.map_err(Refusal::Final)?;
-        match read {
-            Some(account) if differs(&account) => {
+        match self.read_after(id, update).await.map_err(Refusal::Final)? {
+            Some(read) if read.active.is_some_and(|is| is != wanted) => {
                 let state = if wanted { "inactive" } else { "active" };
                 let detail = format!("it says yes, but the account stays {state}");
                 Err(Refusal::Style(ScimError::unsupported(shown, &detail)))
             }
-            other => Ok(other),
+            Some(read) => Ok(Some(read)),
+            // Suspended, and out of sight with it.
+            None if !wanted => Ok(account),
+            None => Err(Refusal::Final(ScimError::vanished(shown))),
         }
     }
 
@@ -303,4 +339,23 @@ impl ScimApp {
             _ => false,
         }
     }
+}
+
+/// The later error tells where the write stands now, unless both refuse what it says: then the
+/// first one speaks of the value, and not of the rest that another style sends along.
+fn more_telling(first: Option<ScimError>, later: ScimError) -> ScimError {
+    match first {
+        Some(first)
+            if first.class == ScimErrorClass::Rejected
+                && later.class == ScimErrorClass::Rejected =>
+        {
+            first
+        }
+        _ => later,
+    }
+}
+
+fn web_page(call: &Call, status: StatusCode) -> ScimError {
+    let detail = "the address answered a web page, not SCIM";
+    ScimError::endpoint(&call.shown, Some(status.as_u16()), detail)
 }

@@ -145,6 +145,18 @@ impl Accounts {
         }
     }
 
+    /// Changes what is not indexed of an account; false when there is none.
+    pub fn change_by_name(&mut self, user_name: &str, change: impl FnOnce(&mut Account)) -> bool {
+        let key = self.names.get(&user_name.to_lowercase());
+        match key.and_then(|key| self.by_id.get_mut(key)) {
+            Some(account) => {
+                change(account);
+                true
+            }
+            None => false,
+        }
+    }
+
     fn remove(&mut self, key: u64) -> bool {
         let Some(account) = self.by_id.remove(&key) else {
             return false;
@@ -218,6 +230,9 @@ impl Accounts {
     ) -> Result<&Account, ScimError> {
         let content = schema::read(document, quirks)?;
         self.check(&content, None, quirks, is_known)?;
+        if quirks.seats.is_some_and(|seats| self.len() >= seats) {
+            return Err(ScimError::status(403, "All seats of your plan are taken"));
+        }
         let key = self.next_id;
         self.next_id += 1;
         let id = if quirks.name_is_id {
@@ -249,8 +264,11 @@ impl Accounts {
         now: DateTime<Utc>,
     ) -> Result<&Account, ScimError> {
         let key = self.key(id)?;
-        let content = schema::read(document, quirks)?;
+        let mut content = schema::read(document, quirks)?;
         self.check(&content, Some(key), quirks, is_known)?;
+        if quirks.put_keeps_active {
+            content.active = self.is_active(key);
+        }
         self.put(key, id, content, quirks, now)
     }
 
@@ -269,10 +287,17 @@ impl Accounts {
             .get(&key)
             .ok_or_else(|| ScimError::no_such(id))?
             .document();
-        patch::apply(&mut document, operations)?;
-        let content = schema::read(document, quirks)?;
+        patch::apply(&mut document, operations, quirks)?;
+        let mut content = schema::read(document, quirks)?;
         self.check(&content, Some(key), quirks, is_known)?;
+        if quirks.patch_keeps_active {
+            content.active = self.is_active(key);
+        }
         self.put(key, id, content, quirks, now)
+    }
+
+    fn is_active(&self, key: u64) -> bool {
+        self.by_id.get(&key).is_some_and(|account| account.active)
     }
 
     fn put(
@@ -289,6 +314,11 @@ impl Accounts {
             .ok_or_else(|| ScimError::no_such(id))?;
         self.names.remove(&account.user_name.to_lowercase());
         self.names.insert(content.user_name.to_lowercase(), key);
+        if quirks.name_is_id {
+            self.ids.remove(&account.id);
+            account.id.clone_from(&content.user_name);
+            self.ids.insert(account.id.clone(), key);
+        }
         account.user_name = content.user_name;
         account.active = content.active && (account.active || !quirks.no_reactivation);
         account.attributes = content.attributes;
@@ -306,6 +336,9 @@ impl Accounts {
     ) -> Result<(), ScimError> {
         let key = self.key(id)?;
         if quirks.delete_deactivates {
+            if quirks.second_delete_fails && !self.is_active(key) {
+                return Err(ScimError::status(500, "It was deleted before"));
+            }
             if let Some(account) = self.by_id.get_mut(&key) {
                 account.active = false;
                 account.changed = now;

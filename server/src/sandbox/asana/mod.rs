@@ -177,9 +177,15 @@ fn answer_list(
     if quirks.count_refused && count.is_some() {
         return Err(ScimError::status(500, "count is not supported"));
     }
+    if let (Some(status), Some(_)) = (quirks.filter_fails, &parameters.filter) {
+        return Err(ScimError::status(status, "Filters are not supported"));
+    }
     let found: Vec<&Account> = match &parameters.filter {
         Some(filter) if !quirks.filter_ignored => {
-            let wanted = read_filter(filter)?;
+            let mut wanted = read_filter(filter)?;
+            if quirks.filter_decoded_twice {
+                wanted = wanted.replace('+', " ").replace("%2B", "+");
+            }
             accounts
                 .by_name(&wanted)
                 .filter(|account| !quirks.filter_case_sensitive || account.user_name == wanted)
@@ -289,6 +295,14 @@ async fn create(
         .await
 }
 
+/// What a write answers.
+fn shown(mut resource: Value, quirks: &Quirks) -> Value {
+    if let (true, Some(members)) = (quirks.writes_hide_active, resource.as_object_mut()) {
+        members.remove("active");
+    }
+    resource
+}
+
 async fn replace(
     State(sandbox): State<Sandbox>,
     uri: Uri,
@@ -318,7 +332,7 @@ async fn replace(
             let account = accounts.replace(&id, document, quirks, is_known, now)?;
             Ok(Success {
                 changed: true,
-                ..Success::ok(account.resource(&base))
+                ..Success::ok(shown(account.resource(&base), quirks))
             })
         })
         .await
@@ -346,12 +360,15 @@ async fn patch_one(
             if quirks.patch_unsupported {
                 return Err(ScimError::status(501, "PATCH is not supported"));
             }
+            if let Some(status) = quirks.patch_answers_html {
+                return Err(ScimError::html(status));
+            }
             let operations = read_body(&body)?;
             let now = sandbox.0.clock.now();
             let is_known = |address: &str| read(&sandbox.0.directory).owns(address);
             let mut accounts = write(&sandbox.0.accounts);
             let account = accounts.patch(&id, &operations, quirks, is_known, now)?;
-            let resource = account.resource(&base);
+            let resource = shown(account.resource(&base), quirks);
             Ok(if quirks.patch_no_content {
                 Success {
                     status: StatusCode::NO_CONTENT,

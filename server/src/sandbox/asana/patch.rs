@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::error::ScimError;
+use super::quirks::Quirks;
 use super::schema::{ENTERPRISE, USER};
 
 const MESSAGE: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -27,6 +28,7 @@ struct Target<'a> {
 pub fn apply(
     document: &mut Map<String, Value>,
     message: &Map<String, Value>,
+    quirks: &Quirks,
 ) -> Result<(), ScimError> {
     let schemas = message.get("schemas").and_then(Value::as_array);
     if !schemas.is_some_and(|schemas| schemas.iter().any(|schema| schema == MESSAGE)) {
@@ -57,7 +59,12 @@ pub fn apply(
             }
         };
         let value = operation.get("value").cloned().unwrap_or(Value::Null);
+        let op = match op {
+            Op::Add if quirks.add_replaces && value.is_array() => Op::Replace,
+            op => op,
+        };
         match operation.get("path").and_then(Value::as_str) {
+            Some(_) if quirks.patch_ignores_paths => {}
             Some(path) => set(document, path, op, value)?,
             None if op == Op::Remove => {
                 return Err(ScimError::bad_request("noTarget", "remove needs a path"));

@@ -17,6 +17,8 @@ use super::super::apps::{AppServices, commit};
 use super::super::census::Census;
 use super::super::setup_draft::Setting;
 use super::{Section, opening, require_sign_in};
+use crate::connectors::Learned;
+use crate::store::apps::App;
 use crate::store::people;
 
 const CONSTANT: &str = "constant";
@@ -40,7 +42,7 @@ impl AppServices {
         Ok(AttributesStep {
             head,
             progress,
-            rows: mapping_views(&rows, &setting.entry, census.as_deref()),
+            rows: mapping_views(&rows, &setting.entry, &setting.app, census.as_deref()),
             sources: sources(&rows, custom),
             expressions: true,
             preview: self.mapping_preview(&setting, &rows, preview).await?,
@@ -143,6 +145,7 @@ fn refuse(problems: &[Problem], inputs: &[MappingInput]) -> Answer<()> {
 pub(in super::super) fn mapping_views(
     rows: &[MappingRow],
     entry: &CatalogEntry,
+    app: &App,
     census: Option<&Census>,
 ) -> Vec<MappingView> {
     let key = |attribute: &str| {
@@ -170,7 +173,33 @@ pub(in super::super) fn mapping_views(
             .into_values()
             .map(|row| view(&row.attribute, Some(row), census)),
     );
+    name_what_is_not_kept(&mut views, app);
     views
+}
+
+/// Says beside a row that the app took its value and did not keep it.
+fn name_what_is_not_kept(views: &mut [MappingView], app: &App) {
+    let learned = serde_json::from_value::<Learned>(app.learned.clone()).unwrap_or_default();
+    for path in learned.not_kept {
+        for view in views
+            .iter_mut()
+            .filter(|view| same_attribute(&view.attribute, &path))
+        {
+            let said = format!("{} does not keep this value as it is sent.", app.name);
+            view.hint = Some(match view.hint.take() {
+                Some(hint) => format!("{hint} {said}"),
+                None => said,
+            });
+        }
+    }
+}
+
+fn same_attribute(a: &str, b: &str) -> bool {
+    let path = |text: &str| ScimPath::parse(text).ok();
+    match (path(a), path(b)) {
+        (Some(a), Some(b)) => a.same_as(&b),
+        _ => a == b,
+    }
 }
 
 fn view(attribute: &str, row: Option<&MappingRow>, census: Option<&Census>) -> MappingView {
