@@ -102,7 +102,7 @@ impl Proof {
     /// Somebody comes, changes or goes, and something may fail.
     pub fn disturb(&mut self) {
         if self.chance.percent(70) {
-            for _ in 0..self.chance.within(1..9) {
+            for _ in 0..self.chance.within(3..13) {
                 self.change();
             }
         }
@@ -244,7 +244,7 @@ impl Proof {
     pub async fn run_and_kill(&mut self) {
         // A worker goes on with what was left behind; a sync would begin by itself.
         let works = self.chance.percent(30) && self.a_run_is_open().await;
-        let far = if self.chance.percent(50) { 15 } else { 90 };
+        let far = if self.chance.percent(50) { 15 } else { 50 };
         let requests = self.requests() + self.chance.within(0..far);
         let moment = Duration::from_micros(self.chance.within(0..60_000));
         let mut process = self
