@@ -77,8 +77,10 @@ pub struct Model {
     stories: BTreeMap<String, Story>,
     strangers: Vec<Account>,
     done: BTreeMap<&'static str, usize>,
-    /// Managers that were right only one step later.
-    late: usize,
+    /// Managers who had left the app and were named for one step more.
+    late_to_go: usize,
+    /// Managers who had come to the app and were named only one step later.
+    late_to_come: usize,
 }
 
 /// What a step does, by kind.
@@ -107,7 +109,8 @@ impl Model {
             stories: BTreeMap::new(),
             strangers: sandbox.accounts(),
             done: BTreeMap::new(),
-            late: 0,
+            late_to_go: 0,
+            late_to_come: 0,
         }
     }
 
@@ -126,10 +129,11 @@ impl Model {
             active += usize::from(account.active);
         }
         format!(
-            "{} people, {all} accounts ({active} active), {:?}, {} managers a step late",
+            "{} people, {all} accounts ({active} active), {:?}, managers a step late: {} to go, {} to come",
             self.stories.len(),
             self.done,
-            self.late
+            self.late_to_go,
+            self.late_to_come
         )
     }
 
@@ -224,7 +228,10 @@ impl Model {
                 !(is_late && held.is_late),
                 "manager, not {wanted:?}: {shown}"
             );
-            self.late += usize::from(is_late);
+            match wanted {
+                None => self.late_to_go += usize::from(is_late),
+                Some(_) => self.late_to_come += usize::from(is_late),
+            }
             held.is_late = is_late;
         }
         assert!(accounts.is_empty(), "day {day}: nobody's: {accounts:?}");
