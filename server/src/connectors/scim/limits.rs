@@ -17,8 +17,10 @@ const SHARE: f64 = 0.985;
 const RECOVERY: Duration = Duration::from_secs(20);
 /// A pause that is shorter speaks of a window of seconds, not of a minute.
 const SHORT_WINDOW: Duration = Duration::from_secs(5);
-/// How long a learned ceiling holds before a little more is tried.
+/// How long a ceiling that was learned from a whole minute holds before a little more is tried.
 const PROBE_AFTER: Duration = Duration::from_secs(30 * 60);
+/// The same after refusals that asked for seconds only: they may have had nothing to do with pace.
+const PROBE_SOON: Duration = MINUTE;
 /// Nobody waits longer than this inside a request; the caller plans it anew.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 /// How late a timer may be without a loss.
@@ -68,6 +70,9 @@ struct State {
     era: u64,
     pauses_in_a_row: u32,
     stepped_back: Option<Instant>,
+    /// When a little more was tried last, and how long to wait before the next time.
+    probed: Option<Instant>,
+    probe_after: Duration,
     sent: VecDeque<Instant>,
 }
 
@@ -88,6 +93,8 @@ impl Limiter {
                 era: 0,
                 pauses_in_a_row: 0,
                 stepped_back: None,
+                probed: None,
+                probe_after: PROBE_AFTER,
                 sent: VecDeque::new(),
             }),
             timer,
@@ -182,10 +189,16 @@ impl State {
     /// The moment at which the next request may leave.
     fn reserve(&mut self, now: Instant) -> Instant {
         if let Some(at) = self.stepped_back
-            && now.saturating_duration_since(at) > PROBE_AFTER
+            && now.saturating_duration_since(at) > self.probe_after
         {
-            self.ceiling = (self.ceiling * 1.1).min(self.allowed);
+            let more = if self.probe_after < PROBE_AFTER {
+                1.5
+            } else {
+                1.1
+            };
+            self.ceiling = (self.ceiling * more).min(self.allowed);
             self.stepped_back = Some(now);
+            self.probed = Some(now);
         }
         let earliest = self.paused_until.map_or(now, |until| until.max(now));
         let pace = self.pace(earliest);
@@ -268,7 +281,17 @@ impl State {
         #[allow(clippy::cast_precision_loss, reason = "at most 20,000")]
         let borne = borne as f64;
         let full_minute = since >= MINUTE.mul_f64(0.95);
-        let seen = if !full_minute && pause <= SHORT_WINDOW {
+        let short_window = !full_minute && pause <= SHORT_WINDOW;
+        // Trying more was what the app refused: it is tried less often.
+        let tried_in_vain = self
+            .probed
+            .is_some_and(|at| now.saturating_duration_since(at) <= MINUTE);
+        self.probe_after = match short_window {
+            true if tried_in_vain => (self.probe_after * 2).min(PROBE_AFTER),
+            true => self.probe_after.min(PROBE_SOON),
+            false => PROBE_AFTER,
+        };
+        let seen = if short_window {
             // A window of seconds: the pace itself was too high.
             let pace = self.pace(now).min(borne / since.as_secs_f64().max(0.1));
             pace * 0.75
@@ -411,6 +434,56 @@ mod tests {
         let (refused, done) = against_minutes(0, 600, 20).await;
         assert_eq!(refused, 1);
         assert!(done * 100 >= 600 * 20 * 95, "{done}");
+    }
+
+    #[tokio::test]
+    async fn refusals_that_had_nothing_to_do_with_pace_do_not_slow_an_app_down_for_long() {
+        let (limiter, timer) = limiter(1500);
+        sent_times(&limiter, &timer, 25).await;
+        for _ in 0..3 {
+            let permit = limiter.acquire(Access::Write).await.unwrap();
+            limiter.step_back(&permit, Some(Duration::from_secs(1)));
+        }
+        let start = timer.now();
+        while timer.now() - start < MINUTE * 12 {
+            limiter.acquire(Access::Write).await.unwrap();
+            limiter.went_through();
+        }
+        let pace = limiter.pace_per_minute().unwrap();
+        assert!(pace >= 1500.0 * 0.97, "{pace}");
+    }
+
+    /// An app that counts in whole seconds.
+    async fn against_seconds(allowed: usize, minutes: u32) -> (usize, usize) {
+        let (limiter, timer) = limiter(1500);
+        let start = timer.now();
+        let (mut refused, mut done, mut window, mut used) = (0, 0, 0, 0);
+        loop {
+            let permit = limiter.acquire(Access::Write).await.unwrap();
+            let gone = timer.now() - start;
+            if gone >= MINUTE * minutes {
+                return (refused, done);
+            }
+            if gone.as_secs() != window {
+                (window, used) = (gone.as_secs(), 0);
+            }
+            if used >= allowed {
+                refused += 1;
+                limiter.step_back(&permit, Some(Duration::from_secs(1)));
+            } else {
+                used += 1;
+                done += 1;
+                limiter.went_through();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_app_that_counts_seconds_and_allows_less_refuses_ever_more_rarely() {
+        let (early, _) = against_seconds(10, 60).await;
+        let (all, done) = against_seconds(10, 240).await;
+        assert!(all - early <= 6, "{early} in the first hour, {all} in four");
+        assert!(done * 100 >= 10 * 60 * 240 * 70, "{done}");
     }
 
     #[tokio::test]
