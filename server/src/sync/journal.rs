@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::TimeDelta;
 use provisioning::event::{EventName, Outcome as EventOutcome};
 use provisioning::identity::PersonId;
-use provisioning::lifecycle::{self, DueStep, Lifecycle};
+use provisioning::lifecycle::Lifecycle;
 use provisioning::plan::{LinkState, OperationKind, PlanContext, Reason, acknowledge};
 use serde_json::{Value, json};
 
@@ -313,8 +313,8 @@ impl<'a> Journal<'a> {
             lifecycles::save(&mut transaction, self.app.id, from, &none, None).await?;
         }
         let before = links::get(&mut transaction, self.app.id, person).await?;
-        let clocks = lifecycles::get(&mut transaction, self.app.id, person).await?;
-        if let Some((link, after)) = acknowledge(plan, before.as_ref(), &clocks, answered, now) {
+        let none = Lifecycle::default();
+        if let Some((link, _)) = acknowledge(plan, before.as_ref(), &none, answered, now) {
             let kept = links::user_name(&mut transaction, self.app.id, person)
                 .await?
                 .unwrap_or_default();
@@ -331,10 +331,23 @@ impl<'a> Journal<'a> {
                     .map(|account| &account.resource),
             };
             links::save(&mut transaction, self.app.id, person, &write, now).await?;
-            let ends = plan.kind == OperationKind::Delete;
-            if after != clocks || ends {
-                let next = (!ends).then(|| self.next_step(&after)).flatten();
-                lifecycles::save(&mut transaction, self.app.id, person, &after, next.as_ref())
+        }
+        let turn = |_: &PersonId, clocks: &mut Lifecycle| {
+            if let Some((_, after)) = acknowledge(plan, before.as_ref(), clocks, answered, now) {
+                *clocks = after;
+            }
+        };
+        match plan.kind {
+            OperationKind::Update => {}
+            // A new account begins without clocks.
+            OperationKind::Create | OperationKind::Link => {
+                lifecycles::save(&mut transaction, self.app.id, person, &none, None).await?;
+            }
+            // What somebody decided about the queue meanwhile is kept.
+            OperationKind::Suspend | OperationKind::Unsuspend | OperationKind::Delete => {
+                let policies = &self.world.config.deprovisioning;
+                let people = [person.clone()];
+                lifecycles::change(&mut transaction, self.app.id, &people, policies, now, turn)
                     .await?;
             }
         }
@@ -353,16 +366,6 @@ impl<'a> Journal<'a> {
         events::record(&mut transaction, &event).await?;
         transaction.commit().await?;
         Ok(Outcome::Done)
-    }
-
-    fn next_step(&self, clocks: &Lifecycle) -> Option<DueStep> {
-        lifecycle::due_steps(
-            clocks,
-            &self.world.config.deprovisioning,
-            self.engine.clock.now(),
-        )
-        .into_iter()
-        .find(DueStep::is_live)
     }
 
     /// The app refused the operation, or did not get to it: what that means for the person. What
