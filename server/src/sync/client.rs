@@ -32,7 +32,7 @@ pub async fn discover(engine: &Engine, app: &App) -> Result<App, RunError> {
         Ok(told) => told,
         Err(error) if error.is_authorization() => return Err(error.into()),
         Err(error) => {
-            tracing::warn!(app = %app.slug, code = error.code(), "the app could not be asked what it knows");
+            tracing::info!(app = %app.slug, code = error.code(), "the app could not be asked what it knows");
             return Ok(app.clone());
         }
     };
