@@ -1,5 +1,10 @@
 //! The configuration file: applied as a whole or not at all, idempotent, and exported so that
 //! applying the export changes nothing (S12.4).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,9 @@
 //! The audit log as the console and its export show it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
 
 mod fixture;
 

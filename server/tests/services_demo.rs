@@ -1,4 +1,9 @@
 //! The demo's page over the emulated directory and app.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
 
 mod fixture;
 

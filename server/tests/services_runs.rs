@@ -1,4 +1,9 @@
 //! What an administrator may do to runs, and what their pages say.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
 
 mod fixture;
 

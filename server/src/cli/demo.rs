@@ -63,7 +63,7 @@ pub(super) async fn run(mut settings: Settings, arguments: Arguments) -> Outcome
             emulated = sandbox.serve(emulators) => emulated.map_err(Failure::failed),
         }
     };
-    let served = served.await;
+    let served = Box::pin(served).await;
     installation.close().await;
     served?;
     Ok(ExitCode::SUCCESS)

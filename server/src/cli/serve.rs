@@ -50,9 +50,9 @@ pub(super) async fn run(settings: Settings, arguments: Arguments) -> Outcome {
             );
         }
         println!("Rollcall is ready at {origin}");
-        console.serve(&installation, engine).await
+        Box::pin(console.serve(&installation, engine)).await
     };
-    let served = served.await;
+    let served = Box::pin(served).await;
     installation.close().await;
     served?;
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,10 @@
 //! Whole runs: an emulated directory and app over HTTP, a database per test, a clock that is set.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
 
 mod accidents;
 mod accidents_directory;
