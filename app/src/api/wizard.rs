@@ -1,4 +1,5 @@
 //! Setting up autoprovisioning: five steps, each kept in a draft; later, each on its own.
+#![allow(clippy::too_many_arguments, reason = "one for each control of a form")]
 
 use super::{
     ApiError,
@@ -423,10 +424,6 @@ pub async fn load_scope_effect(slug: String) -> Result<ScopeEffect, ApiError> {
 /// `go` is the button: `continue`, `save`, `leave`, `find` or `show`; `add` and `removed` name a
 /// group by its id, `find` holds letters of its name.
 #[server(endpoint = "save_scope")]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "one for each control of the form"
-)]
 pub async fn save_scope(
     slug: String,
     #[server(default)] groups: Vec<ScopeGroupInput>,
