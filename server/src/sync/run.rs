@@ -105,6 +105,8 @@ impl RunError {
             | Self::AppStopped { .. }
             | Self::StopRequested { .. } => RunState::Stopped,
             Self::App(error) if error.is_authorization() => RunState::Stopped,
+            Self::Input(InputError::NoToken { .. }) => RunState::Stopped,
+            Self::Import(ImportError::OtherTenant { .. }) => RunState::Stopped,
             _ => RunState::Failed,
         }
     }

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use server::sandbox::{Call, Failure, Fault};
 use server::store::apps::AppState;
+use server::store::credentials::{self, Credential};
 use server::store::runs::{RunId, RunState};
 use server::sync::run::{Carried, carry_out};
 use sqlx::PgPool;
@@ -99,6 +100,19 @@ async fn a_refused_token_stops_the_app_and_a_new_one_resumes_with_nothing_lost(p
     assert_eq!(code, "reauthorize");
     assert_eq!(house.sandbox.scim_writes(), 0);
     assert_eq!(house.events("App stopped").await.len(), 1);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_app_without_a_token_is_not_run_and_asks_for_one(pool: PgPool) {
+    let house = House::build(pool).await;
+    let mut db = house.engine.connection().await.unwrap();
+    let token = Credential::AppToken(house.app.0);
+    assert!(credentials::delete(&mut db, token).await.unwrap());
+    drop(db);
+    let run = house.run().await;
+    let ended = (run.state, run.error_code.as_deref());
+    assert_eq!(ended, (RunState::Stopped, Some("reauthorize")));
+    assert_eq!(house.sandbox.scim_requests(), 0);
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -99,7 +99,7 @@ async fn every_app_that_is_on_stops_when_another_customer_answers(pool: PgPool) 
     let run = house.run().await;
     assert_eq!(
         (run.state, run.error_code.as_deref()),
-        (RunState::Failed, Some("directory-changed"))
+        (RunState::Stopped, Some("directory-changed"))
     );
     for app in [house.app, second] {
         assert_eq!(code(&state(&house, app).await), "directory-changed");
