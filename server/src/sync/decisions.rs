@@ -60,6 +60,23 @@ impl Decision {
         }
     }
 
+    /// Of a person's steps, the earliest first, the one that is meant.
+    fn meant(
+        self,
+        steps: Vec<DueStep>,
+        wanted: Option<(Trigger, Step)>,
+    ) -> Option<(Trigger, Step)> {
+        let mut fitting = (steps.into_iter())
+            .filter(|step| self.concerns(step))
+            .map(|step| (step.trigger, step.step));
+        match wanted {
+            None => fitting.next(),
+            // No later step overtakes the earliest one.
+            Some(wanted) if self == Self::Now => fitting.next().filter(|step| *step == wanted),
+            Some(wanted) => fitting.find(|step| *step == wanted),
+        }
+    }
+
     fn apply(
         self,
         clocks: &mut Lifecycle,
@@ -91,7 +108,8 @@ impl From<PersonId> for Subject {
     }
 }
 
-/// Decides for these people, all in one transaction. Returns whom it found nothing to decide for.
+/// Decides for these people, all in one transaction. Returns whom it found nothing to decide for,
+/// once for each subject.
 pub async fn decide(
     engine: &Engine,
     app: &App,
@@ -106,19 +124,24 @@ pub async fn decide(
         return Ok(people);
     };
     let policies = &config.deprovisioning;
-    let certain: BTreeMap<&PersonId, Option<(Trigger, Step)>> =
-        subjects.iter().map(|one| (&one.person, one.step)).collect();
-    let mut decided: BTreeMap<PersonId, (Trigger, Step)> = BTreeMap::new();
+    let mut wanted: BTreeMap<&PersonId, Vec<Option<(Trigger, Step)>>> = BTreeMap::new();
+    for subject in subjects {
+        wanted
+            .entry(&subject.person)
+            .or_default()
+            .push(subject.step);
+    }
+    let mut decided: Vec<(PersonId, (Trigger, Step))> = Vec::new();
+    let mut missed: Vec<PersonId> = Vec::new();
     let turn = |person: &PersonId, clocks: &mut Lifecycle| {
-        let wanted = certain.get(person).copied().flatten();
-        let step = due_steps(clocks, policies, now).into_iter().find(|step| {
-            decision.concerns(step)
-                && wanted.is_none_or(|wanted| wanted == (step.trigger, step.step))
-        });
-        if let Some(DueStep { trigger, step, .. }) = step
-            && decision.apply(clocks, (trigger, step), policies, now)
-        {
-            decided.insert(person.clone(), (trigger, step));
+        for wanted in wanted.remove(person).into_iter().flatten() {
+            let steps = due_steps(clocks, policies, now);
+            match decision.meant(steps, wanted) {
+                Some(step) if decision.apply(clocks, step, policies, now) => {
+                    decided.push((person.clone(), step));
+                }
+                _ => missed.push(person.clone()),
+            }
         }
     };
     lifecycles::change(&mut transaction, app.id, &people, policies, now, turn).await?;
@@ -134,10 +157,7 @@ pub async fn decide(
         apps::want_run(&mut transaction, app.id, now).await?;
     }
     transaction.commit().await?;
-    Ok(people
-        .into_iter()
-        .filter(|person| !decided.contains_key(person))
-        .collect())
+    Ok(missed)
 }
 
 /// Allows creates that were held because there were too many (S9.6). Returns how many it allowed.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use provisioning::identity::{PersonId, same_address};
-use provisioning::lifecycle::{DueStep, due_steps};
+use provisioning::lifecycle::{DueStep, Review, due_steps};
 use sqlx::PgConnection;
 
 use super::inputs;
@@ -16,6 +16,8 @@ pub struct PendingStep {
     pub person_email: String,
     pub person_name: String,
     pub step: DueStep,
+    /// Why the guard holds it.
+    pub review: Option<Review>,
 }
 
 impl PendingStep {
@@ -83,7 +85,9 @@ async fn of(
         }
         for step in due_steps(&waiting.lifecycle, &config.deprovisioning, now) {
             if step.is_live() {
+                let clock = waiting.lifecycle.clocks.get(&step.trigger);
                 steps.push(PendingStep {
+                    review: clock.and_then(|clock| clock.review.get(&step.step).cloned()),
                     person_id: waiting.person_id.clone(),
                     person_email: waiting.person_email.clone(),
                     person_name: waiting.person_name.clone(),
