@@ -3,7 +3,7 @@
 
 use crate::api::{
     ApiError, accounts::*, administrators::*, apps::*, audit::*, autoprovisioning::*, demo::*,
-    directory::*, home::*, runs::*, setup::*, shell::*, terms::Role, wizard::*,
+    directory::*, home::*, queue::*, runs::*, setup::*, shell::*, terms::Role, wizard::*,
 };
 use async_trait::async_trait;
 use std::{net::IpAddr, sync::Arc};
@@ -68,6 +68,7 @@ pub struct Services {
     pub autoprovisioning: Arc<dyn Autoprovisioning>,
     pub runs: Arc<dyn Runs>,
     pub accounts: Arc<dyn Accounts>,
+    pub removals: Arc<dyn Removals>,
     pub audit: Arc<dyn Audit>,
     pub administrators: Arc<dyn Administrators>,
     /// Only in demo mode.
@@ -250,7 +251,33 @@ pub trait Accounts: Send + Sync {
         choice: AccountChoice,
         account: Option<String>,
     ) -> Answer<()>;
-    async fn queue(&self, slug: &str, page: u32) -> Answer<Queue>;
+}
+
+#[async_trait]
+pub trait Removals: Send + Sync {
+    async fn queue(&self, actor: &Actor, slug: &str, page: u32) -> Answer<Queue>;
+    /// `step` is a [`StepKey`]; `NotFound` when it does not wait (any more) or is not the earliest
+    /// of its person.
+    async fn do_now(&self, actor: &Actor, slug: &str, step: &str) -> Answer<DoNow>;
+    /// `Conflict` when there is nothing (any more) to decide about this step.
+    async fn decide(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        step: &StepKey,
+        choice: StepChoice,
+    ) -> Answer<()>;
+    async fn review(&self, actor: &Actor, slug: &str, page: u32) -> Answer<Review>;
+    /// Field `chosen`. `Conflict` when all are meant and others wait than in this version, or when
+    /// nobody waits of those who were chosen.
+    async fn decide_held(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        choice: HeldChoice,
+        chosen: &[HeldKey],
+        version: &str,
+    ) -> Answer<()>;
 }
 
 #[async_trait]

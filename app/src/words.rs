@@ -186,6 +186,7 @@ pub fn field(error: &FieldError) -> String {
         C::MappedTwice => "This attribute is mapped twice.".to_owned(),
         C::WindowUnknown => "Choose one of the times listed.".to_owned(),
         C::NothingChosen => "Choose at least one: suspend or delete.".to_owned(),
+        C::NothingTicked => "Tick at least one line.".to_owned(),
         C::DeleteNotAfterSuspend => "Delete must come later than suspend. Choose a longer time for deleting, or suspend sooner.".to_owned(),
         C::DueAtOnce => "These times make steps due at once. Look at whom they concern, then tick the box to say that you mean it.".to_owned(),
         C::GroupUnknown => "No group has this name or address. Type other letters.".to_owned(),
@@ -295,4 +296,24 @@ pub fn trigger(trigger: Trigger) -> &'static str {
         Trigger::Suspended => "Suspended in Google",
         Trigger::Deleted => "Deleted from Google",
     }
+}
+
+/// "12 removals and 1 create wait for your word"; nothing when none does.
+#[must_use]
+pub fn held(removals: u32, creates: u32) -> Option<String> {
+    let counted =
+        |n: u32, one: &str, many: &str| (n > 0).then(|| crate::format::counted(n, one, many));
+    let parts: Vec<String> = [
+        counted(removals, "removal", "removals"),
+        counted(creates, "create", "creates"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let verb = if removals + creates == 1 {
+        "waits"
+    } else {
+        "wait"
+    };
+    (!parts.is_empty()).then(|| format!("{} {verb} for your word", parts.join(" and ")))
 }

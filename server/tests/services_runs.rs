@@ -12,12 +12,15 @@ use app::api::home::AttentionKind;
 use app::api::runs::{OperationsQuery, RunKind, RunState, StageState};
 use app::api::terms::AppStatus;
 use app::api::{ErrorCode, audit::AuditQuery};
-use app::services::{Accounts as _, Audit as _, HomePage as _, Runs as _, Shell as _};
+use app::services::{
+    Accounts as _, Audit as _, HomePage as _, Removals as _, Runs as _, Shell as _,
+};
 use fixture::{Installation, installation};
 use server::services::accounts::AccountsService;
 use server::services::audit::AuditService;
 use server::services::frame::FrameService;
 use server::services::home::HomeService;
+use server::services::removals::RemovalsService;
 use server::services::runs::RunsService;
 use server::store::apps::{self, AppState};
 use server::store::runs::{self, Counts, Ending};
@@ -260,9 +263,20 @@ async fn accounts_and_queue_of_a_new_app_are_empty_and_have_their_head(pool: PgP
         (0, 0, "Asana")
     );
     assert!(list.head.sign_in_ready);
-    assert!(accounts.queue("asana", 1).await.unwrap().rows.is_empty());
+    let removals = RemovalsService {
+        engine: here.engine.clone(),
+    };
+    let (ours, review) = (
+        removals.queue(&here.actor, "asana", 1).await.unwrap(),
+        removals.review(&here.actor, "asana", 1).await.unwrap(),
+    );
+    assert!(ours.rows.is_empty() && review.rows.is_empty());
     assert_eq!(
-        accounts.queue("nothing", 1).await.unwrap_err().code,
+        removals
+            .queue(&here.actor, "nothing", 1)
+            .await
+            .unwrap_err()
+            .code,
         ErrorCode::NotFound
     );
 }

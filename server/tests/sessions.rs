@@ -233,3 +233,39 @@ async fn a_copy_of_the_sessions_table_signs_nobody_in(pool: PgPool) {
         .unwrap();
     assert!(!dump.contains(value));
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_auditor_may_read_what_waits_and_not_decide_about_it(pool: PgPool) {
+    let console = Console::new(pool).await;
+    let cookie = console.sign_in(None).await;
+    // As a browser sends the lines that are ticked, of an app that there is not.
+    let reading = ["/api/queue", "/api/review"].map(|path| (path, "slug=none&page=1"));
+    let deciding = [
+        (
+            "/api/decide_held",
+            "slug=none&choice=allow-selected&version=v\
+             &chosen%5B1%5D=suspended.suspend.117&chosen%5B3%5D=create.118",
+        ),
+        (
+            "/api/decide_step",
+            "slug=none&step=deleted.delete.117&choice=now",
+        ),
+    ];
+    for (path, form) in reading.iter().chain(&deciding) {
+        let answer = console.post(path, form, Some(&cookie)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path} is understood");
+    }
+    sqlx::query("UPDATE administrators SET role = 'auditor'")
+        .execute(&console.pool)
+        .await
+        .unwrap();
+    for (paths, status) in [
+        (&reading, StatusCode::NOT_FOUND),
+        (&deciding, StatusCode::FORBIDDEN),
+    ] {
+        for (path, form) in paths {
+            let answer = console.post(path, form, Some(&cookie)).await;
+            assert_eq!(answer.status, status, "{path}");
+        }
+    }
+}

@@ -1,8 +1,8 @@
-//! Accounts in an app, and what waits to happen to them.
+//! Accounts in an app.
 
 use super::{
     ApiError,
-    terms::{AppHead, OperationKind, Paging, PersonRef, Time, Trigger},
+    terms::{AppHead, OperationKind, Paging, PersonRef, Time},
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -84,26 +84,6 @@ pub struct AccountRow {
     pub next: Option<(OperationKind, Option<Time>)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Queue {
-    pub head: AppHead,
-    pub now: Time,
-    pub rows: Vec<QueueRow>,
-    pub paging: Paging,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QueueRow {
-    pub person: PersonRef,
-    pub trigger: Trigger,
-    /// When the trigger's clock started.
-    pub since: Time,
-    /// Suspend or delete.
-    pub step: OperationKind,
-    pub due: Time,
-    pub held: bool,
-}
-
 #[server(endpoint = "accounts")]
 pub async fn load_accounts(
     slug: String,
@@ -128,10 +108,4 @@ pub async fn decide_account(
     super::answer(decided)?;
     super::redirect_to(&format!("/apps/{slug}/accounts"));
     Ok(())
-}
-
-#[server(endpoint = "queue")]
-pub async fn load_queue(slug: String, page: u32) -> Result<Queue, ApiError> {
-    let (_, services) = super::signed_in()?;
-    super::answer(services.accounts.queue(&slug, page).await)
 }

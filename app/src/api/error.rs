@@ -123,6 +123,8 @@ pub enum FieldCode {
     MappedTwice,
     WindowUnknown,
     NothingChosen,
+    /// No line of a list was ticked.
+    NothingTicked,
     DeleteNotAfterSuspend,
     /// The changed policies make steps due at once, and nobody said yes to that.
     DueAtOnce,

@@ -13,11 +13,11 @@ use crate::{
 };
 use leptos::{ev::KeyboardEvent, html::Input, prelude::*};
 
-/// The pressed button that stands for Enter in a text field, before any other of the form.
+/// The pressed button that stands for Enter in a control, before any other of the form.
 #[must_use]
-pub fn default_button(value: &'static str) -> AnyView {
+pub fn default_button(name: &'static str, value: &'static str) -> AnyView {
     view! {
-        <button class="visually-hidden" type="submit" name="go" value=value tabindex="-1" aria-hidden="true">"Go on"</button>
+        <button class="visually-hidden" type="submit" name=name value=value tabindex="-1" aria-hidden="true">"Go on"</button>
     }
     .into_any()
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     api::{
         ApiError, ErrorCode,
-        terms::{AppHead, Paging},
+        terms::{AppHead, AppStatus, Paging},
     },
     format, words,
 };
@@ -260,13 +260,21 @@ pub fn app_page(
         })
         .collect::<Vec<_>>();
     let actions = actions.map(|actions| view! { <div class="actions">{actions}</div> });
+    // What is held leads to where it is decided.
+    let status = match app.status {
+        AppStatus::Held { .. } => {
+            let href = format!("/apps/{slug}/review");
+            view! { <a href=href>{chip(&app.status)}</a> }.into_any()
+        }
+        _ => chip(&app.status),
+    };
     view! {
         <Title text=if here.is_empty() { app.name.clone() } else { format!("{name}, {}", app.name) }/>
         <div class="page-head">
             {crumbs(vec![("/".to_owned(), "Home".to_owned())], app.name.clone())}
             <div class="page-head__row">
                 <h1><bdi>{app.name.clone()}</bdi>{(!here.is_empty()).then(|| view! { <span class="visually-hidden">{format!(", {name}")}</span> })}</h1>
-                {chip(&app.status)}
+                {status}
                 {actions}
             </div>
             <nav class="tabs" aria-label=app.name.clone()>{tabs}</nav>

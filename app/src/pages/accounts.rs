@@ -1,18 +1,18 @@
-//! Accounts in an app, and the queue of what waits to happen to them.
+//! Accounts in an app.
 
 use crate::{
     api::{
         accounts::{
-            AccountList, AccountRow, AccountState, AccountsQuery, Decided, FoundAccount, Queue,
-            QueueRow, UndecidedRow, load_accounts, load_queue,
+            AccountList, AccountRow, AccountState, AccountsQuery, Decided, FoundAccount,
+            UndecidedRow, load_accounts,
         },
-        terms::{Outcome, Time},
+        terms::Outcome,
     },
     components::{
         Field, GetForm, PostForm, app_page, asked, button_link, empty, hidden, load, loaded,
-        moment, op, pager, param, person_ref, query, strip, strip_item, time_day, until, words,
+        moment, op, pager, param, person_ref, query, strip, strip_item, time_day, words,
     },
-    format, words as say,
+    format,
 };
 use leptos::prelude::*;
 
@@ -229,76 +229,6 @@ fn account_row(row: &AccountRow) -> AnyView {
             <td role="cell" data-label="Since">{time_day(row.since)}</td>
             <td role="cell" data-label="Last change">{row.changed_at.map(moment)}</td>
             <td role="cell" data-label="Next step">{next}</td>
-        </tr>
-    }
-    .into_any()
-}
-
-#[component]
-pub fn QueuePage() -> impl IntoView {
-    let (slug, number) = (param("slug"), query("page"));
-    let data = load(
-        move || {
-            (
-                slug(),
-                number().and_then(|page| page.parse().ok()).unwrap_or(1),
-            )
-        },
-        |(slug, page)| load_queue(slug, page),
-    );
-    loaded(data, queue)
-}
-
-fn queue(queue: Queue) -> AnyView {
-    let slug = queue.head.slug.clone();
-    let body = if queue.rows.is_empty() {
-        empty(
-            "st-waiting",
-            "Nobody waits. Suspensions and deletions show up here before they happen.",
-            None,
-        )
-    } else {
-        let now = queue.now;
-        let rows = queue
-            .rows
-            .iter()
-            .map(|row| queue_row(row, now))
-            .collect::<Vec<_>>();
-        let address = format!("/apps/{slug}/queue");
-        view! {
-            <table role="table" class="table stacks">
-                <caption>{format!("{} wait. When the cause ends in time, the step is cancelled by itself.", format::people(queue.paging.total))}</caption>
-                <thead role="rowgroup">
-                    <tr role="row">
-                        <th role="columnheader" scope="col">"Person"</th>
-                        <th role="columnheader" scope="col">"Step"</th>
-                        <th role="columnheader" scope="col">"Due"</th>
-                        <th role="columnheader" scope="col">"Cause"</th>
-                        <th role="columnheader" scope="col">"Since"</th>
-                    </tr>
-                </thead>
-                <tbody role="rowgroup">{rows}</tbody>
-            </table>
-            {pager(queue.paging, &address)}
-        }
-        .into_any()
-    };
-    view! { {app_page(&queue.head, "queue", None, None)}{body} }.into_any()
-}
-
-fn queue_row(row: &QueueRow, now: Time) -> AnyView {
-    let due = if row.held {
-        words("held", "op-held", "Held for review")
-    } else {
-        view! { {moment(row.due)}<br/><span class="muted">{until(now, row.due)}</span> }.into_any()
-    };
-    view! {
-        <tr role="row">
-            <th role="rowheader" scope="row">{person_ref(&row.person)}</th>
-            <td role="cell" data-label="Step">{op(row.step)}</td>
-            <td role="cell" data-label="Due">{due}</td>
-            <td role="cell" data-label="Cause">{say::trigger(row.trigger)}</td>
-            <td role="cell" data-label="Since">{moment(row.since)}</td>
         </tr>
     }
     .into_any()

@@ -196,11 +196,8 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
         AppStatus::Held { removals } => Some(note(
             "held",
             "op-held",
-            format!(
-                "{} wait for your word",
-                format::counted(*removals, "removal", "removals")
-            ),
-            view! { <p>"They are more than you allow at once. Other changes went through."</p><div class="actions">{button_link(format!("/apps/{slug}/queue"), "button--s", "Open the queue")}</div> },
+            say::held(*removals, 0).unwrap_or_default(),
+            view! { <p>"They are more than you allow at once. Other changes went through."</p><div class="actions">{button_link(format!("/apps/{slug}/review"), "button--s", "Look at the removals")}</div> },
         )),
         _ if c.failures > 0 => Some(note(
             "failed",

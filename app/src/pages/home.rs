@@ -241,7 +241,7 @@ fn todo(attention: &Attention, primary: bool) -> AnyView {
             "op-held",
             format!("{app} has {} waiting for your word", format::counted(*removals, "removal", "removals")),
             format!("Of {}. They are held until somebody looks; other changes went through.", format::counted(*of, "account", "accounts")).into_any(),
-            at("queue"),
+            at("review"),
             "Look at the removals".to_owned(),
         ),
         AttentionKind::Failing { people, run, next_try } => (

@@ -9,6 +9,8 @@ mod demo;
 mod directory;
 mod door;
 mod home;
+mod queue;
+mod review;
 mod runs;
 mod wizard;
 
@@ -58,7 +60,10 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/autoprovisioning/turn-off") view=autoprovisioning::TurnOffPage/>
                     <Route path=path!("apps/:slug/autoprovisioning/delete") view=autoprovisioning::DeletePage/>
                     <Route path=path!("apps/:slug/accounts") view=accounts::AccountsPage/>
-                    <Route path=path!("apps/:slug/queue") view=accounts::QueuePage/>
+                    <Route path=path!("apps/:slug/queue") view=queue::QueuePage/>
+                    <Route path=path!("apps/:slug/queue/now") view=queue::DoNowPage/>
+                    <Route path=path!("apps/:slug/review") view=review::ReviewPage/>
+                    <Route path=path!("apps/:slug/review/allow") view=review::AllowAllPage/>
                     <Route path=path!("apps/:slug/runs") view=runs::RunsPage/>
                     <Route path=path!("apps/:slug/runs/:number") view=runs::RunPage/>
                     <Route path=path!("apps/:slug/usage") view=autoprovisioning::UsagePage/>

@@ -1,8 +1,8 @@
-//! Accounts in an app, and what waits to happen to them.
+//! Accounts in an app.
 
 use app::api::accounts::{
     AccountChoice, AccountList, AccountRow, AccountState, AccountsQuery, Decided, FoundAccount,
-    Queue, QueueRow, UndecidedRow,
+    UndecidedRow,
 };
 use app::api::{ApiError, ErrorCode};
 use app::services::{Accounts, Actor, Answer};
@@ -15,7 +15,6 @@ use crate::store::pages::accounts::{self, AccountLine};
 use crate::store::person_decisions::{self, PersonDecision, Undecided};
 use crate::sync::Engine;
 use crate::sync::account_decisions::{self, AccountDecision, DecideError};
-use crate::sync::pending::{self, PendingStep};
 
 const PER_PAGE: u32 = 50;
 
@@ -80,25 +79,6 @@ impl Accounts for AccountsService {
                 DecideError::Store(error) => error.into(),
             })
     }
-
-    async fn queue(&self, slug: &str, page: u32) -> Answer<Queue> {
-        let mut db = self.engine.connection().await?;
-        let app = standing::app(&mut db, slug).await?;
-        let now = self.engine.clock.now();
-        let steps = pending::steps(&mut db, &app, now).await?;
-        let total = i64::try_from(steps.len()).unwrap_or(i64::MAX);
-        let part = standing::part(page, PER_PAGE);
-        let (before, many) = (number(part.offset), number(part.limit));
-        let rows = (steps.into_iter())
-            .skip(usize::try_from(before).unwrap_or(usize::MAX))
-            .take(usize::try_from(many).unwrap_or(usize::MAX));
-        Ok(Queue {
-            head: standing::head(&mut db, &app).await?,
-            now,
-            rows: rows.map(queue_row).collect(),
-            paging: standing::paging(page, PER_PAGE, total),
-        })
-    }
 }
 
 fn state(word: &str) -> AccountState {
@@ -145,20 +125,5 @@ fn undecided_row(one: Undecided) -> UndecidedRow {
             Some(PersonDecision::Leave) => Some(Decided::Leave),
             Some(PersonDecision::Create) | None => None,
         },
-    }
-}
-
-fn queue_row(pending: PendingStep) -> QueueRow {
-    QueueRow {
-        held: pending.is_held(),
-        person: standing::person(
-            pending.person_id.to_string(),
-            pending.person_name,
-            pending.person_email,
-        ),
-        trigger: standing::trigger(pending.step.trigger.key()),
-        since: pending.step.since,
-        step: standing::step(pending.step.step.key()),
-        due: pending.step.due_at,
     }
 }

@@ -12,6 +12,7 @@ use super::demo::DemoService;
 use super::directory::DirectoryService;
 use super::frame::FrameService;
 use super::home::HomeService;
+use super::removals::RemovalsService;
 use super::runs::RunsService;
 use super::setup::SetupService;
 use super::sign_in::SignInService;
@@ -52,6 +53,9 @@ pub fn services(engine: &Engine, settings: &Settings, demo: Option<Backstage>) -
             queue,
         }),
         accounts: Arc::new(AccountsService {
+            engine: engine.clone(),
+        }),
+        removals: Arc::new(RemovalsService {
             engine: engine.clone(),
         }),
         audit: Arc::new(AuditService { engine }),

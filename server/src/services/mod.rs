@@ -21,6 +21,7 @@ pub mod home;
 pub mod one_time_links;
 pub mod passwords;
 pub mod refusals;
+pub mod removals;
 pub mod runs;
 pub mod saml;
 pub mod setup;

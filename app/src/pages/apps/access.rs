@@ -70,7 +70,7 @@ fn page(access: Access) -> AnyView {
         {app_page(&access.head, "access", None, Some(lede.into_any()))}
         {draft}
         <PostForm action="/api/draft_access">
-            {default_button("find")}
+            {default_button("go", "find")}
             {hidden("slug", slug)}
             <section aria-labelledby="units">
                 <h2 id="units" class="visually-hidden">"Org units"</h2>

@@ -56,7 +56,7 @@ fn page(step: AttributesStep) -> AnyView {
     view! {
         {step_head(&step.head, &step.progress, Step::Attributes, live, format!("What does {app} get to know?"), lede.into_any())}
         <PostForm action="/api/save_attributes" class="beside">
-            {default_button(if live { "save" } else { "continue" })}
+            {default_button("go", if live { "save" } else { "continue" })}
             {hidden("slug", slug.clone())}
             {live.then(|| hidden("live", "true"))}
             <div class="map">

@@ -83,7 +83,7 @@ fn page(page: Loaded) -> AnyView {
     view! {
         {step_head(&step.head, &step.progress, Step::Scope, live, format!("Who gets an account in {app}?"), lede.into_any())}
         <PostForm action="/api/save_scope" class="beside">
-            {default_button("find")}
+            {default_button("go", "find")}
             {hidden("slug", slug.clone())}
             {live.then(|| hidden("live", "true"))}
             <section class="stack" aria-labelledby="groups">

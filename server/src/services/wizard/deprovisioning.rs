@@ -192,7 +192,7 @@ pub(in super::super) fn policy_views(policies: &DeprovisioningPolicies) -> Vec<P
 }
 
 /// One line for each sentence of the catalogue's text.
-fn sentences(text: &str) -> Vec<String> {
+pub(in crate::services) fn sentences(text: &str) -> Vec<String> {
     text.split_inclusive(". ")
         .map(|sentence| sentence.trim().to_owned())
         .filter(|sentence| !sentence.is_empty())

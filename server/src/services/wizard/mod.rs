@@ -27,7 +27,7 @@ use crate::store::credentials::{self, Credential};
 use crate::store::{apps, events};
 
 pub(super) use attributes::mapping_views;
-pub(super) use deprovisioning::policy_views;
+pub(super) use deprovisioning::{policy_views, sentences};
 
 #[async_trait]
 impl Wizard for AppServices {

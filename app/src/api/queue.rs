@@ -1,0 +1,332 @@
+//! What waits to happen to accounts, and decisions about it.
+
+use super::{
+    ApiError,
+    terms::{AppHead, OperationKind, Paging, PersonRef, Time, Trigger},
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    pub head: AppHead,
+    pub now: Time,
+    pub rows: Vec<QueueRow>,
+    pub paging: Paging,
+    /// Removals that are to be reviewed.
+    pub under_review: u32,
+    /// Creates that are to be reviewed.
+    pub held_creates: u32,
+    /// Whoever reads this may decide.
+    pub may_decide: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueRow {
+    pub key: StepKey,
+    pub person: PersonRef,
+    /// When the trigger's clock started.
+    pub since: Time,
+    pub due: Time,
+    pub waits: Waits,
+    /// It is the person's earliest step, the only one that can be done now.
+    pub earliest: bool,
+}
+
+impl QueueRow {
+    /// Suspend or delete.
+    #[must_use]
+    pub fn operation(&self) -> OperationKind {
+        match self.key.step {
+            StepKind::Suspend => OperationKind::Suspend,
+            StepKind::Delete => OperationKind::Delete,
+        }
+    }
+}
+
+/// What a step waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Waits {
+    /// Its time.
+    Time,
+    /// The suspension before it; when it is due is an estimate.
+    Suspension,
+    /// The person is archived, and the clock stands still.
+    Archived,
+    /// It is due.
+    NextRun,
+    /// An administrator holds it.
+    Held,
+    /// The guard holds it, and somebody has to decide.
+    Review,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepKind {
+    Suspend,
+    Delete,
+}
+
+/// One pending step of one person: in forms and addresses one word, `suspended.delete.1234`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StepKey {
+    pub trigger: Trigger,
+    pub step: StepKind,
+    /// The directory's id.
+    pub person: String,
+}
+
+/// One line of the review; that of a create is `create.1234`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum HeldKey {
+    Removal(StepKey),
+    Create(String),
+}
+
+/// The word in a form or an address names nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownKey;
+
+impl fmt::Display for UnknownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this names no step: copy it from the queue or the review")
+    }
+}
+
+const TRIGGERS: [(&str, Trigger); 3] = [
+    ("app-turned-off", Trigger::AppTurnedOff),
+    ("suspended", Trigger::Suspended),
+    ("deleted", Trigger::Deleted),
+];
+
+impl fmt::Display for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let trigger = TRIGGERS
+            .iter()
+            .find(|(_, trigger)| *trigger == self.trigger)
+            .map_or("", |(word, _)| word);
+        let step = match self.step {
+            StepKind::Suspend => "suspend",
+            StepKind::Delete => "delete",
+        };
+        write!(f, "{trigger}.{step}.{}", self.person)
+    }
+}
+
+impl FromStr for StepKey {
+    type Err = UnknownKey;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKey> {
+        let mut parts = text.splitn(3, '.');
+        let mut part = || parts.next().filter(|part| !part.is_empty());
+        let (Some(trigger), Some(step), Some(person)) = (part(), part(), part()) else {
+            return Err(UnknownKey);
+        };
+        Ok(Self {
+            trigger: TRIGGERS
+                .iter()
+                .find(|(word, _)| *word == trigger)
+                .map(|(_, trigger)| *trigger)
+                .ok_or(UnknownKey)?,
+            step: match step {
+                "suspend" => StepKind::Suspend,
+                "delete" => StepKind::Delete,
+                _ => return Err(UnknownKey),
+            },
+            person: person.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for HeldKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Removal(step) => step.fmt(f),
+            Self::Create(person) => write!(f, "create.{person}"),
+        }
+    }
+}
+
+impl FromStr for HeldKey {
+    type Err = UnknownKey;
+
+    fn from_str(text: &str) -> Result<Self, UnknownKey> {
+        match text.strip_prefix("create.") {
+            Some("") => Err(UnknownKey),
+            Some(person) => Ok(Self::Create(person.to_owned())),
+            None => text.parse().map(Self::Removal),
+        }
+    }
+}
+
+impl TryFrom<String> for StepKey {
+    type Error = UnknownKey;
+
+    fn try_from(text: String) -> Result<Self, UnknownKey> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for HeldKey {
+    type Error = UnknownKey;
+
+    fn try_from(text: String) -> Result<Self, UnknownKey> {
+        text.parse()
+    }
+}
+
+impl From<StepKey> for String {
+    fn from(key: StepKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl From<HeldKey> for String {
+    fn from(key: HeldKey) -> Self {
+        key.to_string()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepChoice {
+    /// Until its cause ends.
+    Cancel,
+    /// Until it is released.
+    Hold,
+    Release,
+    /// With a run that starts at once.
+    Now,
+}
+
+/// The question before a step is done now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoNow {
+    pub head: AppHead,
+    pub row: QueueRow,
+    /// What suspending or deleting really does in the app, a line each.
+    pub does: Vec<String>,
+    pub may_decide: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    pub head: AppHead,
+    pub now: Time,
+    pub rows: Vec<HeldRow>,
+    pub paging: Paging,
+    pub removals: u32,
+    pub creates: u32,
+    /// Changes with what is held: who decides about all decides about what they saw.
+    pub version: String,
+    pub may_decide: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRow {
+    pub key: HeldKey,
+    pub person: PersonRef,
+    /// Of a create there is none.
+    pub due: Option<Time>,
+    pub held_since: Option<Time>,
+    /// Why it is held.
+    pub why: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldChoice {
+    AllowSelected,
+    AllowAll,
+    /// All removals; creates wait on.
+    DismissAll,
+}
+
+#[server(endpoint = "queue")]
+pub async fn load_queue(slug: String, page: u32) -> Result<Queue, ApiError> {
+    let (actor, services) = super::signed_in()?;
+    super::answer(services.removals.queue(&actor, &slug, page).await)
+}
+
+#[server(endpoint = "do_now")]
+pub async fn load_do_now(slug: String, step: String) -> Result<DoNow, ApiError> {
+    let (actor, services) = super::signed_in()?;
+    super::answer(services.removals.do_now(&actor, &slug, &step).await)
+}
+
+/// `page` is the page of the queue to go back to.
+#[server(endpoint = "decide_step")]
+pub async fn decide_step(
+    slug: String,
+    step: StepKey,
+    choice: StepChoice,
+    #[server(default)] page: u32,
+) -> Result<(), ApiError> {
+    let (actor, services) = super::super_administrator()?;
+    let decided = services.removals.decide(&actor, &slug, &step, choice).await;
+    super::answer(decided)?;
+    let back = if page > 1 {
+        format!("/apps/{slug}/queue?page={page}")
+    } else {
+        format!("/apps/{slug}/queue")
+    };
+    super::redirect_to(&back);
+    Ok(())
+}
+
+#[server(endpoint = "review")]
+pub async fn load_review(slug: String, page: u32) -> Result<Review, ApiError> {
+    let (actor, services) = super::signed_in()?;
+    super::answer(services.removals.review(&actor, &slug, page).await)
+}
+
+/// `chosen` are the lines that were ticked, `version` what the whole review was.
+#[server(endpoint = "decide_held")]
+pub async fn decide_held(
+    slug: String,
+    choice: HeldChoice,
+    #[server(default)] chosen: Vec<HeldKey>,
+    #[server(default)] version: String,
+) -> Result<(), ApiError> {
+    let (actor, services) = super::super_administrator()?;
+    let decided = (services.removals)
+        .decide_held(&actor, &slug, choice, &chosen, &version)
+        .await;
+    super::answer(decided)?;
+    super::redirect_to(&format!("/apps/{slug}/review"));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HeldKey, StepKey};
+
+    #[test]
+    fn the_word_of_a_line_names_it_and_nothing_else_does() {
+        for word in [
+            "app-turned-off.suspend.1",
+            "suspended.delete.a.b",
+            "deleted.delete.117",
+            "create.117",
+        ] {
+            let key: HeldKey = word.parse().unwrap();
+            assert_eq!(key.to_string(), word);
+        }
+        for word in [
+            "",
+            "create.",
+            "create",
+            "suspended.delete.",
+            "suspended.create.1",
+            "archived.suspend.1",
+            "suspend.suspended.1",
+        ] {
+            assert!(word.parse::<HeldKey>().is_err(), "{word}");
+        }
+        assert!("create.117".parse::<StepKey>().is_err());
+    }
+}

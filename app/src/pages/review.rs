@@ -1,0 +1,243 @@
+//! What the guard holds: removals and creates that wait for an administrator's word.
+
+use crate::{
+    api::{
+        queue::{HeldKey, HeldRow, Review, StepKind, load_review},
+        terms::{AppStatus, OperationKind},
+    },
+    components::{
+        PostForm, button_link, chip, confirmation, crumbs, default_button, empty, hidden, load,
+        loaded, moment, op, pager, param, person_ref, query, title,
+    },
+    format, words as say,
+};
+use leptos::prelude::*;
+
+#[component]
+pub fn ReviewPage() -> impl IntoView {
+    let (slug, number) = (param("slug"), query("page"));
+    let data = load(
+        move || {
+            (
+                slug(),
+                number().and_then(|page| page.parse().ok()).unwrap_or(1),
+            )
+        },
+        |(slug, page)| load_review(slug, page),
+    );
+    loaded(data, review)
+}
+
+fn trail(review: &Review) -> Vec<(String, String)> {
+    let slug = &review.head.slug;
+    vec![
+        (format!("/apps/{slug}"), review.head.name.clone()),
+        (format!("/apps/{slug}/queue"), "Queue".to_owned()),
+    ]
+}
+
+fn review(review: Review) -> AnyView {
+    let slug = review.head.slug.clone();
+    let heading = say::held(review.removals, review.creates)
+        .unwrap_or_else(|| "Nothing waits for your word".to_owned());
+    let body = if review.rows.is_empty() {
+        empty(
+            "op-held",
+            "Nothing is held. When a run would remove more accounts than you allow, they wait here until you decide.",
+            Some(button_link(
+                format!("/apps/{slug}/queue"),
+                "",
+                "Open the queue",
+            )),
+        )
+    } else {
+        let address = format!("/apps/{slug}/review");
+        view! {
+            {if review.may_decide { form(&review) } else { table(&review) }}
+            {pager(review.paging, &address)}
+        }
+        .into_any()
+    };
+    let lede = (!review.rows.is_empty()).then(|| {
+        view! { <p class="lede">"They are held until somebody decides; other changes went through. Whoever is not allowed keeps their account, and later runs add to the list."</p> }
+    });
+    view! {
+        {title(format!("{heading}, {}", review.head.name))}
+        <div class="page-head">
+            {crumbs(trail(&review), "Held removals")}
+            <div class="page-head__row"><h1>{heading}</h1>{chip(&review.head.status)}</div>
+            {lede}
+        </div>
+        {body}
+    }
+    .into_any()
+}
+
+fn form(review: &Review) -> AnyView {
+    let (slug, all) = (review.head.slug.clone(), review.removals + review.creates);
+    let allow_all = button_link(
+        format!("/apps/{slug}/review/allow"),
+        "button--danger",
+        format!("Allow all {}…", format::number(all)),
+    );
+    let dismiss = (review.removals > 0).then(|| {
+        view! { <button class="button button--quiet" type="submit" name="choice" value="dismiss-all">"Dismiss all"</button> }
+    });
+    let dismissing = (review.removals > 0)
+        .then_some(" Dismissing cancels the held removals until their causes end.");
+    let fields = vec![
+        hidden("slug", slug),
+        hidden("version", review.version.clone()),
+    ];
+    let (table, carried_out) = (table(review), carried_out(&review.head.status));
+    view! {
+        <PostForm action="/api/decide_held" class="stack">
+            {fields}
+            {default_button("choice", "allow-selected")}
+            <div id="chosen" tabindex="-1">{table}</div>
+            <div class="save-bar">
+                <p>{carried_out}{dismissing}</p>
+                <div class="actions">
+                    {dismiss}
+                    {allow_all}
+                    <button class="button button--primary" type="submit" name="choice" value="allow-selected">"Allow selected"</button>
+                </div>
+            </div>
+        </PostForm>
+    }
+    .into_any()
+}
+
+fn table(review: &Review) -> AnyView {
+    let rows = (review.rows.iter().enumerate())
+        .map(|(index, row)| line(index, row, review.may_decide))
+        .collect::<Vec<_>>();
+    let tick = review.may_decide.then(|| {
+        view! { <th role="columnheader" scope="col" class="tick"><span class="visually-hidden">"Allow"</span></th> }
+    });
+    view! {
+        <table role="table" class="table stacks">
+            <thead role="rowgroup">
+                <tr role="row">
+                    {tick}
+                    <th role="columnheader" scope="col">"Person"</th>
+                    <th role="columnheader" scope="col">"Operation"</th>
+                    <th role="columnheader" scope="col">"Cause"</th>
+                    <th role="columnheader" scope="col">"Due"</th>
+                    <th role="columnheader" scope="col">"Held because"</th>
+                </tr>
+            </thead>
+            <tbody role="rowgroup">{rows}</tbody>
+        </table>
+    }
+    .into_any()
+}
+
+fn line(index: usize, row: &HeldRow, may_decide: bool) -> AnyView {
+    let (operation, cause) = match &row.key {
+        HeldKey::Create(_) => (OperationKind::Create, "In scope"),
+        HeldKey::Removal(step) => (
+            match step.step {
+                StepKind::Suspend => OperationKind::Suspend,
+                StepKind::Delete => OperationKind::Delete,
+            },
+            say::trigger(step.trigger),
+        ),
+    };
+    let tick = may_decide.then(|| {
+        let spoken = format!("{} {}", say::operation(operation).0, row.person.name);
+        view! {
+            <td role="cell" class="tick">
+                <input
+                    type="checkbox"
+                    name=format!("chosen[{index}]")
+                    value=row.key.to_string()
+                    aria-label=spoken
+                />
+            </td>
+        }
+    });
+    let due = match row.due {
+        Some(due) => moment(due),
+        None => view! { <span class="muted">"With the next run"</span> }.into_any(),
+    };
+    let since = row
+        .held_since
+        .map(|since| view! { <br/><span class="muted">"since " {moment(since)}</span> });
+    view! {
+        <tr role="row">
+            {tick}
+            <th role="rowheader" scope="row">{person_ref(&row.person)}</th>
+            <td role="cell" data-label="Operation">{op(operation)}</td>
+            <td role="cell" data-label="Cause">{cause}</td>
+            <td role="cell" data-label="Due">{due}</td>
+            <td role="cell" class="why" data-label="Held because">{row.why.clone()}{since}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// When what is allowed is carried out.
+fn carried_out(status: &AppStatus) -> &'static str {
+    match status {
+        AppStatus::On | AppStatus::Running { .. } | AppStatus::Held { .. } => {
+            "What you allow is carried out by a run that starts within seconds. It asks Google first: when a cause has ended, nothing is sent."
+        }
+        AppStatus::Off | AppStatus::NotConfigured | AppStatus::Stopped { .. } => {
+            "What you allow is carried out by the first run once the app is on."
+        }
+    }
+}
+
+#[component]
+pub fn AllowAllPage() -> impl IntoView {
+    let data = load(param("slug"), |slug| load_review(slug, 1));
+    loaded(data, allow_all)
+}
+
+fn allow_all(review: Review) -> AnyView {
+    let (slug, app) = (review.head.slug.clone(), review.head.name.clone());
+    let back = format!("/apps/{slug}/review");
+    let mut trail = trail(&review);
+    trail.push((back.clone(), "Held removals".to_owned()));
+    let all = review.removals + review.creates;
+    let mut text = Vec::new();
+    if review.removals > 0 {
+        text.push(format!(
+            "{} of people whose cause has run its time: {app} suspends or deletes their accounts.",
+            format::counted(review.removals, "removal", "removals")
+        ));
+    }
+    if review.creates > 0 {
+        text.push(format!(
+            "{}: {app} gets an account for each.",
+            format::counted(review.creates, "create", "creates")
+        ));
+    }
+    text.push(carried_out(&review.head.status).to_owned());
+    text.push("Allowed removals are not counted by the hold.".to_owned());
+    text.push(
+        "When others are held by the time you confirm, nothing is allowed and you see the new list."
+            .to_owned(),
+    );
+    let deed = (review.may_decide && all > 0).then(|| {
+        let fields = vec![
+            hidden("slug", slug),
+            hidden("version", review.version.clone()),
+            hidden("choice", "allow-all"),
+        ];
+        view! {
+            <PostForm action="/api/decide_held" class="inline">
+                {fields}
+                <button class="button button--danger" type="submit">{format!("Allow all {}", format::number(all))}</button>
+            </PostForm>
+        }
+    });
+    confirmation(
+        trail,
+        format!("Allow all {} in {app}?", format::number(all)),
+        text,
+        deed.into_any(),
+        back,
+    )
+}

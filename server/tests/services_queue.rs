@@ -1,0 +1,411 @@
+//! What administrators decide in the console about the queue and about what is held (S6.7, S9.1).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can not go on stops"
+)]
+
+#[allow(dead_code, reason = "each test file uses its part")]
+#[path = "sync/house.rs"]
+mod house;
+
+use app::api::queue::{HeldChoice, HeldKey, Queue, Review, StepChoice, StepKey, StepKind, Waits};
+use app::api::terms::{Role, Trigger};
+use app::api::{ApiError, ErrorCode};
+use app::services::{Actor, Removals as _};
+use chrono::TimeDelta;
+use house::House;
+use provisioning::config::{AppConfig, Policy, Window};
+use server::clock::Clock as _;
+use server::sandbox::ADMINISTRATOR;
+use server::services::removals::RemovalsService;
+use server::store::runs::{Run, RunState};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+const ASANA: &str = "asana";
+
+struct Console {
+    house: House,
+    removals: RemovalsService,
+    ines: Actor,
+}
+
+impl Console {
+    async fn build(pool: PgPool, adapt: impl FnOnce(&mut AppConfig)) -> Self {
+        let house = House::build_with(pool, |_| {}, adapt).await;
+        house.run().await;
+        Self {
+            removals: RemovalsService {
+                engine: house.engine.clone(),
+            },
+            ines: Actor {
+                id: Uuid::from_u128(1),
+                email: "ines@northmoor.example".to_owned(),
+                role: Role::SuperAdministrator,
+            },
+            house,
+        }
+    }
+
+    /// People who have an account, those whose names come first.
+    fn people(&self, many: usize) -> Vec<String> {
+        let mut people: Vec<String> = (self.house.sandbox.accounts().iter())
+            .map(|account| account.user_name.clone())
+            .filter(|email| email != ADMINISTRATOR)
+            .filter(|email| {
+                self.house.sandbox.directory(|directory| {
+                    directory
+                        .person(email)
+                        .is_some_and(|person| person.suspended_at.is_none())
+                })
+            })
+            .collect();
+        people.sort();
+        people.truncate(many);
+        people
+    }
+
+    fn suspend(&self, people: &[String]) {
+        for email in people {
+            self.house
+                .sandbox
+                .change_directory(|directory, now| directory.suspend(email, now))
+                .unwrap();
+        }
+    }
+
+    async fn queue(&self) -> Queue {
+        self.removals.queue(&self.ines, ASANA, 1).await.unwrap()
+    }
+
+    async fn review(&self) -> Review {
+        self.removals.review(&self.ines, ASANA, 1).await.unwrap()
+    }
+
+    /// The keys of the queue's rows of a person, the earliest first.
+    async fn keys(&self, email: &str) -> Vec<StepKey> {
+        let rows = self.queue().await.rows.into_iter();
+        rows.filter(|row| row.person.email == email)
+            .map(|row| row.key)
+            .collect()
+    }
+
+    async fn decide(&self, key: &StepKey, choice: StepChoice) -> Result<(), ErrorCode> {
+        let decided = self.removals.decide(&self.ines, ASANA, key, choice).await;
+        decided.map_err(|error| error.code)
+    }
+
+    async fn decide_held(
+        &self,
+        choice: HeldChoice,
+        chosen: &[HeldKey],
+        version: &str,
+    ) -> Result<(), ApiError> {
+        (self.removals)
+            .decide_held(&self.ines, ASANA, choice, chosen, version)
+            .await
+    }
+
+    /// Whoever signs an event of this name, one for each.
+    async fn actors(&self, event: &str) -> Vec<String> {
+        let rows = self.house.events(event).await.into_iter();
+        rows.map(|row| row.actor).collect()
+    }
+
+    async fn wants_a_run(&self) -> bool {
+        self.house.app().await.next_run_at <= Some(self.house.clock.now())
+    }
+
+    fn active(&self, email: &str) -> bool {
+        self.house.sandbox.account(email).unwrap().active
+    }
+}
+
+fn within(suspend: Option<Window>, delete: Option<Window>) -> Policy {
+    Policy::new(suspend, delete).unwrap()
+}
+
+/// Four suspensions wait in an app that holds every removal.
+async fn held(pool: PgPool) -> (Console, Vec<String>) {
+    let console = Console::build(pool, |config| {
+        config.deprovisioning.suspended = within(Some(Window::WITHIN_24_HOURS), None);
+        config.safety.hold_max = 0;
+    })
+    .await;
+    let people = console.people(4);
+    console.suspend(&people);
+    let run = console.house.run().await;
+    assert_eq!((run.state, run.held), (RunState::Held, 4), "{run:?}");
+    (console, people)
+}
+
+/// One suspension waits for a week, and the deletion after it for three.
+async fn waiting(pool: PgPool) -> (Console, String) {
+    let console = Console::build(pool, |config| {
+        config.deprovisioning.suspended =
+            within(Some(Window::SEVEN_DAYS), Some(Window::TWENTY_ONE_DAYS));
+    })
+    .await;
+    let people = console.people(1);
+    console.suspend(&people);
+    console.house.run().await;
+    (console, people.into_iter().next().unwrap())
+}
+
+fn suspended(run: &Run) -> (u64, i32) {
+    (run.applied.suspend, run.held)
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn of_what_is_held_only_what_was_ticked_is_carried_out(pool: PgPool) {
+    let (console, _) = held(pool).await;
+    let review = console.review().await;
+    assert_eq!((review.removals, review.creates), (4, 0));
+    assert_eq!(review.rows.len(), 4);
+    for row in &review.rows {
+        assert!(row.why.contains("removals in 24 hours"), "{row:?}");
+        assert!(row.due.is_some() && row.held_since.is_some(), "{row:?}");
+    }
+    let ticked = &review.rows[1..3];
+    let chosen: Vec<HeldKey> = ticked.iter().map(|row| row.key.clone()).collect();
+    console
+        .decide_held(HeldChoice::AllowSelected, &chosen, "")
+        .await
+        .unwrap();
+    assert!(console.wants_a_run().await);
+    let by = vec![console.ines.email.clone(); 2];
+    assert_eq!(console.actors("Hold approved").await, by);
+
+    let run = console.house.run().await;
+    assert_eq!(suspended(&run), (2, 2), "{run:?}");
+    for row in &review.rows {
+        let allowed = chosen.contains(&row.key);
+        assert_eq!(console.active(&row.person.email), !allowed, "{row:?}");
+    }
+    assert_eq!(console.review().await.removals, 2);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn allowing_all_allows_what_was_seen_and_nothing_that_came_since(pool: PgPool) {
+    let (console, _) = held(pool).await;
+    let seen = console.review().await.version;
+    let more = console.people(1);
+    console.suspend(&more);
+    console.house.run().await;
+    let refused = console
+        .decide_held(HeldChoice::AllowAll, &[], &seen)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Conflict);
+    let review = console.review().await;
+    assert_eq!(review.removals, 5, "nothing was allowed");
+    console
+        .decide_held(HeldChoice::AllowAll, &[], &review.version)
+        .await
+        .unwrap();
+    assert_eq!(suspended(&console.house.run().await), (5, 0));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_was_dismissed_is_neither_carried_out_nor_held_again(pool: PgPool) {
+    let (console, people) = held(pool).await;
+    let version = console.review().await.version;
+    console
+        .decide_held(HeldChoice::DismissAll, &[], &version)
+        .await
+        .unwrap();
+    let by = vec![console.ines.email.clone(); 4];
+    assert_eq!(console.actors("Hold dismissed").await, by);
+    assert!(console.review().await.rows.is_empty());
+    assert!(console.queue().await.rows.is_empty());
+    assert_eq!(suspended(&console.house.run().await), (0, 0));
+    assert!(people.iter().all(|email| console.active(email)));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn allowing_needs_a_line_and_one_that_still_waits(pool: PgPool) {
+    let (console, people) = held(pool).await;
+    let nothing = console
+        .decide_held(HeldChoice::AllowSelected, &[], "")
+        .await
+        .unwrap_err();
+    assert_eq!(nothing.code, ErrorCode::Invalid);
+    assert_eq!(nothing.fields[0].field, "chosen");
+
+    let rows = console.review().await.rows;
+    let chosen: Vec<HeldKey> = rows.iter().map(|row| row.key.clone()).collect();
+    let first = rows[0].person.email.clone();
+    assert!(people.contains(&first));
+    (console.house.sandbox)
+        .change_directory(|directory, _| directory.restore(&first))
+        .unwrap();
+    console.house.run().await;
+    let refused = console
+        .decide_held(HeldChoice::AllowSelected, &chosen[..1], "")
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Conflict);
+    // Whose cause ended does not keep the others waiting.
+    console
+        .decide_held(HeldChoice::AllowSelected, &chosen, "")
+        .await
+        .unwrap();
+    assert_eq!(suspended(&console.house.run().await), (3, 0));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn everything_that_is_held_of_a_person_is_decided_by_deciding_about_all(pool: PgPool) {
+    let console = Console::build(pool, |config| {
+        config.deprovisioning.suspended = within(None, Some(Window::WITHIN_24_HOURS));
+        config.deprovisioning.app_turned_off = within(Some(Window::WITHIN_24_HOURS), None);
+        config.safety.hold_max = 0;
+    })
+    .await;
+    let people = console.people(1);
+    console.suspend(&people);
+    console.house.run().await;
+    console
+        .house
+        .change_config(|config| config.access.org_units.clear())
+        .await;
+    console.house.run().await;
+    let review = console.review().await;
+    let mut hers = 0;
+    for page in 1..=review.paging.total.div_ceil(review.paging.per_page) {
+        let page = console.removals.review(&console.ines, ASANA, page).await;
+        let rows = page.unwrap().rows.into_iter();
+        hers += rows.filter(|row| row.person.email == people[0]).count();
+    }
+    assert_eq!(hers, 2, "a step of each cause");
+    console
+        .decide_held(HeldChoice::DismissAll, &[], &review.version)
+        .await
+        .unwrap();
+    assert_eq!(console.review().await.removals, 0);
+    let told = console.actors("Hold dismissed").await.len();
+    assert_eq!(u32::try_from(told).unwrap(), review.removals);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn held_creates_are_listed_by_name_and_go_ahead_once_allowed(pool: PgPool) {
+    let console = Console::build(pool, |config| config.safety.hold_creates = Some(5)).await;
+    let review = console.review().await;
+    assert_eq!(review.removals, 0);
+    assert!(review.creates > 100, "{}", review.creates);
+    assert_eq!(review.rows.len(), 100, "the first page");
+    let first = &review.rows[0];
+    assert_ne!(first.person.name, first.person.email);
+    assert!(!first.why.is_empty());
+    let chosen: Vec<HeldKey> = review
+        .rows
+        .iter()
+        .take(7)
+        .map(|row| row.key.clone())
+        .collect();
+    console
+        .decide_held(HeldChoice::AllowSelected, &chosen, "")
+        .await
+        .unwrap();
+    let run = console.house.run().await;
+    assert_eq!(run.applied.create, 7, "{run:?}");
+    let left = console.review().await;
+    assert_eq!(left.creates, review.creates - 7);
+    console
+        .decide_held(HeldChoice::AllowAll, &[], &left.version)
+        .await
+        .unwrap();
+    let run = console.house.run().await;
+    assert_eq!(run.applied.create, u64::from(left.creates), "{run:?}");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_step_that_was_cancelled_in_the_queue_never_comes(pool: PgPool) {
+    let (console, email) = waiting(pool).await;
+    for key in console.keys(&email).await {
+        console.decide(&key, StepChoice::Cancel).await.unwrap();
+    }
+    let by = vec![console.ines.email.clone(); 2];
+    assert_eq!(console.actors("Step cancelled").await, by);
+    assert!(console.queue().await.rows.is_empty());
+    console.house.pass(TimeDelta::days(30));
+    assert_eq!(console.house.run().await.scim_writes, 0);
+    assert!(console.active(&email));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_step_held_in_the_queue_waits_until_it_is_released(pool: PgPool) {
+    let (console, email) = waiting(pool).await;
+    let suspend = console.keys(&email).await.remove(0);
+    console.decide(&suspend, StepChoice::Hold).await.unwrap();
+    assert_eq!(
+        console.decide(&suspend, StepChoice::Hold).await,
+        Err(ErrorCode::Conflict)
+    );
+    assert_eq!(console.queue().await.rows[0].waits, Waits::Held);
+    console.house.pass(TimeDelta::days(8));
+    assert_eq!(console.house.run().await.applied.suspend, 0);
+
+    console.decide(&suspend, StepChoice::Release).await.unwrap();
+    assert!(console.wants_a_run().await);
+    assert_eq!(console.actors("Step released").await.len(), 1);
+    assert_eq!(console.house.run().await.applied.suspend, 1);
+    assert!(!console.active(&email));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn only_the_earliest_step_of_a_person_is_done_now_and_the_hold_lets_it_pass(pool: PgPool) {
+    let (console, email) = waiting(pool).await;
+    console
+        .house
+        .change_config(|config| config.safety.hold_max = 0)
+        .await;
+    let rows = console.queue().await.rows;
+    let facts: Vec<_> = (rows.iter())
+        .map(|row| (row.key.step, row.waits, row.earliest))
+        .collect();
+    assert_eq!(
+        facts,
+        [
+            (StepKind::Suspend, Waits::Time, true),
+            (StepKind::Delete, Waits::Suspension, false)
+        ]
+    );
+    let (suspend, delete) = (&rows[0].key, &rows[1].key);
+    let ask = |key: &StepKey| key.to_string();
+    let removals = &console.removals;
+    let page = removals.do_now(&console.ines, ASANA, &ask(delete)).await;
+    assert_eq!(page.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(
+        console.decide(delete, StepChoice::Now).await,
+        Err(ErrorCode::Conflict)
+    );
+    let page = removals.do_now(&console.ines, ASANA, &ask(suspend)).await;
+    let page = page.unwrap();
+    assert_eq!(page.row.person.email, email);
+    assert!(!page.does.is_empty() && page.may_decide);
+
+    console.decide(suspend, StepChoice::Now).await.unwrap();
+    assert!(console.wants_a_run().await);
+    assert_eq!(console.queue().await.rows[0].waits, Waits::NextRun);
+    let run = console.house.run().await;
+    assert_eq!(suspended(&run), (1, 0), "{run:?}");
+    assert!(!console.active(&email));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_auditor_sees_both_lists_and_no_way_to_decide(pool: PgPool) {
+    let (console, _) = held(pool).await;
+    let auditor = Actor {
+        role: Role::Auditor,
+        ..console.ines.clone()
+    };
+    let queue = console.removals.queue(&auditor, ASANA, 1).await.unwrap();
+    let review = console.removals.review(&auditor, ASANA, 1).await.unwrap();
+    assert_eq!((queue.rows.len(), review.rows.len()), (4, 4));
+    assert!(!queue.may_decide && !review.may_decide);
+    assert!(queue.rows.iter().all(|row| row.waits == Waits::Review));
+    assert_eq!(queue.under_review, 4);
+    assert_eq!(queue.rows[0].key.trigger, Trigger::Suspended);
+    assert!(console.review().await.may_decide);
+}
