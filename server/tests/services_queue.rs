@@ -9,18 +9,29 @@
 #[path = "sync/house.rs"]
 mod house;
 
+use std::sync::Arc;
+
 use app::api::queue::{HeldChoice, HeldKey, Queue, Review, StepChoice, StepKey, StepKind, Waits};
 use app::api::terms::{Role, Trigger};
 use app::api::{ApiError, ErrorCode};
 use app::services::{Actor, Removals as _};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, header};
 use chrono::TimeDelta;
 use house::House;
+use leptos::prelude::provide_context;
 use provisioning::config::{AppConfig, Policy, Window};
 use server::clock::Clock as _;
+use server::http::{Site, Web, router};
 use server::sandbox::ADMINISTRATOR;
 use server::services::removals::RemovalsService;
+use server::services::{compose, passwords};
+use server::settings::Settings;
+use server::store::administrators::{self, Administrator};
 use server::store::runs::{Run, RunState};
 use sqlx::PgPool;
+use tower::ServiceExt as _;
 use uuid::Uuid;
 
 const ASANA: &str = "asana";
@@ -408,4 +419,87 @@ async fn an_auditor_sees_both_lists_and_no_way_to_decide(pool: PgPool) {
     assert_eq!(queue.under_review, 4);
     assert_eq!(queue.rows[0].key.trigger, Trigger::Suspended);
     assert!(console.review().await.may_decide);
+}
+
+/// The console over HTTP, with a cookie of its administrator.
+async fn browser(console: &Console) -> (Router, String, tempfile::TempDir) {
+    let (engine, site) = (&console.house.engine, tempfile::tempdir().unwrap());
+    let services = compose::services(engine, &Settings::read(|_| Ok(None)).unwrap(), None);
+    let web = Web {
+        pool: engine.pool.clone(),
+        clock: engine.clock.clone(),
+        provide: Arc::new(move || provide_context(services.clone())),
+        downloads: Router::new(),
+        hooks: Router::new(),
+        site: Site::open(site.path()).unwrap(),
+        metrics: server::telemetry::start_metrics().unwrap(),
+        public_url: None,
+    };
+    let ines = Administrator {
+        id: console.ines.id,
+        email: console.ines.email.clone(),
+        role: administrators::Role::SuperAdministrator,
+        created_at: console.house.clock.now(),
+        last_sign_in: None,
+    };
+    let hash = passwords::hash("correct horse battery".into()).await;
+    let mut db = engine.connection().await.unwrap();
+    administrators::add(&mut db, &ines, &hash.unwrap())
+        .await
+        .unwrap();
+    let router = router(&web).unwrap();
+    let form = format!("email={}&password=correct+horse+battery", ines.email);
+    let request = Request::post("/api/sign_in")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header("sec-fetch-site", "same-origin")
+        .body(Body::from(form));
+    let answer = router.clone().oneshot(request.unwrap()).await.unwrap();
+    let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    (router, cookie, site)
+}
+
+async fn page(router: &Router, cookie: &str, path: &str) -> String {
+    let request = Request::get(path)
+        .header(header::COOKIE, cookie)
+        .body(Body::empty());
+    let answer = router.clone().oneshot(request.unwrap()).await.unwrap();
+    assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await;
+    String::from_utf8(body.unwrap().to_vec()).unwrap()
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_pages_offer_the_decisions_as_plain_forms_and_only_to_those_who_may(pool: PgPool) {
+    let (console, people) = held(pool).await;
+    let (router, cookie, _site) = browser(&console).await;
+    let pages = [
+        "/apps/asana/review",
+        "/apps/asana/review/allow",
+        "/apps/asana/queue",
+    ];
+    let offers = [
+        "name=\"chosen[3]\"",
+        "value=\"allow-all\"",
+        "href=\"/apps/asana/review\"",
+    ];
+    for (path, offer) in pages.iter().zip(offers) {
+        let body = page(&router, &cookie, path).await;
+        assert!(body.contains(offer), "{path} has no {offer}");
+        assert!(!body.contains(" style="), "{path}");
+    }
+    let body = page(&router, &cookie, pages[0]).await;
+    assert!(people.iter().all(|email| body.contains(email.as_str())));
+    assert!(body.contains("4 removals wait for your word"));
+
+    sqlx::query("UPDATE administrators SET role = 'auditor'")
+        .execute(&console.house.engine.pool)
+        .await
+        .unwrap();
+    for path in pages {
+        let body = page(&router, &cookie, path).await;
+        assert!(!body.contains("/api/decide_"), "{path}");
+    }
+    let body = page(&router, &cookie, pages[0]).await;
+    assert!(people.iter().all(|email| body.contains(email.as_str())));
 }
