@@ -33,7 +33,7 @@ export default defineConfig<Options>({
   },
   projects: [
     { name: "wasm", testIgnore: "screenshots.spec.ts", use: { alive: true } },
-    { name: "plain", testMatch: "journey.spec.ts", use: { alive: false } },
+    { name: "plain", testMatch: ["journey.spec.ts", "decisions.spec.ts"], use: { alive: false } },
     // Pictures to look at gate nothing: `make screenshots` takes them.
     ...(process.env.SCREENSHOTS ? [{ name: "screenshots", testMatch: "screenshots.spec.ts", use: { alive: true } }] : []),
   ],

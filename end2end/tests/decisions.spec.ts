@@ -1,0 +1,78 @@
+import { expect, test, type Visit } from "../fixtures/visit.ts";
+import { addAsana, recordSignIn, turnOnForAllButContractors } from "../pages/app.ts";
+import { connectDirectory, readDirectory, until } from "../pages/directory.ts";
+import { createAdministrator } from "../pages/door.ts";
+import { watchFirstRun } from "../pages/run.ts";
+import { authorize, chooseScope, choosePolicies, mapAttributes, reviewAndTurnOn } from "../pages/wizard.ts";
+
+test("removals that are held are looked at, allowed one by one, and dismissed", async ({ visit }) => {
+  test.setTimeout(240_000);
+  const { page, demo, look, open } = visit;
+  await test.step("everybody has an account", async () => {
+    await createAdministrator(page, demo);
+    await connectDirectory(visit);
+    await readDirectory(visit);
+    await addAsana(visit);
+    await recordSignIn(visit);
+    await turnOnForAllButContractors(visit);
+    await authorize(visit);
+    await mapAttributes(visit);
+    await chooseScope(visit);
+    await choosePolicies(visit);
+    await watchFirstRun(visit, await reviewAndTurnOn(visit));
+  });
+  await test.step("the app is turned off for everybody, by mistake", async () => {
+    await open("/apps/asana/access");
+    await page.getByRole("radiogroup").first().getByRole("radio", { name: "Off" }).check();
+    await page.getByRole("button", { name: "Review and save" }).click();
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+    await expect(page.getByText(/Asana is on for/)).toBeVisible();
+    await runNow(visit);
+  });
+  const wait = page.getByRole("heading", { level: 1, name: /removals wait for your word/ });
+  await test.step("nobody was removed, and all are listed", async () => {
+    await until(visit.alive, () => held(visit), () => open("/apps/asana/review"));
+    await open("/apps/asana/review");
+    await expect(wait).toBeVisible();
+    expect(await page.getByRole("checkbox").count()).toBeGreaterThan(20);
+    await look("review");
+  });
+  const first = page.getByRole("checkbox").first();
+  const name = await first.getAttribute("aria-label");
+  await test.step("one is allowed", async () => {
+    await first.check();
+    await page.getByRole("button", { name: "Allow selected" }).click();
+    await expect(page.getByRole("checkbox", { name: name ?? "", exact: true })).toHaveCount(0);
+  });
+  await test.step("allowing all asks first", async () => {
+    await page.getByRole("link", { name: /^Allow all \d+/ }).click();
+    await expect(page.getByRole("heading", { level: 1, name: /^Allow all \d+ in Asana\?$/ })).toBeVisible();
+    await look("allow all");
+    await page.getByRole("link", { name: "Back" }).click();
+  });
+  await test.step("the queue tells of the held ones", async () => {
+    await open("/apps/asana/queue");
+    await expect(page.getByText("Held for review").first()).toBeVisible();
+    await look("queue, held");
+  });
+  await test.step("the rest is dismissed", async () => {
+    await open("/apps/asana/review");
+    await page.getByRole("button", { name: "Dismiss all" }).click();
+    await expect(page.getByRole("heading", { level: 1, name: "Nothing waits for your word" })).toBeVisible();
+    await look("review, empty");
+  });
+});
+
+async function runNow({ page, open }: Visit): Promise<void> {
+  await open("/apps/asana/autoprovisioning");
+  await page.getByRole("button", { name: "Run now" }).click();
+}
+
+/** Waits for the run that holds. */
+async function held({ page, alive, open }: Visit): Promise<void> {
+  if (!alive) return expect(page.getByRole("heading", { level: 1, name: /wait for your word/ })).toBeVisible({ timeout: 500 });
+  await expect(async () => {
+    await open("/apps/asana/review");
+    await expect(page.getByRole("heading", { level: 1, name: /wait for your word/ })).toBeVisible({ timeout: 1000 });
+  }).toPass({ timeout: 60_000 });
+}
