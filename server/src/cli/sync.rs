@@ -3,14 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::{Failure, Outcome, SHELL, app_by_slug};
 use crate::installation::Installation;
 use crate::settings::Settings;
 use crate::shutdown;
 use crate::store::drifts;
+use crate::store::operations::{self, Operation, OperationState};
 use crate::store::runs::Counts;
 use crate::sync::cycle::{self, CycleOutcome, CycleResult};
+
+/// Operations that are read at once.
+const PAGE: i64 = 1000;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -31,8 +36,15 @@ pub(super) struct Arguments {
 pub(super) async fn run(settings: Settings, arguments: Arguments) -> Outcome {
     let installation = Installation::open(settings).await?;
     let done = carry_out(&installation, &arguments).await;
+    let listed = match &done {
+        Ok(result) if arguments.preview && !arguments.json => {
+            list_plan(&installation, result).await
+        }
+        _ => Ok(()),
+    };
     installation.close().await;
     let result = done?;
+    listed?;
     if arguments.json {
         println!(
             "{}",
@@ -64,6 +76,60 @@ async fn carry_out(
     let result = cycle::run(&engine, &app, arguments.preview, SHELL).await;
     waiting.abort();
     result.map_err(Failure::failed)
+}
+
+/// The whole plan: each operation with old and new values, then everybody who is left out, and why.
+async fn list_plan(installation: &Installation, result: &CycleResult) -> Result<(), Failure> {
+    let Some(run) = result.run else {
+        return Ok(());
+    };
+    let mut after = None;
+    loop {
+        let mut db = installation.pool.acquire().await?;
+        let page = operations::list(&mut db, run, None, None, after, PAGE).await?;
+        drop(db);
+        for operation in &page {
+            print_operation(operation);
+        }
+        match page.last() {
+            Some(last) => after = Some(last.id.0),
+            None => break,
+        }
+    }
+    let mut db = installation.pool.acquire().await?;
+    for left_out in operations::skipped(&mut db, run, None, i64::MAX).await? {
+        println!(
+            "skip       {}  {}: {}",
+            left_out.person_email, left_out.rule, left_out.detail
+        );
+    }
+    Ok(())
+}
+
+fn print_operation(operation: &Operation) {
+    let held = match operation.state {
+        OperationState::Held => " (held for review)",
+        _ => "",
+    };
+    println!(
+        "{:<10} {}  {}{held}",
+        operation.plan.kind.as_str(),
+        operation.person_email,
+        operation.reason
+    );
+    for change in &operation.plan.changes {
+        let value = |value: &Option<Value>| match value {
+            None => "nothing".to_owned(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        println!(
+            "           {}: {} -> {}",
+            change.attribute,
+            value(&change.old),
+            value(&change.new)
+        );
+    }
 }
 
 fn report(result: &CycleResult, preview: bool) {

@@ -207,3 +207,40 @@ async fn a_deletion_waits_for_the_longer_one(company: &Company, email: &str) {
     assert_eq!(company.server.account(email).await, None);
     assert_eq!(sync(company).await.1, 0, "a deletion is not sent twice");
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_preview_lists_each_operation_with_its_values_and_whoever_is_left_out_with_the_reason(
+    pool: PgPool,
+) {
+    let company = Company::found(pool).await;
+    assert_eq!(company.apply(&company.file("scim")).await.code, Some(0));
+    let said = company
+        .rollcall(&["sync", "--app", "app", "--preview"])
+        .await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let in_scope = company.in_scope();
+    for email in &in_scope {
+        let line = format!("create     {email}  ");
+        assert!(
+            said.out.lines().any(|one| one.starts_with(&line)),
+            "{email}"
+        );
+    }
+    let values: Vec<&str> = said
+        .out
+        .lines()
+        .filter(|one| one.contains("userName: nothing -> "))
+        .collect();
+    assert_eq!(values.len(), in_scope.len());
+    let left_out: Vec<&str> = said
+        .out
+        .lines()
+        .filter(|one| one.starts_with("skip "))
+        .collect();
+    assert!(!left_out.is_empty());
+    assert!(
+        left_out.iter().all(|one| one.contains(": ")),
+        "{left_out:?}"
+    );
+    assert_eq!(company.server.accounts().await.len(), 0, "nothing was sent");
+}
