@@ -37,7 +37,12 @@ async fn a_run_whose_process_died_is_finished_with_each_account_created_once(poo
         let _ = carrying.await;
         let_the_lease_lapse(&house, run).await;
     }
-    let carried = carry_out(&house.engine.counting_anew(), run).await.unwrap();
+    // Of a task, unlike a process, a last heartbeat may still reach the database.
+    let mut carried = Carried::TakenElsewhere;
+    while carried == Carried::TakenElsewhere && !house.read(run).await.state.is_over() {
+        let_the_lease_lapse(&house, run).await;
+        carried = carry_out(&house.engine.counting_anew(), run).await.unwrap();
+    }
     assert_eq!(carried, Carried::Finished(house.app));
     let ended = house.read(run).await;
     assert_eq!(ended.state, RunState::Completed, "{ended:?}");
