@@ -249,29 +249,6 @@ pub async fn heads(connection: &mut PgConnection, run: RunId) -> Result<Vec<Oper
         .collect()
 }
 
-/// People whose removal an earlier run held and whose app's newest run since did not settle it.
-pub async fn held_people(
-    connection: &mut PgConnection,
-    app: AppId,
-    but: Option<RunId>,
-) -> Result<BTreeSet<PersonId>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT o.person_id FROM operations o
-         WHERE o.app_id = $1 AND o.state = 'held' AND o.kind IN ('suspend', 'delete')
-           AND o.run_id = (SELECT r.id FROM runs r
-                           WHERE r.app_id = $1 AND r.id IS DISTINCT FROM $2 AND r.kind <> 'preview'
-                             AND r.state IN ('completed', 'held')
-                           ORDER BY r.number DESC LIMIT 1)",
-        app.0,
-        but.map(|run| run.0)
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(PersonId::from)
-    .collect())
-}
-
 /// People whose write left the manager out, and whose manager has an account by now.
 pub async fn waiting_for_manager(
     connection: &mut PgConnection,
@@ -797,22 +774,6 @@ pub async fn skipped(
     )
     .fetch_all(connection)
     .await?)
-}
-
-/// How many people each rule left out of a run.
-pub async fn skipped_by_rule(
-    connection: &mut PgConnection,
-    run: RunId,
-) -> Result<Vec<(String, i64)>> {
-    Ok(sqlx::query!(
-        "SELECT rule, count(*) AS \"count!\" FROM skipped WHERE run_id = $1 GROUP BY rule ORDER BY 2 DESC, 1",
-        run.0
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(|row| (row.rule, row.count))
-    .collect())
 }
 
 /// One part of a run's operations in the order of the plan, optionally of one kind or state.

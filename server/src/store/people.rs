@@ -131,29 +131,6 @@ pub async fn addressed(
     .await?)
 }
 
-/// People who have one of these primary addresses now, deleted ones included.
-pub async fn by_primary_email(
-    connection: &mut PgConnection,
-    emails: &[String],
-) -> Result<Vec<(String, PersonId, Standing)>> {
-    let rows = sqlx::query!(
-        "SELECT lower(primary_email) AS \"email!\", id, standing FROM people
-         WHERE lower(primary_email) = ANY($1)",
-        emails
-    )
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok((
-                row.email,
-                PersonId::from(row.id.clone()),
-                parse_standing(&row.standing, &row.id)?,
-            ))
-        })
-        .collect()
-}
-
 fn parse_standing(word: &str, row: &str) -> Result<Standing> {
     Standing::parse(word).ok_or_else(|| StoreError::corrupt("people", "standing", row, word))
 }

@@ -419,21 +419,6 @@ pub async fn set_import(
     Ok(result.rows_affected() == 1)
 }
 
-pub async fn set_config_version(
-    connection: &mut PgConnection,
-    run: RunId,
-    version: i32,
-) -> Result<()> {
-    sqlx::query!(
-        "UPDATE runs SET config_version = $2 WHERE id = $1",
-        run.0,
-        version
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 pub async fn set_plan(
     connection: &mut PgConnection,
     run: RunId,
