@@ -1,25 +1,14 @@
 import { expect, test, type Visit } from "../fixtures/visit.ts";
-import { addAsana, recordSignIn, turnOnForAllButContractors } from "../pages/app.ts";
-import { connectDirectory, readDirectory, until } from "../pages/directory.ts";
+import { giveEverybodyAnAccount } from "../pages/company.ts";
+import { until } from "../pages/directory.ts";
 import { createAdministrator } from "../pages/door.ts";
-import { watchFirstRun } from "../pages/run.ts";
-import { authorize, chooseScope, choosePolicies, mapAttributes, reviewAndTurnOn } from "../pages/wizard.ts";
 
 test("removals that are held are looked at, allowed one by one, and dismissed", async ({ visit }) => {
   test.setTimeout(240_000);
   const { page, demo, look, open } = visit;
   await test.step("everybody has an account", async () => {
     await createAdministrator(page, demo);
-    await connectDirectory(visit);
-    await readDirectory(visit);
-    await addAsana(visit);
-    await recordSignIn(visit);
-    await turnOnForAllButContractors(visit);
-    await authorize(visit);
-    await mapAttributes(visit);
-    await chooseScope(visit);
-    await choosePolicies(visit);
-    await watchFirstRun(visit, await reviewAndTurnOn(visit));
+    await giveEverybodyAnAccount(visit);
   });
   await test.step("the app is turned off for everybody, by mistake", async () => {
     await open("/apps/asana/access");

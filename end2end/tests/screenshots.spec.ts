@@ -2,11 +2,10 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { expect, test as base } from "../fixtures/visit.ts";
-import { addAsana, recordSignIn, turnOff, turnOnForAllButContractors } from "../pages/app.ts";
-import { connectDirectory, readDirectory } from "../pages/directory.ts";
+import { turnOff } from "../pages/app.ts";
+import { giveEverybodyAnAccount } from "../pages/company.ts";
 import { createAdministrator } from "../pages/door.ts";
-import { seeAccounts, seeCreations, watchFirstRun } from "../pages/run.ts";
-import { authorize, chooseScope, choosePolicies, mapAttributes, reviewAndTurnOn } from "../pages/wizard.ts";
+import { seeAccounts, seeCreations } from "../pages/run.ts";
 
 const folder = process.env.SCREENSHOTS ?? "screenshots";
 
@@ -42,17 +41,7 @@ test("every page", async ({ visit }) => {
   await createAdministrator(page, demo);
   await open("/");
   await look("home, first steps");
-  await connectDirectory(visit);
-  await readDirectory(visit);
-  await addAsana(visit);
-  await recordSignIn(visit);
-  await turnOnForAllButContractors(visit);
-  await authorize(visit);
-  await mapAttributes(visit);
-  await chooseScope(visit);
-  await choosePolicies(visit);
-  const created = await reviewAndTurnOn(visit);
-  await watchFirstRun(visit, created);
+  const created = await giveEverybodyAnAccount(visit);
   await seeAccounts(visit, created);
   await seeCreations(visit);
   for (const path of [
