@@ -28,6 +28,7 @@ pub mod schema;
 pub mod scope_checks;
 pub mod second_pass;
 pub mod sessions;
+pub mod settings;
 pub mod sign_in_failures;
 pub mod standings;
 pub mod workers;

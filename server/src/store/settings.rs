@@ -1,0 +1,110 @@
+//! Settings of the whole installation that administrators change in the console. Each is a type
+//! with a key of its own; one that nobody set has its default.
+
+use super::{Result, decode, encode};
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+
+/// A value that is kept under one key.
+pub trait Setting: Serialize + DeserializeOwned + Default + Send + Sync {
+    const KEY: &'static str;
+}
+
+/// How long the audit log is kept (S10.5), in days; `None`: for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RetentionDays(pub Option<u32>);
+
+impl RetentionDays {
+    /// Usage shows 30 days, and whoever looks into something needs some more.
+    pub const SHORTEST: u32 = 90;
+    /// A hundred years: longer means for ever.
+    pub const LONGEST: u32 = 36_500;
+}
+
+impl Setting for RetentionDays {
+    const KEY: &'static str = "retention_days";
+}
+
+/// A setting with who changed it last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored<S> {
+    pub value: S,
+    /// `None` while it is the default.
+    pub changed: Option<Changed>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    pub at: DateTime<Utc>,
+    pub by: String,
+}
+
+pub async fn get<S: Setting>(connection: &mut PgConnection) -> Result<S> {
+    Ok(stored(connection).await?.value)
+}
+
+pub async fn stored<S: Setting>(connection: &mut PgConnection) -> Result<Stored<S>> {
+    let row = sqlx::query!(
+        "SELECT value, changed_at, changed_by FROM settings WHERE key = $1",
+        S::KEY
+    )
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else {
+        return Ok(Stored {
+            value: S::default(),
+            changed: None,
+        });
+    };
+    Ok(Stored {
+        value: decode(row.value, "settings", "value", S::KEY)?,
+        changed: Some(Changed {
+            at: row.changed_at,
+            by: row.changed_by,
+        }),
+    })
+}
+
+pub async fn put<S: Setting>(
+    connection: &mut PgConnection,
+    value: &S,
+    now: DateTime<Utc>,
+    actor: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO settings (key, value, changed_at, changed_by) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (key) DO UPDATE SET value = $2, changed_at = $3, changed_by = $4",
+        S::KEY,
+        encode(value)?,
+        now,
+        actor,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::PgPool;
+
+    #[sqlx::test(migrations = "./migrations")]
+    async fn a_setting_has_its_default_until_somebody_changes_it(pool: PgPool) {
+        let mut db = pool.acquire().await.unwrap();
+        let before = stored::<RetentionDays>(&mut db).await.unwrap();
+        assert_eq!((before.value, before.changed), (RetentionDays(None), None));
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        for days in [Some(365), Some(730)] {
+            put(&mut db, &RetentionDays(days), now, "a@larkfield.example")
+                .await
+                .unwrap();
+            let after = stored::<RetentionDays>(&mut db).await.unwrap();
+            assert_eq!(after.value, RetentionDays(days));
+            assert_eq!(after.changed.unwrap().by, "a@larkfield.example");
+        }
+    }
+}
