@@ -4,6 +4,7 @@
 //! they are now, so a changed policy re-dates everything that is pending.
 
 mod decisions;
+mod forecast;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ pub use crate::config::{Step, Trigger};
 use crate::identity::{Person, Standing};
 use crate::plan::LinkState;
 use crate::scope::ScopeDecision;
+pub use forecast::expected;
 
 /// What is remembered of one person in one app. Default: nothing holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
