@@ -2,7 +2,7 @@
 
 #[cfg(feature = "hydrate")]
 mod real {
-    use crate::api::{ApiError, ErrorCode};
+    use crate::api::{ApiError, ErrorCode, preferences};
     use chrono::{DateTime, Utc};
     use leptos::prelude::{document, window};
     use leptos::server_fn::error::FromServerFnError;
@@ -98,14 +98,95 @@ mod real {
         }
     }
 
+    /// Tells the server, from the next request on, in which time zone its reader is.
+    pub fn remember_zone() {
+        let format =
+            js_sys::Intl::DateTimeFormat::new(&js_sys::Array::new(), &js_sys::Object::new());
+        let zone = get(&format.resolved_options(), "timeZone").and_then(|zone| zone.as_string());
+        let Some(zone) = zone.filter(|zone| preferences::is_zone(zone)) else {
+            return;
+        };
+        if preferences::zone_in(&cookies()) == Some(zone.as_str()) {
+            return;
+        }
+        let secure = window().location().protocol().ok().as_deref() == Some("https:");
+        let secure = if secure { "; Secure" } else { "" };
+        let cookie = format!("{}{secure}", preferences::zone_cookie(&zone));
+        let _ = js_sys::Reflect::set(&document(), &"cookie".into(), &cookie.into());
+    }
+
+    fn cookies() -> String {
+        get(&document(), "cookie")
+            .and_then(|cookies| cookies.as_string())
+            .unwrap_or_default()
+    }
+
+    fn get(target: &JsValue, name: &str) -> Option<JsValue> {
+        js_sys::Reflect::get(target, &JsValue::from_str(name)).ok()
+    }
+
+    fn call(target: &JsValue, name: &str) {
+        if let Some(method) = get(target, name)
+            && let Ok(method) = method.dyn_into::<js_sys::Function>()
+        {
+            let _ = method.call0(target);
+        }
+    }
+
+    /// `/` goes to the search, unless somebody is typing or has turned that off.
+    pub fn search_key(event: &web_sys::KeyboardEvent) {
+        if event.key() != "/" || event.ctrl_key() || event.meta_key() || event.alt_key() {
+            return;
+        }
+        let typing = event
+            .target()
+            .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
+            .is_some_and(|target| target.matches("input, textarea, select").unwrap_or(false));
+        if typing || !preferences::search_key_in(&cookies()) {
+            return;
+        }
+        event.prevent_default();
+        if let Some(menu) = document().get_element_by_id("menu")
+            && get(&menu, "offsetParent").is_none_or(|shown| shown.is_null())
+        {
+            call(&menu, "showPopover");
+        }
+        focus("rail-find");
+    }
+
+    /// Ticks every box of a list that has this name, or none.
+    pub fn tick_all(name: &str, ticked: bool) {
+        let Ok(boxes) = document().query_selector_all(&format!("input[name=\"{name}\"]")) else {
+            return;
+        };
+        for at in 0..boxes.length() {
+            if let Some(one) = boxes.get(at) {
+                let _ = js_sys::Reflect::set(&one, &"checked".into(), &ticked.into());
+            }
+        }
+    }
+
+    /// Whether the page that was gone to is still loading.
+    #[must_use]
+    pub fn is_loading() -> bool {
+        document()
+            .query_selector("#main .bones")
+            .ok()
+            .flatten()
+            .is_some()
+            || document()
+                .query_selector("#main h1")
+                .ok()
+                .flatten()
+                .is_none()
+    }
+
     /// After going to another page: focus its title, so that reading starts there.
     pub fn arrive() {
         if let Some(menu) = document().get_element_by_id("menu")
             && menu.matches(":popover-open").unwrap_or(false)
-            && let Ok(hide) = js_sys::Reflect::get(&menu, &JsValue::from_str("hidePopover"))
-            && let Ok(hide) = hide.dyn_into::<js_sys::Function>()
         {
-            let _ = hide.call0(&menu);
+            call(&menu, "hidePopover");
         }
         let title = document().query_selector("#main h1").ok().flatten();
         let target = title.or_else(|| document().get_element_by_id("main"));
@@ -139,9 +220,6 @@ mod real {
         else {
             return;
         };
-        let get = |target: &JsValue, name: &str| {
-            js_sys::Reflect::get(target, &JsValue::from_str(name)).ok()
-        };
         let file = get(&input, "files").and_then(|files| get(&files, "0"));
         let Some(file) = file.filter(JsValue::is_object) else {
             return;
@@ -170,12 +248,12 @@ mod real {
     /// In the reader's own time zone: year, month, day, hours, minutes, seconds, and whether it
     /// is today or this year.
     #[must_use]
-    pub fn local(time: DateTime<Utc>) -> Option<super::Local> {
+    pub fn local(time: DateTime<Utc>) -> Option<crate::format::Local> {
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
         let date = js_sys::Date::new(&JsValue::from_f64(time.timestamp_millis() as f64));
         let today = js_sys::Date::new_0();
         let same_year = date.get_full_year() == today.get_full_year();
-        Some(super::Local {
+        Some(crate::format::Local {
             year: date.get_full_year(),
             month: date.get_month(),
             day: date.get_date(),
@@ -210,27 +288,21 @@ mod absent {
     }
     pub fn leave_for(_: &str) {}
     pub fn mark_hydrated() {}
+    pub fn remember_zone() {}
+    pub fn search_key(_: &web_sys::KeyboardEvent) {}
+    pub fn tick_all(_: &str, _: bool) {}
+    #[must_use]
+    pub fn is_loading() -> bool {
+        false
+    }
     pub fn arrive() {}
     pub fn focus(_: &str) {}
     pub fn read_file(_: &web_sys::Event, _: &str) {}
     pub fn press(_: &str) {}
     #[must_use]
-    pub fn local(_: DateTime<Utc>) -> Option<super::Local> {
+    pub fn local(_: DateTime<Utc>) -> Option<crate::format::Local> {
         None
     }
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct Local {
-    pub year: u32,
-    /// From 0.
-    pub month: u32,
-    pub day: u32,
-    pub hour: u32,
-    pub minute: u32,
-    pub second: u32,
-    pub this_year: bool,
-    pub today: bool,
 }
 
 #[cfg(not(feature = "hydrate"))]

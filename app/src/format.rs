@@ -1,10 +1,30 @@
 //! Numbers, times and addresses as text, the same on both sides.
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
+
+/// A moment on a reader's own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    pub year: u32,
+    /// From 0.
+    pub month: u32,
+    pub day: u32,
+    pub hour: u32,
+    pub minute: u32,
+    pub second: u32,
+    pub this_year: bool,
+    pub today: bool,
+}
+
+/// A name inside a sentence, whichever way it is written: it does not turn the rest around.
+#[must_use]
+pub fn isolated(name: &str) -> String {
+    format!("\u{2068}{name}\u{2069}")
+}
 
 /// 1234567 as "1,234,567".
 #[must_use]
@@ -33,6 +53,21 @@ pub fn counted(n: u32, one: &str, many: &str) -> String {
 #[must_use]
 pub fn people(n: u32) -> String {
     counted(n, "person", "people")
+}
+
+/// "23 Nov".
+#[must_use]
+pub fn short_day(day: NaiveDate) -> String {
+    let month = MONTHS[day.month0() as usize % 12];
+    format!("{} {month}", day.day())
+}
+
+/// "Mon 23 Nov".
+#[must_use]
+pub fn weekday(day: NaiveDate) -> String {
+    const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let name = DAYS[day.weekday().num_days_from_monday() as usize % 7];
+    format!("{name} {}", short_day(day))
 }
 
 /// "23 Nov 2026".

@@ -3,7 +3,7 @@
 
 use crate::api::{
     ApiError, accounts::*, administrators::*, apps::*, audit::*, autoprovisioning::*, demo::*,
-    directory::*, home::*, queue::*, runs::*, setup::*, shell::*, terms::Role, wizard::*,
+    directory::*, home::*, queue::*, runs::*, setup::*, shell::*, terms::Role, usage::*, wizard::*,
 };
 use async_trait::async_trait;
 use std::{net::IpAddr, sync::Arc};
@@ -104,6 +104,8 @@ pub trait SignIn: Send + Sync {
 #[async_trait]
 pub trait Shell: Send + Sync {
     async fn frame(&self, actor: &Actor) -> Answer<Frame>;
+    /// Names of the time zones that a reader can choose.
+    fn zones(&self) -> Vec<String>;
 }
 
 #[async_trait]
@@ -214,7 +216,8 @@ pub trait Autoprovisioning: Send + Sync {
     async fn turn_on(&self, actor: &Actor, slug: &str) -> Answer<()>;
     async fn turn_off(&self, actor: &Actor, slug: &str) -> Answer<()>;
     async fn delete_configuration(&self, actor: &Actor, slug: &str) -> Answer<()>;
-    async fn usage(&self, slug: &str) -> Answer<Usage>;
+    /// `zone` is the reader's: the days are theirs.
+    async fn usage(&self, slug: &str, zone: &str) -> Answer<Usage>;
 }
 
 #[async_trait]
@@ -255,18 +258,34 @@ pub trait Accounts: Send + Sync {
 
 #[async_trait]
 pub trait Removals: Send + Sync {
-    async fn queue(&self, actor: &Actor, slug: &str, page: u32) -> Answer<Queue>;
-    /// `step` is a [`StepKey`]; `NotFound` when it does not wait (any more) or is not the earliest
-    /// of its person.
-    async fn do_now(&self, actor: &Actor, slug: &str, step: &str) -> Answer<DoNow>;
-    /// `Conflict` when there is nothing (any more) to decide about this step.
-    async fn decide(
+    /// `zone` is the reader's: the day of the filter and those of the forecast are theirs.
+    async fn queue(
         &self,
         actor: &Actor,
         slug: &str,
-        step: &StepKey,
+        query: QueueQuery,
+        zone: &str,
+    ) -> Answer<Queue>;
+    /// Steps that do not wait (any more) are not among those it is about.
+    async fn question(
+        &self,
+        actor: &Actor,
+        slug: &str,
         choice: StepChoice,
-    ) -> Answer<()>;
+        chosen: Chosen,
+        zone: &str,
+    ) -> Answer<Question>;
+    /// Field `steps`. `Conflict` when all of a filter are meant and others wait than in this
+    /// version, or when nobody waits of those who were ticked.
+    async fn decide_steps(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        choice: StepChoice,
+        chosen: Chosen,
+        version: &str,
+        zone: &str,
+    ) -> Answer<DecidedSteps>;
     async fn review(&self, actor: &Actor, slug: &str, page: u32) -> Answer<Review>;
     /// Field `chosen`. `Conflict` when all are meant and others wait than in this version, or when
     /// nobody waits of those who were chosen.
@@ -282,8 +301,12 @@ pub trait Removals: Send + Sync {
 
 #[async_trait]
 pub trait Audit: Send + Sync {
-    async fn events(&self, query: AuditQuery) -> Answer<AuditPage>;
+    /// `zone` is the reader's: a day of the filters is theirs.
+    async fn events(&self, actor: &Actor, query: AuditQuery, zone: &str) -> Answer<AuditPage>;
     async fn event(&self, id: &str) -> Answer<EventDetail>;
+    /// Keeps filters for the actor alone. Fields `name`, `query`.
+    async fn save_filter(&self, actor: &Actor, name: &str, query: &str) -> Answer<()>;
+    async fn forget_filter(&self, actor: &Actor, id: i64) -> Answer<()>;
 }
 
 #[async_trait]

@@ -23,9 +23,11 @@ use serde_json::json;
 use server::audit::Seals;
 use server::services::audit::AuditService;
 use server::services::export_route::{self, Exports};
+use server::store::administrators::{self, Administrator};
 use server::store::events::{self, NewEvent};
 use sqlx::PgPool;
 use tower::ServiceExt as _;
+use uuid::Uuid;
 
 fn audit(here: &Installation) -> AuditService {
     AuditService {
@@ -60,7 +62,7 @@ async fn pages_in_both_directions_give_every_event_once(pool: PgPool) {
     let mut older = Vec::new();
     let mut query = AuditQuery::default();
     let last = loop {
-        let page = audit.events(query).await.unwrap();
+        let page = audit.events(&here.actor, query, "UTC").await.unwrap();
         older.extend(page.rows.iter().map(|row| row.id.clone()));
         match page.older {
             Some(before) => {
@@ -83,7 +85,7 @@ async fn pages_in_both_directions_give_every_event_once(pool: PgPool) {
         ..AuditQuery::default()
     };
     loop {
-        let page = audit.events(query).await.unwrap();
+        let page = audit.events(&here.actor, query, "UTC").await.unwrap();
         newer.extend(page.rows.iter().rev().map(|row| row.id.clone()));
         match page.newer {
             Some(after) => {
@@ -104,7 +106,14 @@ async fn filters_narrow_the_log_and_nonsense_finds_nothing(pool: PgPool) {
     let here = installation(&pool);
     fill(&pool, 30).await;
     let audit = audit(&here);
-    let count = async |query: AuditQuery| audit.events(query).await.unwrap().rows.len();
+    let count = async |query: AuditQuery| {
+        audit
+            .events(&here.actor, query, "UTC")
+            .await
+            .unwrap()
+            .rows
+            .len()
+    };
     let all = AuditQuery::default;
     assert_eq!(
         count(AuditQuery {
@@ -199,10 +208,14 @@ async fn filters_narrow_the_log_and_nonsense_finds_nothing(pool: PgPool) {
         30
     );
     let error = audit
-        .events(AuditQuery {
-            before: Some("999999".to_owned()),
-            ..all()
-        })
+        .events(
+            &here.actor,
+            AuditQuery {
+                before: Some("999999".to_owned()),
+                ..all()
+            },
+            "UTC",
+        )
         .await
         .unwrap_err();
     assert_eq!(error.code, ErrorCode::NotFound);
@@ -284,9 +297,86 @@ async fn an_export_holds_what_the_filter_shows_and_is_itself_in_the_log(pool: Pg
         event: Some("export".to_owned()),
         ..AuditQuery::default()
     };
-    let page = audit(&here).events(query).await.unwrap();
+    let page = audit(&here)
+        .events(&here.actor, query, "UTC")
+        .await
+        .unwrap();
     assert_eq!(page.rows.len(), 3);
     assert_eq!(page.rows[0].actor, here.actor.email);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_day_of_the_filters_is_a_day_where_the_reader_is(pool: PgPool) {
+    let here = installation(&pool);
+    let mut db = pool.acquire().await.unwrap();
+    // The day before in Berlin, but half past midnight in Athens.
+    let time = "2026-11-22T22:30:00Z".parse().unwrap();
+    let event = NewEvent::new(time, EventName::SignIn, "ines@northmoor.example");
+    events::record(&mut db, &event).await.unwrap();
+    let found = async |day: &str, zone: &str| {
+        let query = AuditQuery {
+            from: Some(day.to_owned()),
+            to: Some(day.to_owned()),
+            ..AuditQuery::default()
+        };
+        let page = audit(&here).events(&here.actor, query, zone).await;
+        page.unwrap().rows.len()
+    };
+    assert_eq!(found("2026-11-22", "Europe/Berlin").await, 1);
+    assert_eq!(found("2026-11-23", "Europe/Berlin").await, 0);
+    assert_eq!(found("2026-11-22", "Europe/Athens").await, 0);
+    assert_eq!(found("2026-11-23", "Europe/Athens").await, 1);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn filters_are_kept_for_whoever_keeps_them_and_for_nobody_else(pool: PgPool) {
+    let here = installation(&pool);
+    let audit = audit(&here);
+    let mut db = pool.acquire().await.unwrap();
+    let mut people = Vec::new();
+    for (number, email) in [(1, "ines@northmoor.example"), (2, "jo@northmoor.example")] {
+        let one = Administrator {
+            id: Uuid::from_u128(number),
+            email: email.to_owned(),
+            role: administrators::Role::Auditor,
+            created_at: start(),
+            last_sign_in: None,
+        };
+        administrators::add(&mut db, &one, "no hash").await.unwrap();
+        people.push(server::services::actor(&one));
+    }
+    let (ines, jo) = (&people[0], &people[1]);
+    let of = async |actor: &Actor| {
+        let page = audit.events(actor, AuditQuery::default(), "UTC").await;
+        page.unwrap().saved
+    };
+    let query = "outcome=failed&last=24h";
+    audit
+        .save_filter(ines, " Failures of today ", query)
+        .await
+        .unwrap();
+    audit
+        .save_filter(ines, "Failures of today", "outcome=failed&last=7d")
+        .await
+        .unwrap();
+    let kept = of(ines).await;
+    assert_eq!(kept.len(), 1, "a name stands for one thing");
+    assert_eq!(kept[0].name, "Failures of today");
+    assert_eq!(kept[0].query, "outcome=failed&last=7d");
+    assert!(of(jo).await.is_empty());
+    for (name, query) in [
+        ("", "q=a"),
+        ("x", "q=a b"),
+        ("x", "q=a#b"),
+        ("x", "q=\r\nb"),
+    ] {
+        let refused = audit.save_filter(ines, name, query).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Invalid, "{name:?} {query:?}");
+    }
+    let stranger = audit.forget_filter(jo, kept[0].id).await.unwrap_err();
+    assert_eq!(stranger.code, ErrorCode::NotFound);
+    audit.forget_filter(ines, kept[0].id).await.unwrap();
+    assert!(of(ines).await.is_empty());
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -306,7 +396,7 @@ async fn nobody_exports_without_a_session(pool: PgPool) {
     }
     assert_eq!(
         audit(&here)
-            .events(AuditQuery::default())
+            .events(&here.actor, AuditQuery::default(), "UTC")
             .await
             .unwrap()
             .rows

@@ -100,7 +100,7 @@ async fn a_change_is_made_shown_and_told_in_the_log(pool: PgPool) {
         event: Some("sandbox-changed".to_owned()),
         ..AuditQuery::default()
     };
-    let events = audit.events(query).await.unwrap().rows;
+    let events = audit.events(&here.actor, query, "UTC").await.unwrap().rows;
     assert_eq!(events.len(), 4);
     assert!(events.iter().all(|event| event.actor == here.actor.email));
     assert_eq!(events[0].summary, "Suspended in the emulated directory");
@@ -156,7 +156,7 @@ async fn what_the_emulated_directory_refuses_is_told_and_not_logged(pool: PgPool
     };
     assert!(
         audit
-            .events(AuditQuery::default())
+            .events(&here.actor, AuditQuery::default(), "UTC")
             .await
             .unwrap()
             .rows

@@ -11,7 +11,10 @@ mod house;
 
 use std::sync::Arc;
 
-use app::api::queue::{HeldChoice, HeldKey, Queue, Review, StepChoice, StepKey, StepKind, Waits};
+use app::api::queue::{
+    Chosen, DecidedSteps, HeldChoice, HeldKey, Question, Queue, QueueQuery, Review, StepChoice,
+    StepKey, StepKind, Waits, WaitsFor,
+};
 use app::api::terms::{Role, Trigger};
 use app::api::{ApiError, ErrorCode};
 use app::services::{Actor, Removals as _};
@@ -87,7 +90,28 @@ impl Console {
     }
 
     async fn queue(&self) -> Queue {
-        self.removals.queue(&self.ines, ASANA, 1).await.unwrap()
+        self.filtered(QueueQuery::default()).await
+    }
+
+    async fn filtered(&self, query: QueueQuery) -> Queue {
+        let queue = self.removals.queue(&self.ines, ASANA, query, "UTC");
+        queue.await.unwrap()
+    }
+
+    async fn ask(&self, choice: StepChoice, chosen: &Chosen) -> Question {
+        let question = (self.removals).question(&self.ines, ASANA, choice, chosen.clone(), "UTC");
+        question.await.unwrap()
+    }
+
+    async fn decide_many(
+        &self,
+        choice: StepChoice,
+        chosen: &Chosen,
+        version: &str,
+    ) -> Result<DecidedSteps, ErrorCode> {
+        let decided =
+            (self.removals).decide_steps(&self.ines, ASANA, choice, chosen.clone(), version, "UTC");
+        decided.await.map_err(|error| error.code)
     }
 
     async fn review(&self) -> Review {
@@ -103,8 +127,7 @@ impl Console {
     }
 
     async fn decide(&self, key: &StepKey, choice: StepChoice) -> Result<(), ErrorCode> {
-        let decided = self.removals.decide(&self.ines, ASANA, key, choice).await;
-        decided.map_err(|error| error.code)
+        self.decide_many(choice, &only(key), "").await.map(|_| ())
     }
 
     async fn decide_held(
@@ -130,6 +153,13 @@ impl Console {
 
     fn active(&self, email: &str) -> bool {
         self.house.sandbox.account(email).unwrap().active
+    }
+}
+
+fn only(key: &StepKey) -> Chosen {
+    Chosen {
+        steps: vec![key.clone()],
+        all: None,
     }
 }
 
@@ -383,17 +413,15 @@ async fn only_the_earliest_step_of_a_person_is_done_now_and_the_hold_lets_it_pas
         ]
     );
     let (suspend, delete) = (&rows[0].key, &rows[1].key);
-    let ask = |key: &StepKey| key.to_string();
-    let removals = &console.removals;
-    let page = removals.do_now(&console.ines, ASANA, &ask(delete)).await;
-    assert_eq!(page.unwrap_err().code, ErrorCode::NotFound);
+    let page = console.ask(StepChoice::Now, &only(delete)).await;
+    assert_eq!((page.rows.len(), page.left_out_count), (0, 1), "{page:?}");
     assert_eq!(
         console.decide(delete, StepChoice::Now).await,
         Err(ErrorCode::Conflict)
     );
-    let page = removals.do_now(&console.ines, ASANA, &ask(suspend)).await;
-    let page = page.unwrap();
-    assert_eq!(page.row.person.email, email);
+    let page = console.ask(StepChoice::Now, &only(suspend)).await;
+    assert_eq!(page.rows[0].person.email, email);
+    assert_eq!((page.suspensions, page.deletions), (1, 0));
     assert!(!page.does.is_empty() && page.may_decide);
 
     console.decide(suspend, StepChoice::Now).await.unwrap();
@@ -411,7 +439,10 @@ async fn an_auditor_sees_both_lists_and_no_way_to_decide(pool: PgPool) {
         role: Role::Auditor,
         ..console.ines.clone()
     };
-    let queue = console.removals.queue(&auditor, ASANA, 1).await.unwrap();
+    let queue = (console.removals)
+        .queue(&auditor, ASANA, QueueQuery::default(), "UTC")
+        .await
+        .unwrap();
     let review = console.removals.review(&auditor, ASANA, 1).await.unwrap();
     assert_eq!((queue.rows.len(), review.rows.len()), (4, 4));
     assert!(!queue.may_decide && !review.may_decide);
@@ -419,6 +450,142 @@ async fn an_auditor_sees_both_lists_and_no_way_to_decide(pool: PgPool) {
     assert_eq!(queue.under_review, 4);
     assert_eq!(queue.rows[0].key.trigger, Trigger::Suspended);
     assert!(console.review().await.may_decide);
+}
+
+/// Suspensions of four people wait for a week, and the deletions after them for three.
+async fn four_waiting(pool: PgPool) -> (Console, Vec<String>) {
+    let console = Console::build(pool, |config| {
+        config.deprovisioning.suspended =
+            within(Some(Window::SEVEN_DAYS), Some(Window::TWENTY_ONE_DAYS));
+    })
+    .await;
+    let people = console.people(4);
+    console.suspend(&people);
+    console.house.run().await;
+    (console, people)
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn filters_narrow_the_queue_and_cancelled_steps_can_be_taken_up_again(pool: PgPool) {
+    let (console, people) = four_waiting(pool).await;
+    let suspensions = || QueueQuery {
+        step: Some(StepKind::Suspend),
+        ..QueueQuery::default()
+    };
+    assert_eq!(console.queue().await.paging.total, 8);
+    assert_eq!(console.filtered(suspensions()).await.paging.total, 4);
+    let hers = QueueQuery {
+        q: Some(people[0].to_uppercase()),
+        ..suspensions()
+    };
+    let hers = console.filtered(hers).await.rows;
+    assert_eq!(hers.len(), 1);
+    assert_eq!(hers[0].person.email, people[0]);
+    let of = async |waits: WaitsFor| {
+        let query = QueueQuery {
+            waits: Some(waits),
+            ..QueueQuery::default()
+        };
+        console.filtered(query).await.rows
+    };
+    assert_eq!(of(WaitsFor::Soon).await.len(), 0);
+    console
+        .decide(&hers[0].key, StepChoice::Cancel)
+        .await
+        .unwrap();
+    assert_eq!(console.queue().await.all, 7);
+    let cancelled = of(WaitsFor::Cancelled).await;
+    assert_eq!(cancelled.len(), 1);
+    assert_eq!(cancelled[0].key, hers[0].key);
+    console
+        .decide(&cancelled[0].key, StepChoice::Release)
+        .await
+        .unwrap();
+    assert_eq!(console.queue().await.all, 8);
+    console.house.pass(TimeDelta::days(7));
+    assert_eq!(console.house.run().await.applied.suspend, 4);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_forecast_counts_each_step_once_on_its_day_and_the_day_lists_it(pool: PgPool) {
+    let (console, people) = four_waiting(pool).await;
+    let queue = console.queue().await;
+    let (forecast, today) = (queue.forecast, console.house.clock.now().date_naive());
+    assert_eq!(forecast.days.len(), 21);
+    assert_eq!(forecast.days[0].day, today);
+    let suspensions: Vec<u32> = forecast.days.iter().map(|day| day.suspensions).collect();
+    assert_eq!(suspensions.iter().sum::<u32>(), 4);
+    assert_eq!(suspensions[7], 4);
+    assert!(
+        forecast.days.iter().all(|day| day.deletions == 0),
+        "after 21 days"
+    );
+    let day = QueueQuery {
+        day: Some(forecast.days[7].day),
+        ..QueueQuery::default()
+    };
+    assert_eq!(console.filtered(day).await.rows.len(), 4);
+    // Far in the east it is tomorrow already.
+    let east = (console.removals)
+        .queue(
+            &console.ines,
+            ASANA,
+            QueueQuery::default(),
+            "Pacific/Kiritimati",
+        )
+        .await
+        .unwrap();
+    assert_eq!(Some(east.forecast.days[0].day), today.succ_opt());
+    assert_eq!(east.forecast.days[7].suspensions, 4);
+    let held = console.keys(&people[0]).await.remove(0);
+    console.decide(&held, StepChoice::Hold).await.unwrap();
+    let forecast = console.queue().await.forecast;
+    assert_eq!(forecast.days[7].suspensions, 3);
+    assert_eq!(forecast.undated, 1);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn many_steps_are_decided_at_once_and_only_those_that_were_seen(pool: PgPool) {
+    let (console, people) = four_waiting(pool).await;
+    let all = Chosen {
+        steps: Vec::new(),
+        all: Some(QueueQuery {
+            step: Some(StepKind::Suspend),
+            ..QueueQuery::default()
+        }),
+    };
+    let question = console.ask(StepChoice::Hold, &all).await;
+    assert_eq!((question.suspensions, question.deletions), (4, 0));
+    let first = console.keys(&people[0]).await.remove(0);
+    console.decide(&first, StepChoice::Hold).await.unwrap();
+    let refused = console
+        .decide_many(StepChoice::Hold, &all, &question.version)
+        .await;
+    assert_eq!(refused, Err(ErrorCode::Conflict), "one less than was seen");
+    let question = console.ask(StepChoice::Hold, &all).await;
+    assert_eq!((question.suspensions, question.left_out_count), (3, 1));
+    let decided = console
+        .decide_many(StepChoice::Hold, &all, &question.version)
+        .await;
+    assert_eq!(decided, Ok(DecidedSteps { done: 3, missed: 0 }));
+    assert_eq!(console.actors("Step held").await.len(), 4);
+
+    // Of those that are ticked, one that changed since does not keep the others from it.
+    let mut steps = Vec::new();
+    for email in &people {
+        steps.push(console.keys(email).await.remove(0));
+    }
+    console
+        .decide(&steps[0], StepChoice::Release)
+        .await
+        .unwrap();
+    let ticked = Chosen { steps, all: None };
+    let decided = console.decide_many(StepChoice::Release, &ticked, "").await;
+    assert_eq!(decided, Ok(DecidedSteps { done: 3, missed: 1 }));
+    let nothing = console
+        .decide_many(StepChoice::Release, &Chosen::default(), "")
+        .await;
+    assert_eq!(nothing, Err(ErrorCode::Invalid));
 }
 
 /// The console over HTTP, with a cookie of its administrator.

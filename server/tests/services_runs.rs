@@ -9,6 +9,7 @@ mod fixture;
 
 use app::api::accounts::AccountsQuery;
 use app::api::home::AttentionKind;
+use app::api::queue::QueueQuery;
 use app::api::runs::{OperationsQuery, RunKind, RunState, StageState};
 use app::api::terms::AppStatus;
 use app::api::{ErrorCode, audit::AuditQuery};
@@ -50,7 +51,12 @@ async fn events(here: &Installation, key: &str) -> usize {
         event: Some(key.to_owned()),
         ..AuditQuery::default()
     };
-    audit.events(query).await.unwrap().rows.len()
+    audit
+        .events(&here.actor, query, "UTC")
+        .await
+        .unwrap()
+        .rows
+        .len()
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -267,13 +273,15 @@ async fn accounts_and_queue_of_a_new_app_are_empty_and_have_their_head(pool: PgP
         engine: here.engine.clone(),
     };
     let (ours, review) = (
-        removals.queue(&here.actor, "asana", 1).await.unwrap(),
+        (removals.queue(&here.actor, "asana", QueueQuery::default(), "UTC"))
+            .await
+            .unwrap(),
         removals.review(&here.actor, "asana", 1).await.unwrap(),
     );
     assert!(ours.rows.is_empty() && review.rows.is_empty());
     assert_eq!(
         removals
-            .queue(&here.actor, "nothing", 1)
+            .queue(&here.actor, "nothing", QueueQuery::default(), "UTC")
             .await
             .unwrap_err()
             .code,

@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditQuery {
     pub q: Option<String>,
+    /// One of [`LAST`]: not before this long ago.
+    pub last: Option<String>,
     /// `2026-11-22`, or a time in RFC 3339.
     pub from: Option<String>,
     /// Inclusive when it is a day.
     pub to: Option<String>,
-    /// The event's kebab-case key.
+    /// The event's kebab-case key, or that of a group of events.
     pub event: Option<String>,
     /// Slug.
     pub app: Option<String>,
@@ -39,11 +41,32 @@ pub struct AuditPage {
     pub about: Option<u64>,
     pub older: Option<String>,
     pub newer: Option<String>,
-    /// Key and name of every kind of event.
+    /// Key and name of groups of events and of every kind of event.
     pub events: Vec<(String, String)>,
     /// Slug and name.
     pub apps: Vec<(String, String)>,
+    /// The reader's own.
+    pub saved: Vec<SavedFilter>,
+    /// The zone whose days the filters mean.
+    pub zone: String,
 }
+
+/// Filters that the reader keeps under a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedFilter {
+    pub id: i64,
+    pub name: String,
+    /// As in the address of the log.
+    pub query: String,
+}
+
+/// How far back the log can be asked for: key, words and hours.
+pub const LAST: [(&str, &str, i64); 4] = [
+    ("1h", "The last hour", 1),
+    ("24h", "The last 24 hours", 24),
+    ("7d", "The last 7 days", 7 * 24),
+    ("30d", "The last 30 days", 30 * 24),
+];
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventRow {
@@ -82,8 +105,26 @@ pub struct EventDetail {
 
 #[server(endpoint = "events")]
 pub async fn load_events(#[server(default)] query: AuditQuery) -> Result<AuditPage, ApiError> {
-    let (_, services) = super::signed_in()?;
-    super::answer(services.audit.events(query).await)
+    let (actor, services) = super::signed_in()?;
+    let zone = super::preferences::zone_of_reader();
+    super::answer(services.audit.events(&actor, query, &zone).await)
+}
+
+/// Whoever reads may keep filters: they are their own, and change nothing for anybody else.
+#[server(endpoint = "save_filter")]
+pub async fn save_filter(name: String, #[server(default)] query: String) -> Result<(), ApiError> {
+    let (actor, services) = super::signed_in()?;
+    super::answer(services.audit.save_filter(&actor, &name, &query).await)?;
+    super::redirect_to(&format!("/audit?{query}"));
+    Ok(())
+}
+
+#[server(endpoint = "forget_filter")]
+pub async fn forget_filter(id: i64, #[server(default)] query: String) -> Result<(), ApiError> {
+    let (actor, services) = super::signed_in()?;
+    super::answer(services.audit.forget_filter(&actor, id).await)?;
+    super::redirect_to(&format!("/audit?{query}"));
+    Ok(())
 }
 
 #[server(endpoint = "event")]

@@ -50,33 +50,6 @@ pub struct Configured {
     pub policies: Vec<PolicyView>,
 }
 
-/// The last 30 days, by day, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    pub head: AppHead,
-    /// Midnight UTC of the first day.
-    pub from: Time,
-    pub lanes: Vec<UsageLane>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UsageLane {
-    pub figure: UsageFigure,
-    pub total: u32,
-    pub days: Vec<u32>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UsageFigure {
-    Created,
-    Updated,
-    Suspended,
-    Unsuspended,
-    Deleted,
-    Failures,
-}
-
 #[server(endpoint = "autoprovisioning")]
 pub async fn load_autoprovisioning(slug: String) -> Result<AutoprovisioningPage, ApiError> {
     let (_, services) = super::signed_in()?;
@@ -110,10 +83,4 @@ pub async fn delete_configuration(slug: String) -> Result<(), ApiError> {
     )?;
     super::redirect_to(&format!("/apps/{slug}/autoprovisioning"));
     Ok(())
-}
-
-#[server(endpoint = "usage")]
-pub async fn load_usage(slug: String) -> Result<Usage, ApiError> {
-    let (_, services) = super::signed_in()?;
-    super::answer(services.autoprovisioning.usage(&slug).await)
 }

@@ -12,12 +12,14 @@ pub mod demo;
 pub mod directory;
 mod error;
 pub mod home;
+pub mod preferences;
 pub mod queue;
 pub mod runs;
 pub mod session;
 pub mod setup;
 pub mod shell;
 pub mod terms;
+pub mod usage;
 pub mod wizard;
 
 pub use error::{ApiError, ErrorCode, FieldCode, FieldError};

@@ -4,6 +4,7 @@ use super::{
     ApiError,
     terms::{AppHead, OperationKind, Paging, PersonRef, Time, Trigger},
 };
+use chrono::NaiveDate;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
@@ -14,13 +15,70 @@ pub struct Queue {
     pub now: Time,
     pub rows: Vec<QueueRow>,
     pub paging: Paging,
+    /// Steps that will happen, whatever the filters.
+    pub all: u32,
     /// Removals that are to be reviewed.
     pub under_review: u32,
     /// Creates that are to be reviewed.
     pub held_creates: u32,
+    pub forecast: Forecast,
     /// Whoever reads this may decide.
     pub may_decide: bool,
 }
+
+/// How many suspensions and deletions are expected on each of the next days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// The zone whose days these are.
+    pub zone: String,
+    /// From today on.
+    pub days: Vec<ForecastDay>,
+    /// Steps that have no day: somebody holds them, or they stand still.
+    pub undated: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForecastDay {
+    pub day: NaiveDate,
+    pub suspensions: u32,
+    pub deletions: u32,
+}
+
+/// The filters of the queue, as in its address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueQuery {
+    /// In a name or an address.
+    pub q: Option<String>,
+    pub step: Option<StepKind>,
+    pub cause: Option<Trigger>,
+    pub waits: Option<WaitsFor>,
+    /// Due on this day of the reader.
+    pub day: Option<NaiveDate>,
+    pub page: u32,
+}
+
+/// What the queue can be narrowed to. Cancelled steps are shown only when they are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitsFor {
+    /// Within 24 hours, overdue ones included.
+    Soon,
+    Held,
+    Review,
+    Archived,
+    Cancelled,
+}
+
+pub const WAITS_FOR: [(&str, WaitsFor); 5] = [
+    ("soon", WaitsFor::Soon),
+    ("held", WaitsFor::Held),
+    ("review", WaitsFor::Review),
+    ("archived", WaitsFor::Archived),
+    ("cancelled", WaitsFor::Cancelled),
+];
+
+pub const STEPS: [(&str, StepKind); 2] =
+    [("suspend", StepKind::Suspend), ("delete", StepKind::Delete)];
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueRow {
@@ -61,9 +119,12 @@ pub enum Waits {
     Held,
     /// The guard holds it, and somebody has to decide.
     Review,
+    /// It was cancelled, and does not happen unless somebody takes that back.
+    Cancelled,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum StepKind {
     Suspend,
     Delete,
@@ -97,7 +158,7 @@ impl fmt::Display for UnknownKey {
     }
 }
 
-const TRIGGERS: [(&str, Trigger); 3] = [
+pub const TRIGGERS: [(&str, Trigger); 3] = [
     ("app-turned-off", Trigger::AppTurnedOff),
     ("suspended", Trigger::Suspended),
     ("deleted", Trigger::Deleted),
@@ -203,14 +264,47 @@ pub enum StepChoice {
     Now,
 }
 
-/// The question before a step is done now.
+pub const CHOICES: [(&str, StepChoice); 4] = [
+    ("cancel", StepChoice::Cancel),
+    ("hold", StepChoice::Hold),
+    ("release", StepChoice::Release),
+    ("now", StepChoice::Now),
+];
+
+/// Which steps a decision is about: those that were ticked, or all that the filters leave.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    #[serde(default)]
+    pub steps: Vec<StepKey>,
+    /// Not the ticked ones but all of these.
+    #[serde(default)]
+    pub all: Option<QueueQuery>,
+}
+
+/// The question before a decision: whom it concerns, and what it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DoNow {
+pub struct Question {
     pub head: AppHead,
-    pub row: QueueRow,
-    /// What suspending or deleting really does in the app, a line each.
+    pub now: Time,
+    /// Those it is about; of many only the first.
+    pub rows: Vec<QueueRow>,
+    pub suspensions: u32,
+    pub deletions: u32,
+    /// Who is left out, and why; of many only the first.
+    pub left_out: Vec<(QueueRow, String)>,
+    pub left_out_count: u32,
+    /// What suspending and deleting really do in the app, a line each.
     pub does: Vec<String>,
+    /// Changes with whom it is about: who decides about all decides about what they saw.
+    pub version: String,
     pub may_decide: bool,
+}
+
+/// For how many steps something was decided, and how many were not as they had been.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecidedSteps {
+    pub done: u32,
+    pub missed: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,34 +341,53 @@ pub enum HeldChoice {
 }
 
 #[server(endpoint = "queue")]
-pub async fn load_queue(slug: String, page: u32) -> Result<Queue, ApiError> {
-    let (actor, services) = super::signed_in()?;
-    super::answer(services.removals.queue(&actor, &slug, page).await)
-}
-
-#[server(endpoint = "do_now")]
-pub async fn load_do_now(slug: String, step: String) -> Result<DoNow, ApiError> {
-    let (actor, services) = super::signed_in()?;
-    super::answer(services.removals.do_now(&actor, &slug, &step).await)
-}
-
-/// `page` is the page of the queue to go back to.
-#[server(endpoint = "decide_step")]
-pub async fn decide_step(
+pub async fn load_queue(
     slug: String,
-    step: StepKey,
+    #[server(default)] query: QueueQuery,
+) -> Result<Queue, ApiError> {
+    let (actor, services) = super::signed_in()?;
+    let zone = super::preferences::zone_of_reader();
+    super::answer(services.removals.queue(&actor, &slug, query, &zone).await)
+}
+
+#[server(endpoint = "question")]
+pub async fn load_question(
+    slug: String,
     choice: StepChoice,
-    #[server(default)] page: u32,
+    #[server(default)] chosen: Chosen,
+) -> Result<Question, ApiError> {
+    let (actor, services) = super::signed_in()?;
+    let zone = super::preferences::zone_of_reader();
+    let question = (services.removals)
+        .question(&actor, &slug, choice, chosen, &zone)
+        .await;
+    super::answer(question)
+}
+
+/// `version` is what was asked about; `back` are the filters of the queue to go back to.
+#[server(endpoint = "decide_steps")]
+pub async fn decide_steps(
+    slug: String,
+    choice: StepChoice,
+    #[server(default)] chosen: Chosen,
+    #[server(default)] version: String,
+    #[server(default)] back: String,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
-    let decided = services.removals.decide(&actor, &slug, &step, choice).await;
-    super::answer(decided)?;
-    let back = if page > 1 {
-        format!("/apps/{slug}/queue?page={page}")
-    } else {
-        format!("/apps/{slug}/queue")
-    };
-    super::redirect_to(&back);
+    let zone = super::preferences::zone_of_reader();
+    let decided = (services.removals)
+        .decide_steps(&actor, &slug, choice, chosen, &version, &zone)
+        .await;
+    let decided = super::answer(decided)?;
+    let word = CHOICES
+        .iter()
+        .find(|(_, one)| *one == choice)
+        .map_or("", |(word, _)| word);
+    let (done, missed) = (decided.done, decided.missed);
+    let joint = if back.is_empty() { "" } else { "&" };
+    super::redirect_to(&format!(
+        "/apps/{slug}/queue?{back}{joint}decided={word}&done={done}&missed={missed}"
+    ));
     Ok(())
 }
 

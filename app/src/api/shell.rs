@@ -19,6 +19,8 @@ pub struct Frame {
     pub email: String,
     pub role: Role,
     pub demo: bool,
+    /// In which the reader's days and times are told.
+    pub zone: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,5 +33,9 @@ pub struct FrameApp {
 #[server(endpoint = "frame")]
 pub async fn load_frame() -> Result<Frame, ApiError> {
     let (actor, services) = super::signed_in()?;
-    super::answer(services.shell.frame(&actor).await)
+    let frame = services.shell.frame(&actor).await;
+    super::answer(frame.map(|frame| Frame {
+        zone: super::preferences::zone_of_reader(),
+        ..frame
+    }))
 }

@@ -306,6 +306,7 @@ impl Field {
                     id=id
                     name=name
                     type=kind
+                    dir="auto"
                     value=value.clone()
                     prop:value=Kept(value.unwrap_or_default())
                     placeholder=placeholder
@@ -422,6 +423,7 @@ pub fn plain_button(
 pub fn GetForm(
     #[prop(into)] action: String,
     #[prop(optional)] class: &'static str,
+    #[prop(optional)] id: Option<&'static str>,
     #[prop(optional)] role: Option<&'static str>,
     #[prop(optional)] label: Option<&'static str>,
     children: Children,
@@ -439,5 +441,5 @@ pub fn GetForm(
             );
         }
     };
-    view! { <form action=action method="get" class=class role=role aria-label=label on:submit=on_submit>{children()}</form> }
+    view! { <form action=action method="get" class=class id=id role=role aria-label=label on:submit=on_submit>{children()}</form> }
 }

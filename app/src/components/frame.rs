@@ -15,11 +15,12 @@ use crate::{
     },
     browser, format, words,
 };
-use leptos::prelude::*;
+use leptos::{ev, prelude::*};
 use leptos_router::{
     components::{Outlet, Redirect},
     hooks::use_location,
 };
+use std::time::Duration;
 
 /// Sends to the sign-in page, and back here afterwards.
 #[component]
@@ -38,6 +39,24 @@ pub fn SignInFirst() -> impl IntoView {
     }
 }
 
+/// How often a page that is gone to is looked at while it loads, and how long between two looks.
+const LOOKS: u32 = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(60);
+
+/// Focuses the title once it is there.
+fn arrive_soon(looks: u32) {
+    set_timeout(
+        move || {
+            if looks > 0 && browser::is_loading() {
+                arrive_soon(looks - 1);
+            } else {
+                browser::arrive();
+            }
+        },
+        BETWEEN_LOOKS,
+    );
+}
+
 /// Moves focus to the title after a change of page; the router does not.
 #[component]
 pub fn Arrivals() -> impl IntoView {
@@ -46,16 +65,20 @@ pub fn Arrivals() -> impl IntoView {
     Effect::new(move |before: Option<String>| {
         let path = location.pathname.get();
         if before.is_some_and(|before| before != path) {
-            // The page may still be loading: look again after a moment.
-            set_timeout(browser::arrive, std::time::Duration::from_millis(80));
+            arrive_soon(LOOKS);
         }
         path
     });
     Effect::new(move |_| {
         if !alive.0.get_untracked() {
             alive.0.set(true);
+            browser::remember_zone();
             browser::mark_hydrated();
         }
+    });
+    Effect::new(|_| {
+        let keys = window_event_listener(ev::keydown, |event| browser::search_key(&event));
+        on_cleanup(move || keys.remove());
     });
 }
 
@@ -179,7 +202,17 @@ fn rail(frame: Frame) -> AnyView {
         <GetForm action="/directory/people" class="find" role="search" label="Directory">
             {icon("search")}
             <label class="visually-hidden" for="rail-find">"Find a person"</label>
-            <input class="input" id="rail-find" name="q" type="search" placeholder="Find a person" autocomplete="off"/>
+            <input
+                class="input"
+                id="rail-find"
+                name="q"
+                type="search"
+                placeholder="Find a person"
+                autocomplete="off"
+                aria-keyshortcuts="/"
+            />
+            <input type="hidden" name="go" value="1"/>
+            <kbd class="find__key only-alive" aria-hidden="true">"/"</kbd>
         </GetForm>
         <nav class="places" aria-label="Main">
             <ul>
@@ -212,6 +245,7 @@ fn rail(frame: Frame) -> AnyView {
         <div class="rail-foot">
             <p>{organization}{read}</p>
             <p>{person}</p>
+            <p><span class="only-plain">"Times are those of " {frame.zone.clone()} ". "</span><a href="/preferences">"Preferences"</a></p>
             {plain_button("/api/sign_out", "", "button--s button--quiet", Some("out"), "Sign out")}
         </div>
     }

@@ -13,12 +13,12 @@ pub use finder::{default_button, group_finder};
 pub use form::{Field, GetForm, PostForm, field_error, hidden, labelled, plain_button};
 pub use frame::{Arrivals, SignedIn, provide};
 pub use page::{
-    app_page, asked, confirmation, crumbs, error_state, head, keep_fresh, load, loaded, pager,
-    param, query, title, waiting,
+    app_page, asked, confirmation, crumbs, error_state, follow, head, keep_fresh, load, loaded,
+    pager, param, query, title, waiting,
 };
 pub use parts::{
     button_link, change_list, chip, empty, fact, facts, figure, figures, icon, must, note,
     note_plain, op, op_done, person_ref, sheet, state_chip, strip, strip_item, words,
 };
-pub use picture::{Tick, roll, tally, usage_lane};
+pub use picture::{Lane, Tick, by_day, lane, roll, tally};
 pub use time::{Show, moment, time, time_day, until};

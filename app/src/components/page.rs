@@ -140,6 +140,25 @@ where
     });
 }
 
+/// Asks again and again for as long as the address says so, for what is watched as it happens.
+pub fn follow<T>(
+    data: Resource<Result<T, ApiError>>,
+    every: std::time::Duration,
+    wanted: impl Fn() -> bool + 'static,
+) where
+    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    Effect::new(move |_| {
+        // Each answer asks for the next look.
+        let _ = data.with(|_| ());
+        if wanted()
+            && let Ok(timer) = set_timeout_with_handle(move || data.refetch(), every)
+        {
+            on_cleanup(move || timer.clear());
+        }
+    });
+}
+
 fn bones() -> AnyView {
     let rows = [
         "bone bone--a",

@@ -147,9 +147,9 @@ pub fn change_list(changes: &[Change]) -> AnyView {
             let new = change.new.clone().unwrap_or_else(|| "empty".to_owned());
             let before = old.map(|old| {
                 let old = if old.is_empty() { "empty".to_owned() } else { old };
-                view! { <del>{old}</del>{icon("arrow")}<span class="visually-hidden">"becomes"</span> }
+                view! { <del dir="auto">{old}</del>{icon("arrow")}<span class="visually-hidden">"becomes"</span> }
             });
-            view! { <div><dt>{change.attribute.clone()}</dt><dd>{before}<ins>{new}</ins></dd></div> }.into_any()
+            view! { <div><dt>{change.attribute.clone()}</dt><dd>{before}<ins dir="auto">{new}</ins></dd></div> }.into_any()
         })
         .collect::<Vec<_>>();
     view! { <dl class="diff">{rows}</dl> }.into_any()

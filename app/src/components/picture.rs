@@ -1,11 +1,8 @@
 //! Pictures: the tally, the roll, a lane of usage. Bars only; words stand around them.
 
 use super::parts::words;
-use crate::{
-    api::autoprovisioning::{UsageFigure, UsageLane},
-    format,
-};
-use leptos::prelude::*;
+use crate::format;
+use leptos::{prelude::*, svg};
 
 /// The mark, or how far the set-up is: `done` strokes drawn, the next one in the accent.
 #[must_use]
@@ -141,55 +138,96 @@ impl<const N: usize> ConcatViews for [Vec<AnyView>; N] {
     }
 }
 
-/// One figure of the last 30 days: word, bars on its own scale, its peak and its total.
-#[must_use]
-pub fn usage_lane(lane: &UsageLane, slug: &str) -> AnyView {
-    let (word, shape, tone, filter) = match lane.figure {
-        UsageFigure::Created => ("Created", "op-create", "created", "event=create"),
-        UsageFigure::Updated => ("Updated", "op-update", "updated", "event=update"),
-        UsageFigure::Suspended => ("Suspended", "op-suspend", "suspended", "event=suspend"),
-        UsageFigure::Unsuspended => ("Unsuspended", "op-unsuspend", "created", "event=unsuspend"),
-        UsageFigure::Deleted => ("Deleted", "op-delete", "deleted", "event=delete"),
-        UsageFigure::Failures => ("Failures", "op-failed", "failed", "outcome=failed"),
-    };
-    let peak = lane.days.iter().copied().max().unwrap_or(0);
+/// One figure by day: its word, bars on its own scale, its peak and its total.
+pub struct Lane<'a> {
+    pub word: &'static str,
+    pub shape: &'static str,
+    pub tone: &'static str,
+    /// Where the word and the total lead.
+    pub href: String,
+    pub values: &'a [u32],
+    pub total: u32,
+    /// Bars hang down, for what takes away.
+    pub down: bool,
+}
+
+/// `day` gives a bar its words and where it leads. The table says the same, so that the bars are
+/// for the eye and the pointer only.
+pub fn lane(lane: &Lane<'_>, day: impl Fn(usize) -> Option<(String, String)>) -> AnyView {
+    let peak = lane.values.iter().copied().max().unwrap_or(0);
     let bars = lane
-        .days
+        .values
         .iter()
         .enumerate()
-        .map(|(day, n)| {
-            #[allow(clippy::cast_precision_loss, reason = "a bar's height")]
-            let height = if *n == 0 {
-                0.7
-            } else {
-                (*n as f32 / peak as f32 * 20.0).max(1.2)
-            };
-            view! {
-                <rect
-                    class=if *n == 0 { "t-base" } else { "" }
-                    x=format!("{day}.14")
-                    y=format!("{:.2}", 20.0 - height)
-                    width="0.72"
-                    height=format!("{height:.2}")
-                ></rect>
-            }
-            .into_any()
-        })
+        .map(|(at, n)| lane_bar(at, *n, peak, lane.down, day(at)))
         .collect::<Vec<_>>();
-    let href = format!("/audit?app={slug}&{filter}");
-    let view_box = format!("0 0 {} 20", lane.days.len().max(1));
+    let view_box = format!("0 0 {} 20", lane.values.len().max(1));
     let peak = if peak == 0 {
         "none".to_owned()
     } else {
-        format!("up to {}", format::number(peak))
+        format!("up to {} a day", format::number(peak))
     };
     view! {
-        <a class=format!("lane tone-{tone}") href=href>
-            {words(tone, shape, word)}
+        <div class=format!("lane tone-{}", lane.tone)>
+            <a class="lane__name" href=lane.href.clone()>{words(lane.tone, lane.shape, lane.word)}</a>
             <svg viewBox=view_box preserveAspectRatio="none" aria-hidden="true">{bars}</svg>
             <small>{peak}</small>
             <b>{format::number(lane.total)}</b>
-        </a>
+        </div>
+    }
+    .into_any()
+}
+
+fn lane_bar(at: usize, n: u32, peak: u32, down: bool, day: Option<(String, String)>) -> AnyView {
+    #[allow(clippy::cast_precision_loss, reason = "a bar's height")]
+    let height = if n == 0 {
+        0.7
+    } else {
+        (n as f32 / peak as f32 * 20.0).max(1.2)
+    };
+    let top = if down { 0.0 } else { 20.0 - height };
+    let bar = svg::rect()
+        .attr("class", if n == 0 { "t-base" } else { "" })
+        .attr("x", format!("{at}.14"))
+        .attr("y", format!("{top:.2}"))
+        .attr("width", "0.72")
+        .attr("height", format!("{height:.2}"));
+    match day.filter(|_| n > 0) {
+        Some((text, href)) => {
+            // The whole column takes the pointer, however small its bar is.
+            let column = svg::rect()
+                .attr("class", "t-column")
+                .attr("x", at.to_string())
+                .attr("y", "0")
+                .attr("width", "1")
+                .attr("height", "20");
+            svg::a()
+                .attr("href", href)
+                .attr("tabindex", "-1")
+                .child((svg::title().child(text), column, bar))
+                .into_any()
+        }
+        None => bar.into_any(),
+    }
+}
+
+/// The table of a picture by day. `rows` are those of its body; each begins with its day.
+#[must_use]
+pub fn by_day(label: &'static str, columns: &[&'static str], rows: AnyView) -> AnyView {
+    let columns = columns
+        .iter()
+        .map(|column| view! { <th scope="col" class="num">{*column}</th> }.into_any())
+        .collect::<Vec<_>>();
+    view! {
+        <details class="fold">
+            <summary>"The same as a table"</summary>
+            <div class="scroll" tabindex="0" role="region" aria-label=label>
+                <table class="table dense">
+                    <thead><tr><th scope="col">"Day"</th>{columns}</tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        </details>
     }
     .into_any()
 }

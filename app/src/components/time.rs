@@ -1,4 +1,5 @@
-//! Times: UTC from the server, the reader's own zone once the page is alive.
+//! Times in the reader's own zone: as the browser told it the server before, and as the browser
+//! itself has it once the page is alive. Until anybody knows it, UTC.
 
 use crate::{browser, format};
 use chrono::{DateTime, Utc};
@@ -21,7 +22,7 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-fn local_text(at: browser::Local, show: Show) -> String {
+fn local_text(at: format::Local, show: Show) -> String {
     let month = MONTHS[at.month as usize % 12];
     let day = if at.this_year && show != Show::Day {
         format!("{} {month}", at.day)
@@ -36,13 +37,26 @@ fn local_text(at: browser::Local, show: Show) -> String {
     }
 }
 
+/// On the server, when a cookie says where the reader is. The page comes alive over this text
+/// without touching it, and then says the same.
+#[cfg(feature = "ssr")]
+fn as_told(at: DateTime<Utc>) -> Option<format::Local> {
+    use_context::<crate::api::preferences::ReaderClock>().map(|clock| (clock.0)(at))
+}
+
+#[cfg(not(feature = "ssr"))]
+fn as_told(_: DateTime<Utc>) -> Option<format::Local> {
+    None
+}
+
 #[must_use]
 pub fn time(at: DateTime<Utc>, show: Show) -> AnyView {
     let alive = use_context::<Alive>();
     let text = move || {
         let local = alive
             .filter(|alive| alive.0.get())
-            .and_then(|_| browser::local(at));
+            .and_then(|_| browser::local(at))
+            .or_else(|| as_told(at));
         match (local, show) {
             (Some(local), _) => local_text(local, show),
             (None, Show::Day) => format::day(at),

@@ -3,21 +3,28 @@
 use super::accounts::outcome_key;
 use crate::{
     api::{
-        audit::{AuditPage, AuditQuery, EventDetail, EventRow, load_event, load_events},
+        audit::{
+            AuditPage, AuditQuery, EventDetail, EventRow, LAST, SavedFilter, load_event,
+            load_events,
+        },
         terms::Outcome,
     },
     components::{
-        Field, GetForm, Show, asked, change_list, crumbs, empty, fact, facts, icon, load, loaded,
-        param, sheet, time, title, words,
+        Field, GetForm, PostForm, Show, asked, button_link, change_list, crumbs, empty, fact,
+        facts, follow, hidden, icon, load, loaded, param, sheet, time, title, words,
     },
     format, words as say,
 };
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
+use leptos_router::{hooks::use_query_map, params::ParamsMap};
+use std::time::Duration;
+
+/// How long to wait between two looks at what is new.
+const WATCH_EVERY: Duration = Duration::from_secs(3);
 
 /// The filters, without the place in the list.
-const FILTERS: [&str; 9] = [
-    "q", "from", "to", "event", "app", "person", "actor", "outcome", "run",
+const FILTERS: [&str; 10] = [
+    "q", "last", "from", "to", "event", "app", "person", "actor", "outcome", "run",
 ];
 
 /// The filters of the address as a query string.
@@ -39,6 +46,7 @@ fn filtered() -> AuditQuery {
         let get = |name: &str| query.get(name).filter(|value| !value.is_empty());
         AuditQuery {
             q: get("q"),
+            last: get("last"),
             from: get("from"),
             to: get("to"),
             event: get("event"),
@@ -59,22 +67,28 @@ fn filtered() -> AuditQuery {
 
 #[component]
 pub fn AuditLogPage() -> impl IntoView {
-    loaded(
-        load(filtered, |query: AuditQuery| async move {
-            load_events(query).await
-        }),
-        page,
-    )
+    let data = load(filtered, |query: AuditQuery| async move {
+        load_events(query).await
+    });
+    // Only the newest page is watched: the others do not change.
+    let watched = use_query_map();
+    follow(data, WATCH_EVERY, move || {
+        watched.with(|query| {
+            is_set(query, "live") && !is_set(query, "before") && !is_set(query, "after")
+        })
+    });
+    loaded(data, page)
+}
+
+fn is_set(query: &ParamsMap, name: &str) -> bool {
+    query.get_str(name).is_some_and(|value| !value.is_empty())
 }
 
 fn page(page: AuditPage) -> AnyView {
     let query_string = filters();
     let export = |format: &str| {
-        if query_string.is_empty() {
-            format!("/export/audit?format={format}")
-        } else {
-            format!("/export/audit?format={format}&{query_string}")
-        }
+        let joint = if query_string.is_empty() { "" } else { "&" };
+        format!("/export/audit?format={format}{joint}{query_string}")
     };
     let value = |name: &'static str| asked(name).unwrap_or_default();
     let choices = |any: &str, list: &[(String, String)]| {
@@ -92,29 +106,64 @@ fn page(page: AuditPage) -> AnyView {
         choices("Any outcome", &outcomes),
     );
     let list = if page.rows.is_empty() {
-        empty("log", "No events for these filters.", None)
+        let clear =
+            (!query_string.is_empty()).then(|| button_link("/audit", "", "Clear the filters"));
+        empty("log", "No events for these filters.", clear)
     } else {
         events_table(&page, &query_string)
     };
+    let live = asked("live").is_some();
+    let refresh = with_filters("/audit", &query_string);
+    let watching = if live {
+        let newest = page.rows.first().map(|row| row.name.clone());
+        let newest = newest.map_or_else(
+            || "Nothing yet".to_owned(),
+            |name| format!("Newest: {name}"),
+        );
+        view! {
+            <div class="note note--plain tone-updated">
+                {icon("st-running")}
+                <div>
+                    <p>"New events show up as they happen."</p>
+                    <p class="visually-hidden" role="status">{newest}</p>
+                    <p class="only-plain"><a href=with_filters("/audit", &live_query(&query_string)) rel="external">"Look for new events"</a></p>
+                </div>
+            </div>
+        }
+        .into_any()
+    } else {
+        ().into_any()
+    };
+    let watch = if live {
+        view! { <a class="button button--s" href=refresh>{icon("stop")}"Stop watching"</a> }
+    } else {
+        view! { <a class="button button--s" href=with_filters("/audit", &live_query(&query_string))>{icon("st-running")}"Watch"</a> }
+    };
+    let lasts = choices(
+        "Any time",
+        &LAST.map(|(key, words, _)| (key.to_owned(), words.to_owned())),
+    );
     view! {
         {title("Audit log")}
         <div class="page-head">
             <div class="page-head__row">
                 <h1>"Audit log"</h1>
                 <div class="actions">
+                    {watch}
                     <a class="button button--s" href=export("csv") rel="external" download="">{icon("save")}"CSV"</a>
                     <a class="button button--s" href=export("ndjson") rel="external" download="">{icon("save")}"NDJSON"</a>
                     <a class="button button--s" href=export("reports") rel="external" download="">{icon("save")}"Reports API"</a>
                 </div>
             </div>
-            <p class="lede">"Every change to a person, an account or this console. Newest first, in your time zone."</p>
+            <p class="lede">{format!("Every change to a person, an account or this console, newest first. Days are those of {}. The three buttons save what the filters leave.", page.zone)}</p>
         </div>
-        <GetForm action="/audit" class="filters">
+        <GetForm action="/audit" class="filters" label="Filter the log">
             {Field::new("q", "Search").kind("search").placeholder("Name, e-mail, id, text").value(value("q")).input()}
-            {Field::new("from", "From").kind("date").value(value("from")).input()}
-            {Field::new("to", "To").kind("date").value(value("to")).input()}
             {Field::new("event", "Event").value(value("event")).select(events)}
             {Field::new("outcome", "Outcome").value(value("outcome")).select(outcomes)}
+            {Field::new("last", "When").value(value("last")).select(lasts)}
+            {Field::new("from", "From").kind("date").value(value("from")).input()}
+            {Field::new("to", "To").kind("date").value(value("to")).input()}
             {Field::new("app", "App").value(value("app")).select(apps)}
             {Field::new("person", "Person").placeholder("E-mail or id").value(value("person")).input()}
             {Field::new("actor", "Actor").placeholder("Anyone").value(value("actor")).input()}
@@ -124,9 +173,68 @@ fn page(page: AuditPage) -> AnyView {
                 <a class="button button--s button--quiet" href="/audit">"Clear"</a>
             </div>
         </GetForm>
+        {saved(&page.saved, &query_string)}
+        {watching}
         {list}
     }
     .into_any()
+}
+
+fn with_filters(path: &str, query: &str) -> String {
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    }
+}
+
+fn live_query(query: &str) -> String {
+    if query.is_empty() {
+        "live=1".to_owned()
+    } else {
+        format!("{query}&live=1")
+    }
+}
+
+/// The reader's own filters, and a way to keep those that are set.
+fn saved(list: &[SavedFilter], query: &str) -> AnyView {
+    let links = list
+        .iter()
+        .map(|one| {
+            let current = (one.query == query).then_some("true");
+            let href = with_filters("/audit", &one.query);
+            let spoken = format!("Forget the filter {}", one.name);
+            let fields = vec![hidden("id", one.id.to_string()), hidden("query", query)];
+            view! {
+                <li>
+                    <a href=href aria-current=current><bdi>{one.name.clone()}</bdi></a>
+                    <PostForm action="/api/forget_filter" class="inline">
+                        {fields}
+                        <button class="button button--s button--quiet" type="submit" aria-label=spoken>{icon("close")}</button>
+                    </PostForm>
+                </li>
+            }
+            .into_any()
+        })
+        .collect::<Vec<_>>();
+    let links = (!links.is_empty()).then(|| {
+        view! { <ul class="kept" aria-label="Your filters">{links}</ul> }
+    });
+    let known = list.iter().any(|one| one.query == query);
+    let keep = (!query.is_empty() && !known).then(|| {
+        let field = hidden("query", query);
+        view! {
+            <details class="fold">
+                <summary>"Keep these filters"</summary>
+                <PostForm action="/api/save_filter" class="find-row measure">
+                    {field}
+                    {Field::new("name", "Name").hint("Only you see it.").required().input()}
+                    <button class="button" type="submit">"Keep"</button>
+                </PostForm>
+            </details>
+        }
+    });
+    view! { {links}{keep} }.into_any()
 }
 
 fn events_table(page: &AuditPage, query_string: &str) -> AnyView {
@@ -186,7 +294,7 @@ fn event_row(row: &EventRow) -> AnyView {
             <td role="cell" class="bare soft">{time(row.time, Show::Seconds)}</td>
             <th role="rowheader" scope="row"><a href=href>{event_words(row)}</a></th>
             <td role="cell" data-label="Person">{person(row)}</td>
-            <td role="cell" data-label="Change">{row.summary.clone()}</td>
+            <td role="cell" data-label="Change"><bdi>{row.summary.clone()}</bdi></td>
             <td role="cell" data-label="Actor">{row.actor.clone()}</td>
             <td role="cell" data-label="App">{row.app.clone().map(|(_, name)| name)}</td>
             <td role="cell" data-label="Run">{run(row)}</td>
@@ -208,6 +316,13 @@ fn run(row: &EventRow) -> Option<AnyView> {
         view! { <a href=format!("/apps/{slug}/runs/{number}")>{format::number(number)}</a> }
             .into_any(),
     )
+}
+
+/// A link to everything that a run did.
+fn same_run(row: &EventRow) -> Option<AnyView> {
+    let (number, (slug, _)) = (row.run?, row.app.clone()?);
+    let href = format!("/audit?app={slug}&run={number}");
+    Some(view! { ", " <a href=href>"all its events"</a> }.into_any())
 }
 
 #[component]
@@ -233,7 +348,7 @@ fn event(event: EventDetail) -> AnyView {
             .map(|(slug, name)| fact("App", view! { <a href=format!("/apps/{slug}")>{name}</a> })),
         person(&row).map(|person| fact("Person", person)),
         event.account.clone().map(|id| fact("Account", code(id))),
-        run(&row).map(|run| fact("Run", run)),
+        run(&row).map(|one| fact("Run", view! { {one} {same_run(&row)} })),
         event.reason.clone().map(|reason| fact("Reason", reason)),
         event.error.clone().map(|error| fact("Error", error)),
         event

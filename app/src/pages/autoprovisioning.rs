@@ -7,16 +7,14 @@ use super::{
 };
 use crate::{
     api::{
-        autoprovisioning::{
-            AutoprovisioningPage, Configured, Usage, load_autoprovisioning, load_usage,
-        },
+        autoprovisioning::{AutoprovisioningPage, Configured, load_autoprovisioning},
         terms::{AppStatus, OperationKind, StopReason, Trigger},
         wizard::{MappingView, Members, Missing, PolicyView, Step},
     },
     components::{
         PostForm, app_page, button_link, confirmation, fact, facts, hidden, icon, keep_fresh, load,
         loaded, moment, must, note, op, param, plain_button, sheet, strip, strip_item, time_day,
-        usage_lane, words,
+        words,
     },
     format, words as say,
 };
@@ -488,76 +486,4 @@ fn delete(page: AutoprovisioningPage) -> AnyView {
         deed.into_any(),
         back,
     )
-}
-
-#[component]
-pub fn UsagePage() -> impl IntoView {
-    loaded(load(param("slug"), load_usage), usage)
-}
-
-fn usage(usage: Usage) -> AnyView {
-    let lanes = usage
-        .lanes
-        .iter()
-        .map(|lane| usage_lane(lane, &usage.head.slug))
-        .collect::<Vec<_>>();
-    let days = usage.lanes.first().map_or(30, |lane| lane.days.len());
-    let last = usage.from + chrono::TimeDelta::days(i64::try_from(days).unwrap_or(30) - 1);
-    let rows = (0..days)
-        .rev()
-        .filter(|day| usage.lanes.iter().any(|lane| lane.days.get(*day).is_some_and(|n| *n > 0)))
-        .map(|day| {
-            let date = usage.from + chrono::TimeDelta::days(i64::try_from(day).unwrap_or(0));
-            let cells = usage
-                .lanes
-                .iter()
-                .map(|lane| view! { <td class="num">{format::number(lane.days.get(day).copied().unwrap_or(0))}</td> }.into_any())
-                .collect::<Vec<_>>();
-            view! { <tr><th scope="row">{format::day(date)}</th>{cells}</tr> }.into_any()
-        })
-        .collect::<Vec<_>>();
-    let nothing = rows.is_empty();
-    let table = (!nothing).then(|| {
-        view! {
-            <details class="fold">
-                <summary>"The same as a table"</summary>
-                <div class="scroll" tabindex="0" role="region" aria-label="Usage by day">
-                    <table class="table dense">
-                        <thead>
-                            <tr>
-                                <th scope="col">"Day"</th>
-                                <th scope="col" class="num">"Created"</th>
-                                <th scope="col" class="num">"Updated"</th>
-                                <th scope="col" class="num">"Suspended"</th>
-                                <th scope="col" class="num">"Unsuspended"</th>
-                                <th scope="col" class="num">"Deleted"</th>
-                                <th scope="col" class="num">"Failures"</th>
-                            </tr>
-                        </thead>
-                        <tbody>{rows}</tbody>
-                    </table>
-                </div>
-            </details>
-        }
-    });
-    let nothing =
-        nothing.then(|| view! { <p class="soft">"Nothing happened in these 30 days."</p> });
-    view! {
-        {app_page(&usage.head, "usage", None, None)}
-        {sheet(
-            "thirty-days",
-            "The last 30 days",
-            "Each row has its own scale and leads to its events.",
-            None,
-            view! {
-                <div class="lanes">
-                    {lanes}
-                    <div class="lane lane--axis"><p class="axis"><span>{format::day(usage.from)}</span><span>{format::day(last)}</span></p></div>
-                </div>
-                {nothing}
-                {table}
-            },
-        )}
-    }
-    .into_any()
 }

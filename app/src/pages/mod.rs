@@ -9,9 +9,11 @@ mod demo;
 mod directory;
 mod door;
 mod home;
+mod preferences;
 mod queue;
 mod review;
 mod runs;
+mod usage;
 mod wizard;
 
 use crate::components::{Arrivals, SignedIn};
@@ -61,16 +63,17 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/autoprovisioning/delete") view=autoprovisioning::DeletePage/>
                     <Route path=path!("apps/:slug/accounts") view=accounts::AccountsPage/>
                     <Route path=path!("apps/:slug/queue") view=queue::QueuePage/>
-                    <Route path=path!("apps/:slug/queue/now") view=queue::DoNowPage/>
+                    <Route path=path!("apps/:slug/queue/decide") view=queue::DecidePage/>
                     <Route path=path!("apps/:slug/review") view=review::ReviewPage/>
                     <Route path=path!("apps/:slug/review/allow") view=review::AllowAllPage/>
                     <Route path=path!("apps/:slug/runs") view=runs::RunsPage/>
                     <Route path=path!("apps/:slug/runs/:number") view=runs::RunPage/>
-                    <Route path=path!("apps/:slug/usage") view=autoprovisioning::UsagePage/>
+                    <Route path=path!("apps/:slug/usage") view=usage::UsagePage/>
                     <Route path=path!("audit") view=audit::AuditLogPage/>
                     <Route path=path!("audit/:id") view=audit::EventPage/>
                     <Route path=path!("administrators") view=console::AdministratorsPage/>
                     <Route path=path!("settings") view=console::SettingsPage/>
+                    <Route path=path!("preferences") view=preferences::PreferencesPage/>
                     <Route path=path!("about") view=console::AboutPage/>
                     <Route path=path!("demo") view=demo::DemoDirectoryPage/>
                 </ParentRoute>

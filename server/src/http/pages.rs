@@ -1,9 +1,13 @@
 //! The console's pages and server functions, with what they find in their context.
 
+use std::sync::Arc;
+
 use app::App;
+use app::api::preferences::{self, ReaderClock};
 use app::services::Actor;
 use axum::Router;
 use axum::extract::Request;
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::routing::any;
 use leptos::prelude::{LeptosOptions, provide_context, use_context};
@@ -12,6 +16,8 @@ use leptos_axum::{LeptosRoutes as _, generate_route_list, handle_server_fns_with
 use super::Web;
 use super::authentication::Visit;
 use super::headers::Nonce;
+use crate::clock::Clock;
+use crate::services::zones::Zone;
 
 pub(super) fn routes(web: &Web) -> Router {
     let folder = web.site.folder().to_string_lossy().into_owned();
@@ -20,10 +26,10 @@ pub(super) fn routes(web: &Web) -> Router {
         .site_root(folder)
         .build();
     let provide = {
-        let provide = web.provide.clone();
+        let (provide, clock) = (web.provide.clone(), web.clock.clone());
         move || {
             provide();
-            provide_request();
+            provide_request(&clock);
         }
     };
     let functions = {
@@ -46,7 +52,7 @@ pub(super) fn routes(web: &Web) -> Router {
 }
 
 /// The request's own part of the context. Route generation runs without a request.
-fn provide_request() {
+fn provide_request(clock: &Arc<dyn Clock>) {
     let Some(parts) = use_context::<Parts>() else {
         return;
     };
@@ -57,5 +63,14 @@ fn provide_request() {
     provide_context::<Option<Actor>>(visit.and_then(|visit| visit.actor.clone()));
     if let Some(visit) = visit {
         provide_context(visit.context.clone());
+    }
+    let cookies = parts.headers.get(header::COOKIE);
+    let told = cookies
+        .and_then(|cookies| cookies.to_str().ok())
+        .and_then(preferences::zone_in)
+        .and_then(Zone::known);
+    if let Some(told) = told {
+        let now = clock.now();
+        provide_context(ReaderClock(Arc::new(move |at| told.local(now, at))));
     }
 }

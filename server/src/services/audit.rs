@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use app::api::ApiError;
-use app::api::audit::{AuditPage, AuditQuery, EventDetail, EventRow};
+use app::api::audit::{AuditPage, AuditQuery, EventDetail, EventRow, LAST, SavedFilter};
 use app::api::terms::{Change, Time};
-use app::services::{Answer, Audit};
+use app::api::{ApiError, FieldCode};
+use app::services::{Actor, Answer, Audit};
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use provisioning::event::EventName;
 use provisioning::plan::OperationKind;
 use serde_json::Value;
@@ -15,10 +15,11 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::standing;
+use super::zones::Zone;
 use crate::store::event_pages;
 use crate::store::events::{self, EventFilter, EventKey, Order};
 use crate::store::pages::{people, runs};
-use crate::store::{StoreError, apps};
+use crate::store::{StoreError, apps, saved_filters};
 use crate::sync::Engine;
 
 const PER_PAGE: usize = 50;
@@ -27,6 +28,13 @@ const PER_PAGE: usize = 50;
 pub struct AuditService {
     pub engine: Engine,
 }
+
+/// The keys of groups of events.
+pub const PROVISIONING: &str = "provisioning";
+const CONSOLE: &str = "console";
+/// What is kept of a filter: the address has no more.
+const LONGEST_QUERY: usize = 2000;
+const LONGEST_NAME: usize = 80;
 
 /// The key by which an event is named in the address bar.
 pub fn key_of(name: &str) -> String {
@@ -40,8 +48,27 @@ fn named(key: &str) -> Option<EventName> {
         .find(|name| key_of(name.as_str()) == key || name.as_str().eq_ignore_ascii_case(key))
 }
 
+/// The names behind the key of a group.
+fn grouped(key: &str) -> Option<Vec<String>> {
+    let wanted = match key {
+        PROVISIONING => true,
+        CONSOLE => false,
+        _ => return None,
+    };
+    let names = EventName::ALL
+        .iter()
+        .filter(|name| name.is_provisioning() == wanted);
+    Some(names.map(|name| name.as_str().to_owned()).collect())
+}
+
 /// What was asked for as the store understands it; `None` when it can match nothing.
-pub async fn filter(db: &mut PgConnection, query: &AuditQuery) -> Answer<Option<EventFilter>> {
+/// Days are those of `zone`.
+pub async fn filter(
+    db: &mut PgConnection,
+    query: &AuditQuery,
+    zone: Zone,
+    now: DateTime<Utc>,
+) -> Answer<Option<EventFilter>> {
     let mut filter = EventFilter::default();
     let text = |value: &Option<String>| {
         value
@@ -51,22 +78,29 @@ pub async fn filter(db: &mut PgConnection, query: &AuditQuery) -> Answer<Option<
             .map(str::to_owned)
     };
     if let Some(from) = text(&query.from) {
-        let Some(moment) = moment(&from, Edge::Start) else {
+        let Some(moment) = moment(&from, Edge::Start, zone) else {
             return Ok(None);
         };
         filter.since = Some(moment);
     }
     if let Some(to) = text(&query.to) {
-        let Some(moment) = moment(&to, Edge::End) else {
+        let Some(moment) = moment(&to, Edge::End, zone) else {
             return Ok(None);
         };
         filter.until = Some(moment);
     }
-    if let Some(key) = text(&query.event) {
-        let Some(name) = named(&key) else {
+    if let Some(last) = text(&query.last) {
+        let Some((.., hours)) = LAST.iter().find(|(key, ..)| *key == last) else {
             return Ok(None);
         };
-        filter.event = Some(name.as_str().to_owned());
+        filter.since = filter.since.max(Some(now - TimeDelta::hours(*hours)));
+    }
+    if let Some(key) = text(&query.event) {
+        match (named(&key), grouped(&key)) {
+            (Some(name), _) => filter.event = Some(name.as_str().to_owned()),
+            (None, Some(names)) => filter.events = names,
+            (None, None) => return Ok(None),
+        }
     }
     filter.outcome = query.outcome.map(|outcome| {
         match outcome {
@@ -105,16 +139,15 @@ enum Edge {
 }
 
 /// A day, or a time in RFC 3339. The end of a day is the beginning of the next.
-fn moment(text: &str, edge: Edge) -> Option<DateTime<Utc>> {
+fn moment(text: &str, edge: Edge, zone: Zone) -> Option<DateTime<Utc>> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.with_timezone(&Utc));
     }
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    let start = day.and_time(NaiveTime::MIN).and_utc();
-    match edge {
-        Edge::Start => Some(start),
-        Edge::End => start.checked_add_signed(TimeDelta::days(1)),
-    }
+    Some(match edge {
+        Edge::Start => zone.start(day),
+        Edge::End => zone.end(day),
+    })
 }
 
 async fn key(db: &mut PgConnection, id: Option<&str>) -> Answer<Option<EventKey>> {
@@ -137,8 +170,9 @@ async fn key(db: &mut PgConnection, id: Option<&str>) -> Answer<Option<EventKey>
 
 #[async_trait]
 impl Audit for AuditService {
-    async fn events(&self, query: AuditQuery) -> Answer<AuditPage> {
+    async fn events(&self, actor: &Actor, query: AuditQuery, zone: &str) -> Answer<AuditPage> {
         let mut db = self.engine.connection().await?;
+        let zone = Zone::named(zone);
         let before = key(&mut db, query.before.as_deref()).await?;
         let after = key(&mut db, query.after.as_deref()).await?;
         let mut page = AuditPage {
@@ -146,18 +180,23 @@ impl Audit for AuditService {
             about: Some(0),
             older: None,
             newer: None,
-            events: EventName::ALL
-                .iter()
-                .map(|name| (key_of(name.as_str()), name.as_str().to_owned()))
-                .collect(),
+            events: kinds(),
             apps: Vec::new(),
+            saved: (saved_filters::list(&mut db, actor.id).await?.into_iter())
+                .map(|one| SavedFilter {
+                    id: one.id,
+                    name: one.name,
+                    query: one.query,
+                })
+                .collect(),
+            zone: zone.name().to_owned(),
         };
         let known = apps::list(&mut db).await?;
         page.apps = known
             .iter()
             .map(|app| (app.slug.to_string(), app.name.clone()))
             .collect();
-        let Some(filter) = filter(&mut db, &query).await? else {
+        let Some(filter) = filter(&mut db, &query, zone, self.engine.clock.now()).await? else {
             return Ok(page);
         };
 
@@ -237,6 +276,49 @@ impl Audit for AuditService {
             hash: event.hash.as_deref().map(hex),
         })
     }
+
+    async fn save_filter(&self, actor: &Actor, name: &str, query: &str) -> Answer<()> {
+        let name = name.trim();
+        if name.is_empty() {
+            return Err(ApiError::field("name", FieldCode::Required));
+        }
+        if name.chars().count() > LONGEST_NAME {
+            return Err(ApiError::field("name", FieldCode::TooLong));
+        }
+        if !is_query(query) {
+            return Err(ApiError::field("query", FieldCode::Invalid));
+        }
+        let mut db = self.engine.connection().await?;
+        let now = self.engine.clock.now();
+        saved_filters::save(&mut db, actor.id, name, query, now).await?;
+        Ok(())
+    }
+
+    async fn forget_filter(&self, actor: &Actor, id: i64) -> Answer<()> {
+        let mut db = self.engine.connection().await?;
+        match saved_filters::forget(&mut db, actor.id, id).await? {
+            true => Ok(()),
+            false => Err(ApiError::not_found()),
+        }
+    }
+}
+
+/// Groups of events first, then each kind.
+fn kinds() -> Vec<(String, String)> {
+    let groups = [
+        (PROVISIONING, "Any change of an account"),
+        (CONSOLE, "Anything else"),
+    ];
+    let groups = groups.map(|(key, name)| (key.to_owned(), name.to_owned()));
+    let each = EventName::ALL
+        .iter()
+        .map(|name| (key_of(name.as_str()), name.as_str().to_owned()));
+    groups.into_iter().chain(each).collect()
+}
+
+/// Whether a text could stand in the address of the log.
+fn is_query(text: &str) -> bool {
+    text.len() <= LONGEST_QUERY && text.chars().all(|c| c.is_ascii_graphic() && c != '#')
 }
 
 /// Events as lines, with names of people and numbers of runs looked up once for all of them.
@@ -443,13 +525,17 @@ mod tests {
 
     #[test]
     fn a_day_reaches_to_its_end_and_nonsense_is_no_time() {
-        let start = moment("2026-11-22", Edge::Start).unwrap();
-        let end = moment("2026-11-22", Edge::End).unwrap();
+        let start = moment("2026-11-22", Edge::Start, Zone::UTC).unwrap();
+        let end = moment("2026-11-22", Edge::End, Zone::UTC).unwrap();
         assert_eq!(end - start, TimeDelta::days(1));
-        let time = moment("2026-11-22T10:00:00+01:00", Edge::End).unwrap();
+        let time = moment("2026-11-22T10:00:00+01:00", Edge::End, Zone::UTC).unwrap();
         assert_eq!(time.to_rfc3339(), "2026-11-22T09:00:00+00:00");
         for nonsense in ["yesterday", "2026-13-01", "", "22.11.2026"] {
-            assert_eq!(moment(nonsense, Edge::Start), None, "{nonsense:?}");
+            assert_eq!(
+                moment(nonsense, Edge::Start, Zone::UTC),
+                None,
+                "{nonsense:?}"
+            );
         }
     }
 

@@ -1,26 +1,26 @@
 //! Autoprovisioning of one app: how it is, turning it off and on, and taking it away.
 
-use app::api::autoprovisioning::{AutoprovisioningPage, Configured, Usage, UsageFigure, UsageLane};
+use app::api::autoprovisioning::{AutoprovisioningPage, Configured};
+use app::api::usage::Usage;
 use app::api::{ApiError, ErrorCode};
 use app::services::{Actor, Answer, Autoprovisioning, Runs as _};
 use async_trait::async_trait;
-use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use provisioning::config::AppConfig;
-use provisioning::event::{EventName, Outcome};
+use provisioning::event::EventName;
 
 use super::apps::{AppServices, commit};
 use super::home::last_run;
 use super::runs::RunsService;
 use super::setup_draft::Setting;
 use super::standing::{self, number};
+use super::usage;
 use super::wizard::{done, mapping_views, policy_views};
+use super::zones::Zone;
 use crate::configuration;
 use crate::store::apps::AppState;
 use crate::store::runs::{NewRun, RunKind};
 use crate::store::{credentials, events, lifecycles, links, runs, standings};
-
-/// Days of the usage page, today included.
-const USAGE_DAYS: u64 = 30;
 
 #[async_trait]
 impl Autoprovisioning for AppServices {
@@ -104,49 +104,8 @@ impl Autoprovisioning for AppServices {
         commit(transaction).await
     }
 
-    async fn usage(&self, slug: &str) -> Answer<Usage> {
-        let mut db = self.engine.connection().await?;
-        let app = standing::app(&mut db, slug).await?;
-        let head = standing::head(&mut db, &app).await?;
-        let today = self.engine.clock.now().date_naive();
-        let first = today
-            .checked_sub_days(Days::new(USAGE_DAYS - 1))
-            .unwrap_or(today);
-        let from: DateTime<Utc> = first.and_time(NaiveTime::MIN).and_utc();
-        let counted = events::totals_by_day(&mut db, slug, from, "UTC").await?;
-        let lanes = [
-            (UsageFigure::Created, Some(EventName::CreateUser)),
-            (UsageFigure::Updated, Some(EventName::UpdateUser)),
-            (UsageFigure::Suspended, Some(EventName::SuspendUser)),
-            (UsageFigure::Unsuspended, Some(EventName::UnsuspendUser)),
-            (UsageFigure::Deleted, Some(EventName::DeleteUser)),
-            (UsageFigure::Failures, None),
-        ];
-        let lane = |(figure, wanted): (UsageFigure, Option<EventName>)| {
-            let mut days = vec![0_u32; usize::try_from(USAGE_DAYS).unwrap_or_default()];
-            for (day, event, outcome, count) in &counted {
-                let failed = Outcome::parse(outcome) == Some(Outcome::Failed);
-                let name: Option<EventName> = event.parse().ok();
-                let counts = match wanted {
-                    Some(_) => !failed && name == wanted,
-                    None => failed && name.is_some_and(EventName::is_provisioning),
-                };
-                let at = usize::try_from((*day - first).num_days()).ok();
-                if let Some(day) = at.filter(|_| counts).and_then(|at| days.get_mut(at)) {
-                    *day = day.saturating_add(number(*count));
-                }
-            }
-            UsageLane {
-                figure,
-                total: days.iter().sum(),
-                days,
-            }
-        };
-        Ok(Usage {
-            head,
-            from,
-            lanes: lanes.into_iter().map(lane).collect(),
-        })
+    async fn usage(&self, slug: &str, zone: &str) -> Answer<Usage> {
+        usage::of(&self.engine, slug, Zone::named(zone)).await
     }
 }
 

@@ -3,10 +3,11 @@
 
 use app::api::ErrorCode;
 use app::api::audit::AuditQuery;
+use app::api::preferences;
 use app::services::Actor;
 use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio_util::io::ReaderStream;
 
 use super::audit;
+use super::zones::Zone;
 use crate::audit::Seals;
 use crate::export::{self, Format};
 use crate::store::events::{self, EventFilter, NewEvent};
@@ -51,6 +53,7 @@ struct Asked {
 #[derive(Deserialize)]
 struct Filters {
     q: Option<String>,
+    last: Option<String>,
     from: Option<String>,
     to: Option<String>,
     event: Option<String>,
@@ -64,6 +67,7 @@ struct Filters {
 async fn export(
     State(exports): State<Exports>,
     actor: Option<Extension<Option<Actor>>>,
+    headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Response {
     let Some(actor) = actor.and_then(|Extension(actor)| actor) else {
@@ -95,6 +99,7 @@ async fn export(
     };
     let query = AuditQuery {
         q: asked.query.q,
+        last: asked.query.last,
         from: asked.query.from,
         to: asked.query.to,
         event: asked.query.event,
@@ -106,7 +111,7 @@ async fn export(
         before: None,
         after: None,
     };
-    match begin(&exports, &actor, &query, format).await {
+    match begin(&exports, &actor, &query, zone_of(&headers), format).await {
         Ok(filter) => send(exports, filter, format),
         Err(error) => {
             let status = StatusCode::from_u16(error.code.status())
@@ -116,16 +121,26 @@ async fn export(
     }
 }
 
+/// Days of the filters are those of the page that the export was asked for on.
+fn zone_of(headers: &HeaderMap) -> Zone {
+    let cookies = headers.get(header::COOKIE);
+    let zone = cookies
+        .and_then(|cookies| cookies.to_str().ok())
+        .and_then(preferences::zone_in);
+    zone.map_or(Zone::UTC, Zone::named)
+}
+
 /// Records the export before the first byte leaves. Its own event is not in it.
 async fn begin(
     exports: &Exports,
     actor: &Actor,
     query: &AuditQuery,
+    zone: Zone,
     format: Format,
 ) -> Result<EventFilter, app::api::ApiError> {
     let now = exports.engine.clock.now();
     let mut db = exports.engine.connection().await?;
-    let Some(mut filter) = audit::filter(&mut db, query).await? else {
+    let Some(mut filter) = audit::filter(&mut db, query, zone, now).await? else {
         return Err(app::api::ApiError::new(ErrorCode::NotFound));
     };
     filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
@@ -133,7 +148,7 @@ async fn begin(
         .reason(format!("Audit log as {}", format.extension()))
         .detail(json!({
             "filter": {
-                "since": filter.since, "until": filter.until, "event": filter.event, "outcome": filter.outcome,
+                "since": filter.since, "until": filter.until, "event": filter.event, "events": filter.events, "outcome": filter.outcome,
                 "app": filter.app, "person": filter.person, "actor": filter.actor, "run": filter.run,
                 "text": filter.text,
             }

@@ -7,6 +7,7 @@ use sqlx::PgPool;
 
 use super::answers::{database, store};
 use super::app_status::app_status;
+use super::zones;
 use crate::store::{apps, connection, imports};
 
 #[derive(Clone, Debug)]
@@ -23,6 +24,10 @@ impl FrameService {
 
 #[async_trait]
 impl Shell for FrameService {
+    fn zones(&self) -> Vec<String> {
+        zones::names()
+    }
+
     async fn frame(&self, actor: &Actor) -> Answer<Frame> {
         let mut db = self.pool.acquire().await.map_err(database)?;
         let connected = connection::read(&mut db).await.map_err(store)?;
@@ -51,6 +56,8 @@ impl Shell for FrameService {
             email: actor.email.clone(),
             role: actor.role,
             demo: self.demo,
+            // Only the request knows it.
+            zone: String::new(),
         })
     }
 }

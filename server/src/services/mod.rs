@@ -20,6 +20,7 @@ mod group_reading;
 pub mod home;
 pub mod one_time_links;
 pub mod passwords;
+mod queue;
 pub mod refusals;
 pub mod removals;
 pub mod runs;
@@ -28,7 +29,9 @@ pub mod setup;
 mod setup_draft;
 pub mod sign_in;
 pub mod standing;
+mod usage;
 mod wizard;
+pub mod zones;
 
 use app::api::terms::Role;
 use app::services::Actor;

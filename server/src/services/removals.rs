@@ -1,16 +1,15 @@
 //! What waits to happen to accounts, and administrators' decisions about it (S6.7, S9.1, S9.6).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use app::api::queue::{
-    DoNow, HeldChoice, HeldKey, HeldRow, Queue, QueueRow, Review, StepChoice, StepKey, StepKind,
-    Waits,
+    Chosen, DecidedSteps, HeldChoice, HeldKey, HeldRow, Question, Queue, QueueQuery, Review,
+    StepChoice, StepKey, StepKind,
 };
 use app::api::terms::{Role, Time, Trigger as TriggerWord};
 use app::api::{ApiError, ErrorCode, FieldCode};
 use app::services::{Actor, Answer, Removals};
 use async_trait::async_trait;
-use provisioning::catalog;
 use provisioning::digest::Digest;
 use provisioning::identity::PersonId;
 use provisioning::lifecycle::{Step, Trigger};
@@ -18,14 +17,13 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::standing::{self, number};
-use super::wizard::sentences;
+use super::zones::Zone;
 use crate::store::apps::App;
 use crate::store::{people, person_decisions};
 use crate::sync::Engine;
 use crate::sync::decisions::{self, Decision, Subject};
 use crate::sync::pending::{self, PendingStep};
 
-const PER_PAGE: u32 = 50;
 /// More than in the queue, since those that belong together are decided together.
 const HELD_PER_PAGE: u32 = 100;
 const WHY_CREATES_ARE_HELD: &str = "More creates in one run than the ceiling allows";
@@ -61,65 +59,39 @@ impl Held {
 
 #[async_trait]
 impl Removals for RemovalsService {
-    async fn queue(&self, actor: &Actor, slug: &str, page: u32) -> Answer<Queue> {
-        let mut db = self.engine.connection().await?;
-        let app = standing::app(&mut db, slug).await?;
-        let now = self.engine.clock.now();
-        let rows = queue_rows(pending::steps(&mut db, &app, now).await?, now);
-        let creates = person_decisions::held_creates(&mut db, app.id, None).await?;
-        let in_review = rows.iter().filter(|row| row.waits == Waits::Review);
-        Ok(Queue {
-            head: standing::head(&mut db, &app).await?,
-            now,
-            under_review: number(in_review.count()),
-            held_creates: number(creates.len()),
-            paging: standing::paging(page, PER_PAGE, total(rows.len())),
-            rows: page_of(rows, page, PER_PAGE),
-            may_decide: may_decide(actor),
-        })
-    }
-
-    async fn do_now(&self, actor: &Actor, slug: &str, step: &str) -> Answer<DoNow> {
-        let wanted: StepKey = step.parse().map_err(|_| ApiError::not_found())?;
-        let mut db = self.engine.connection().await?;
-        let app = standing::app(&mut db, slug).await?;
-        let now = self.engine.clock.now();
-        let row = queue_rows(pending::steps(&mut db, &app, now).await?, now)
-            .into_iter()
-            .find(|row| row.key == wanted && row.earliest)
-            .ok_or_else(ApiError::not_found)?;
-        let does = catalog::entry(&app.catalog).map(|entry| match wanted.step {
-            StepKind::Suspend => sentences(&entry.suspend_does),
-            StepKind::Delete => sentences(&entry.delete_does),
-        });
-        Ok(DoNow {
-            head: standing::head(&mut db, &app).await?,
-            row,
-            does: does.unwrap_or_default(),
-            may_decide: may_decide(actor),
-        })
-    }
-
-    async fn decide(
+    async fn queue(
         &self,
         actor: &Actor,
         slug: &str,
-        step: &StepKey,
+        query: QueueQuery,
+        zone: &str,
+    ) -> Answer<Queue> {
+        self.queue_page(actor, slug, query, Zone::named(zone)).await
+    }
+
+    async fn question(
+        &self,
+        actor: &Actor,
+        slug: &str,
         choice: StepChoice,
-    ) -> Answer<()> {
-        let app = self.app(slug).await?;
-        let decision = match choice {
-            StepChoice::Cancel => Decision::Cancel,
-            StepChoice::Hold => Decision::Hold,
-            StepChoice::Release => Decision::Release,
-            StepChoice::Now => Decision::Now,
-        };
-        let subjects = [subject(step)];
-        let missed = decisions::decide(&self.engine, &app, &subjects, decision, &actor.email);
-        match missed.await?.is_empty() {
-            true => Ok(()),
-            false => Err(ApiError::new(ErrorCode::Conflict)),
-        }
+        chosen: Chosen,
+        zone: &str,
+    ) -> Answer<Question> {
+        self.ask(actor, slug, choice, &chosen, Zone::named(zone))
+            .await
+    }
+
+    async fn decide_steps(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        choice: StepChoice,
+        chosen: Chosen,
+        version: &str,
+        zone: &str,
+    ) -> Answer<DecidedSteps> {
+        self.decide_many(actor, slug, choice, &chosen, version, Zone::named(zone))
+            .await
     }
 
     async fn review(&self, actor: &Actor, slug: &str, page: u32) -> Answer<Review> {
@@ -202,15 +174,15 @@ impl RemovalsService {
     }
 }
 
-fn may_decide(actor: &Actor) -> bool {
+pub(super) fn may_decide(actor: &Actor) -> bool {
     actor.role == Role::SuperAdministrator
 }
 
-fn total(count: usize) -> i64 {
+pub(super) fn total(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn page_of<T>(rows: Vec<T>, page: u32, per_page: u32) -> Vec<T> {
+pub(super) fn page_of<T>(rows: Vec<T>, page: u32, per_page: u32) -> Vec<T> {
     let part = standing::part(page, per_page);
     let size = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
     (rows.into_iter())
@@ -240,41 +212,6 @@ async fn name(db: &mut PgConnection, rows: &mut [HeldRow]) -> Answer<()> {
     Ok(())
 }
 
-fn queue_rows(steps: Vec<PendingStep>, now: Time) -> Vec<QueueRow> {
-    let mut seen: BTreeSet<PersonId> = BTreeSet::new();
-    (steps.into_iter())
-        .map(|pending| QueueRow {
-            earliest: seen.insert(pending.person_id.clone()),
-            key: key(&pending),
-            since: pending.step.since,
-            due: pending.step.due_at,
-            waits: waits(&pending, now),
-            person: standing::person(
-                pending.person_id.to_string(),
-                pending.person_name,
-                pending.person_email,
-            ),
-        })
-        .collect()
-}
-
-fn waits(pending: &PendingStep, now: Time) -> Waits {
-    let step = &pending.step;
-    if pending::is_under_review(step) {
-        Waits::Review
-    } else if step.held {
-        Waits::Held
-    } else if step.frozen {
-        Waits::Archived
-    } else if step.waits_for_suspension {
-        Waits::Suspension
-    } else if step.is_due(now) {
-        Waits::NextRun
-    } else {
-        Waits::Time
-    }
-}
-
 fn held_row(pending: PendingStep) -> HeldRow {
     HeldRow {
         key: HeldKey::Removal(key(&pending)),
@@ -289,7 +226,7 @@ fn held_row(pending: PendingStep) -> HeldRow {
     }
 }
 
-fn key(pending: &PendingStep) -> StepKey {
+pub(super) fn key(pending: &PendingStep) -> StepKey {
     StepKey {
         trigger: standing::trigger(pending.step.trigger.key()),
         step: match pending.step.step {
@@ -300,7 +237,7 @@ fn key(pending: &PendingStep) -> StepKey {
     }
 }
 
-fn subject(key: &StepKey) -> Subject {
+pub(super) fn subject(key: &StepKey) -> Subject {
     let trigger = match key.trigger {
         TriggerWord::AppTurnedOff => Trigger::AppTurnedOff,
         TriggerWord::Suspended => Trigger::Suspended,

@@ -132,6 +132,8 @@ pub struct EventFilter {
     pub since: Option<DateTime<Utc>>,
     pub until: Option<DateTime<Utc>>,
     pub event: Option<String>,
+    /// Any of these; none is every one.
+    pub events: Vec<String>,
     pub outcome: Option<String>,
     pub app: Option<String>,
     /// A directory id, an address, or a part of an address.
@@ -201,6 +203,12 @@ pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilt
     }
     if let Some(event) = &filter.event {
         query.push(" AND e.event = ").push_bind(event.clone());
+    }
+    if !filter.events.is_empty() {
+        query
+            .push(" AND e.event = ANY(")
+            .push_bind(filter.events.clone())
+            .push(")");
     }
     if let Some(outcome) = &filter.outcome {
         query.push(" AND e.outcome = ").push_bind(outcome.clone());
@@ -280,25 +288,40 @@ pub async fn totals(
     .collect())
 }
 
-/// The same by day, in the time zone that is given by its name.
+/// How often one event happened on one of several days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfDay {
+    /// Counted from 0.
+    pub day: usize,
+    pub event: String,
+    pub outcome: String,
+    pub count: i64,
+}
+
+/// The same by day. `starts` are the first moments of the days, in their order; the last one has
+/// no end.
 pub async fn totals_by_day(
     connection: &mut PgConnection,
     app: &str,
-    since: DateTime<Utc>,
-    time_zone: &str,
-) -> Result<Vec<(chrono::NaiveDate, String, String, i64)>> {
+    starts: &[DateTime<Utc>],
+) -> Result<Vec<OfDay>> {
     Ok(sqlx::query!(
-        "SELECT (time AT TIME ZONE $3)::date AS \"day!\", event, outcome, count(*) AS \"count!\"
-         FROM events WHERE app = $1 AND time >= $2 AND person_id IS NOT NULL
+        "SELECT width_bucket(time, $2) AS \"day!\", event, outcome, count(*) AS \"count!\"
+         FROM events WHERE app = $1 AND time >= $3 AND person_id IS NOT NULL
          GROUP BY 1, 2, 3 ORDER BY 1",
         app,
-        since,
-        time_zone,
+        starts,
+        starts.first().copied().unwrap_or_default(),
     )
     .fetch_all(connection)
     .await?
     .into_iter()
-    .map(|row| (row.day, row.event, row.outcome, row.count))
+    .map(|row| OfDay {
+        day: usize::try_from(row.day - 1).unwrap_or_default(),
+        event: row.event,
+        outcome: row.outcome,
+        count: row.count,
+    })
     .collect())
 }
 

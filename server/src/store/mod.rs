@@ -24,6 +24,7 @@ pub mod people;
 pub mod person_decisions;
 pub mod push;
 pub mod runs;
+pub mod saved_filters;
 pub mod schema;
 pub mod scope_checks;
 pub mod second_pass;

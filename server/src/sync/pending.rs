@@ -39,7 +39,16 @@ pub async fn steps(
     app: &App,
     now: DateTime<Utc>,
 ) -> Result<Vec<PendingStep>, StoreError> {
-    of(connection, app, now, false).await
+    of(connection, app, now, Which::Live).await
+}
+
+/// The same, and those that were cancelled and can be taken up again as long as their cause holds.
+pub async fn steps_and_cancelled(
+    connection: &mut PgConnection,
+    app: &App,
+    now: DateTime<Utc>,
+) -> Result<Vec<PendingStep>, StoreError> {
+    of(connection, app, now, Which::Cancelled).await
 }
 
 /// The steps that the guard holds and that are to be reviewed.
@@ -48,7 +57,7 @@ pub async fn under_review(
     app: &App,
     now: DateTime<Utc>,
 ) -> Result<Vec<PendingStep>, StoreError> {
-    let mut steps = of(connection, app, now, true).await?;
+    let mut steps = of(connection, app, now, Which::UnderReview).await?;
     steps.retain(|pending| is_under_review(&pending.step));
     Ok(steps)
 }
@@ -64,17 +73,25 @@ pub async fn count_under_review(
         .len())
 }
 
+/// Which steps are wanted: those that will happen, cancelled ones too, or of people in review only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Live,
+    Cancelled,
+    UnderReview,
+}
+
 async fn of(
     connection: &mut PgConnection,
     app: &App,
     now: DateTime<Utc>,
-    only_under_review: bool,
+    which: Which,
 ) -> Result<Vec<PendingStep>, StoreError> {
     let Some(config) = inputs::configuration(connection, app).await? else {
         return Ok(Vec::new());
     };
     let mut steps = Vec::new();
-    for waiting in lifecycles::waiting(connection, app.id, only_under_review).await? {
+    for waiting in lifecycles::waiting(connection, app.id, which == Which::UnderReview).await? {
         // Nothing is ever taken from protected people, so nothing waits.
         let protected = (config.safety.protected.iter()).any(|one| match &one.id {
             Some(id) => *id == waiting.person_id,
@@ -84,7 +101,7 @@ async fn of(
             continue;
         }
         for step in due_steps(&waiting.lifecycle, &config.deprovisioning, now) {
-            if step.is_live() {
+            if step.is_live() || which == Which::Cancelled {
                 let clock = waiting.lifecycle.clocks.get(&step.trigger);
                 steps.push(PendingStep {
                     review: clock.and_then(|clock| clock.review.get(&step.step).cloned()),

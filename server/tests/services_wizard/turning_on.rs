@@ -1,7 +1,7 @@
 //! The reviewed plan, turning on and off, editing later, and taking the configuration away.
 
-use app::api::autoprovisioning::UsageFigure;
 use app::api::terms::AppStatus;
+use app::api::usage::UsageFigure;
 use app::api::wizard::{Members, Mode, PlanState, ScopeForm, ScopeGroupInput, Step};
 use app::api::{ErrorCode, FieldCode};
 use app::services::{Apps, Autoprovisioning, Wizard};
@@ -111,17 +111,17 @@ async fn the_wizard_leads_from_the_catalogue_to_accounts_in_the_app(pool: PgPool
             .iter()
             .any(|row| row.mandatory && row.covered == Some((page.in_scope, page.in_scope)))
     );
-    let usage = walk.services.usage("asana").await.unwrap();
+    let usage = walk.services.usage("asana", "UTC").await.unwrap();
     let created = usage
         .lanes
         .iter()
         .find(|lane| lane.figure == UsageFigure::Created)
         .unwrap();
     assert_eq!(
-        (created.total, created.days.len()),
+        (created.total, created.by_day.len()),
         (plan.counts.create, 30)
     );
-    assert_eq!(created.days.last(), Some(&plan.counts.create));
+    assert_eq!(created.by_day.last(), Some(&plan.counts.create));
     let overview = Apps::overview(&walk.services, "asana").await.unwrap();
     assert_eq!(
         (overview.in_scope, overview.accounts),

@@ -9,6 +9,7 @@ use crate::{
     format,
 };
 use leptos::prelude::*;
+use leptos_router::{NavigateOptions, components::Redirect};
 
 pub const STATES: [(PersonState, &str, &str, &str, &str); 5] = [
     (PersonState::Active, "active", "Active", "created", "st-on"),
@@ -100,6 +101,16 @@ fn filters() -> AnyView {
 }
 
 fn page(people: People) -> AnyView {
+    // The search that stands on every page goes straight to the only one it can mean.
+    if let ([only], Some(_), 1) = (&*people.rows, asked("go"), people.paging.page) {
+        let path = format!("/directory/people/{}", format::query_value(&only.person.id));
+        let link = path.clone();
+        let options = NavigateOptions {
+            replace: true,
+            ..NavigateOptions::default()
+        };
+        return view! { <Redirect path options/><p><a href=link><bdi>{only.person.name.clone()}</bdi></a></p> }.into_any();
+    }
     let (q, state, org_unit) = (asked("q"), asked("state"), asked("org_unit"));
     if people.rows.is_empty() {
         return match (q.clone(), people.read_at) {
