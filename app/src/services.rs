@@ -127,7 +127,7 @@ pub trait Directory: Send + Sync {
     /// Starts an import; `ImportRunning` when one is under way.
     async fn read_now(&self, actor: &Actor) -> Answer<()>;
     async fn people(&self, query: PeopleQuery) -> Answer<People>;
-    async fn person(&self, id: &str) -> Answer<Person>;
+    async fn person(&self, actor: &Actor, id: &str) -> Answer<Person>;
     async fn groups(&self, query: GroupsQuery) -> Answer<Groups>;
     async fn group(&self, id: &str, page: u32) -> Answer<GroupPage>;
     async fn org_units(&self) -> Answer<OrgUnits>;
@@ -243,9 +243,16 @@ pub trait Runs: Send + Sync {
 
 #[async_trait]
 pub trait Accounts: Send + Sync {
-    async fn accounts(&self, slug: &str, query: AccountsQuery) -> Answer<AccountList>;
+    async fn accounts(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        query: AccountsQuery,
+    ) -> Answer<AccountList>;
+    async fn differences(&self, actor: &Actor, slug: &str, page: u32) -> Answer<Differences>;
+    async fn unlinking(&self, actor: &Actor, slug: &str, person: &str) -> Answer<UnlinkQuestion>;
     /// Decides about a match that waits or an account that is gone; `Conflict` when there is
-    /// nothing (any more) that it could be.
+    /// nothing (any more) that it could be, `RunActive` when a run is about to write to the account.
     async fn decide(
         &self,
         actor: &Actor,

@@ -399,7 +399,7 @@ async fn a_person_is_shown_with_manager_groups_and_timeline(pool: PgPool) {
         .unwrap();
     let mut managers = 0;
     for row in &people.rows {
-        let person = directory.person(&row.person.id).await.unwrap();
+        let person = directory.person(&here.actor, &row.person.id).await.unwrap();
         assert_eq!(person.person, row.person);
         assert_eq!(person.state, row.state);
         assert_eq!(person.apps.len(), 1);
@@ -407,7 +407,11 @@ async fn a_person_is_shown_with_manager_groups_and_timeline(pool: PgPool) {
     }
     assert!(managers > 10, "{managers}");
     assert_eq!(
-        directory.person("nobody").await.unwrap_err().code,
+        directory
+            .person(&here.actor, "nobody")
+            .await
+            .unwrap_err()
+            .code,
         ErrorCode::NotFound
     );
 }

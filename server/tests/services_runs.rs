@@ -261,7 +261,7 @@ async fn accounts_and_queue_of_a_new_app_are_empty_and_have_their_head(pool: PgP
         engine: here.engine.clone(),
     };
     let list = accounts
-        .accounts("asana", AccountsQuery::default())
+        .accounts(&here.actor, "asana", AccountsQuery::default())
         .await
         .unwrap();
     assert_eq!(

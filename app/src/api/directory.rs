@@ -183,6 +183,8 @@ pub struct Person {
     pub read_at: Option<Time>,
     pub apps: Vec<PersonApp>,
     pub timeline: Vec<TimelineItem>,
+    /// Whoever reads this may decide.
+    pub may_decide: bool,
 }
 
 /// A person and one app: what is, why, and what comes next.
@@ -198,6 +200,10 @@ pub struct PersonApp {
     pub headline: String,
     pub rules: Vec<RuleLine>,
     pub next: Option<NextStep>,
+    /// What an administrator decides, or decided, about the account.
+    pub undecided: Option<super::accounts::UndecidedRow>,
+    /// Removals never concern this person.
+    pub protected: bool,
 }
 
 /// One rule of why or why not, in the order in which the rules are asked.
@@ -390,8 +396,8 @@ pub async fn load_people(#[server(default)] query: PeopleQuery) -> Result<People
 
 #[server(endpoint = "person")]
 pub async fn load_person(id: String) -> Result<Person, ApiError> {
-    let (_, services) = super::signed_in()?;
-    super::answer(services.directory.person(&id).await)
+    let (actor, services) = super::signed_in()?;
+    super::answer(services.directory.person(&actor, &id).await)
 }
 
 #[server(endpoint = "groups")]

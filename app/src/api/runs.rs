@@ -193,6 +193,14 @@ pub async fn start_run(slug: String) -> Result<(), ApiError> {
     Ok(())
 }
 
+#[server(endpoint = "read_back")]
+pub async fn read_back(slug: String) -> Result<(), ApiError> {
+    let (actor, services) = super::super_administrator()?;
+    let number = super::answer(services.runs.read_back(&actor, &slug).await)?;
+    super::redirect_to(&format!("/apps/{slug}/runs/{number}"));
+    Ok(())
+}
+
 #[server(endpoint = "preview_run")]
 pub async fn preview_run(slug: String) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;

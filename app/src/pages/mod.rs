@@ -62,6 +62,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/autoprovisioning/turn-off") view=autoprovisioning::TurnOffPage/>
                     <Route path=path!("apps/:slug/autoprovisioning/delete") view=autoprovisioning::DeletePage/>
                     <Route path=path!("apps/:slug/accounts") view=accounts::AccountsPage/>
+                    <Route path=path!("apps/:slug/accounts/differences") view=accounts::DifferencesPage/>
+                    <Route path=path!("apps/:slug/accounts/unlink") view=accounts::UnlinkPage/>
                     <Route path=path!("apps/:slug/queue") view=queue::QueuePage/>
                     <Route path=path!("apps/:slug/queue/decide") view=queue::DecidePage/>
                     <Route path=path!("apps/:slug/review") view=review::ReviewPage/>

@@ -1,8 +1,8 @@
 //! Accounts in an app.
 
 use app::api::accounts::{
-    AccountChoice, AccountList, AccountRow, AccountState, AccountsQuery, Decided, FoundAccount,
-    UndecidedRow,
+    AccountChoice, AccountList, AccountRow, AccountState, AccountsQuery, Decided, DifferenceKind,
+    DifferenceRow, Differences, FoundAccount, UndecidedRow, UnlinkQuestion,
 };
 use app::api::{ApiError, ErrorCode};
 use app::services::{Accounts, Actor, Answer};
@@ -10,11 +10,17 @@ use async_trait::async_trait;
 use provisioning::identity::PersonId;
 use provisioning::plan::LinkState;
 
+use super::audit;
+use super::removals::may_decide;
 use super::standing::{self, number};
+use crate::store::apps::AppState;
+use crate::store::drifts::{self, DriftLine};
 use crate::store::pages::accounts::{self, AccountLine};
+use crate::store::pages::people;
 use crate::store::person_decisions::{self, PersonDecision, Undecided};
 use crate::sync::Engine;
-use crate::sync::account_decisions::{self, AccountDecision, DecideError};
+use crate::sync::account_decisions::{self, AccountDecision, DecideError, Refusal};
+use crate::sync::inputs;
 
 const PER_PAGE: u32 = 50;
 
@@ -25,7 +31,12 @@ pub struct AccountsService {
 
 #[async_trait]
 impl Accounts for AccountsService {
-    async fn accounts(&self, slug: &str, query: AccountsQuery) -> Answer<AccountList> {
+    async fn accounts(
+        &self,
+        actor: &Actor,
+        slug: &str,
+        query: AccountsQuery,
+    ) -> Answer<AccountList> {
         let mut db = self.engine.connection().await?;
         let app = standing::app(&mut db, slug).await?;
         let state = query.state.map(|state| match state {
@@ -49,6 +60,47 @@ impl Accounts for AccountsService {
                 .into_iter()
                 .map(undecided_row)
                 .collect(),
+            differing: number(drifts::count(&mut db, app.id).await?),
+            may_decide: may_decide(actor),
+        })
+    }
+
+    async fn differences(&self, actor: &Actor, slug: &str, page: u32) -> Answer<Differences> {
+        let mut db = self.engine.connection().await?;
+        let app = standing::app(&mut db, slug).await?;
+        let found = drifts::page(&mut db, app.id, standing::part(page, PER_PAGE)).await?;
+        let config = inputs::configuration(&mut db, &app).await?;
+        Ok(Differences {
+            head: standing::head(&mut db, &app).await?,
+            read_at: app.last_drift_at,
+            every_hours: config.map_or(0, |config| number(config.drift_interval_hours)),
+            rows: found.rows.into_iter().map(difference).collect(),
+            paging: standing::paging(page, PER_PAGE, found.total),
+            may_read: may_decide(actor) && app.state == AppState::On,
+        })
+    }
+
+    async fn unlinking(&self, actor: &Actor, slug: &str, person: &str) -> Answer<UnlinkQuestion> {
+        let mut db = self.engine.connection().await?;
+        let app = standing::app(&mut db, slug).await?;
+        let account = accounts::of_person(&mut db, app.id, person)
+            .await?
+            .filter(|account| LinkState::parse(&account.state) != Some(LinkState::Deleted))
+            .ok_or_else(ApiError::not_found)?;
+        let named = people::named(&mut db, &[person.to_owned()]).await?.pop();
+        let waits = accounts::next_of_person(&mut db, app.id, person).await?;
+        let known = match named {
+            Some(named) => standing::person(named.id, named.name, named.email),
+            None => standing::person(person, "", account.user_name.as_str()),
+        };
+        Ok(UnlinkQuestion {
+            head: standing::head(&mut db, &app).await?,
+            person: known,
+            state: state(&account.state),
+            account: account.account_id,
+            user_name: account.user_name,
+            waits: waits.is_some(),
+            may_decide: may_decide(actor),
         })
     }
 
@@ -75,6 +127,7 @@ impl Accounts for AccountsService {
         account_decisions::decide(&self.engine, &app, &person, &decision, &actor.email)
             .await
             .map_err(|error| match error {
+                DecideError::Refused(Refusal::BeingWritten) => ApiError::new(ErrorCode::RunActive),
                 DecideError::Refused(_) => ApiError::new(ErrorCode::Conflict),
                 DecideError::Store(error) => error.into(),
             })
@@ -103,7 +156,23 @@ fn account_row(line: AccountLine) -> AccountRow {
     }
 }
 
-fn undecided_row(one: Undecided) -> UndecidedRow {
+fn difference(line: DriftLine) -> DifferenceRow {
+    DifferenceRow {
+        person: standing::person(line.person_id, line.person_name, line.person_email),
+        account: line.account_id,
+        kind: match line.kind.as_str() {
+            "active" => DifferenceKind::Active,
+            "inactive" => DifferenceKind::Inactive,
+            "gone" => DifferenceKind::Gone,
+            _ => DifferenceKind::Values,
+        },
+        changes: audit::changes(Some(&line.changes)),
+        first_found: line.first_found_at,
+        last_found: line.last_found_at,
+    }
+}
+
+pub(super) fn undecided_row(one: Undecided) -> UndecidedRow {
     let why = match (&one.gone_account, one.detail) {
         (Some(account), _) => format!("The account {account} is gone from the app."),
         (None, Some(detail)) => detail,

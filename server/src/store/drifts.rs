@@ -7,6 +7,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::apps::AppId;
+use super::pages::{Page, Part};
 use super::{Result, StoreError};
 
 /// A live link with what its account was like after the last write.
@@ -163,6 +164,58 @@ pub async fn finish(connection: &mut PgConnection, app: AppId, now: DateTime<Utc
     .execute(&mut *connection)
     .await?;
     count(connection, app).await
+}
+
+/// One finding, with whom it concerns.
+#[derive(Debug, Clone)]
+pub struct DriftLine {
+    pub person_id: String,
+    pub person_name: String,
+    pub person_email: String,
+    pub kind: String,
+    pub account_id: String,
+    pub changes: Value,
+    pub first_found_at: DateTime<Utc>,
+    pub last_found_at: DateTime<Utc>,
+}
+
+/// A page of the findings, in the order of names.
+pub async fn page(
+    connection: &mut PgConnection,
+    app: AppId,
+    part: Part,
+) -> Result<Page<DriftLine>> {
+    let total = count(&mut *connection, app).await?;
+    let rows = sqlx::query_as!(
+        DriftLine,
+        "SELECT d.person_id, COALESCE(NULLIF(p.full_name, ''), l.user_name, d.account_id) AS \"person_name!\",
+                COALESCE(p.primary_email, l.user_name, '') AS \"person_email!\", d.kind, d.account_id,
+                d.changes, d.first_found_at, d.last_found_at
+         FROM drifts d
+         LEFT JOIN people p ON p.id = d.person_id
+         LEFT JOIN links l ON l.app_id = d.app_id AND l.person_id = d.person_id
+         WHERE d.app_id = $1
+         ORDER BY lower(COALESCE(NULLIF(p.full_name, ''), l.user_name, d.account_id)), d.person_id, d.kind
+         LIMIT $2 OFFSET $3",
+        app.0,
+        part.limit,
+        part.offset,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(Page { rows, total })
+}
+
+/// Forgets what was found about somebody whose link ended.
+pub async fn forget(connection: &mut PgConnection, app: AppId, person: &PersonId) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM drifts WHERE app_id = $1 AND person_id = $2",
+        app.0,
+        person.to_string(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// How many findings the last reading left.

@@ -631,6 +631,20 @@ pub async fn open_removals(
     .collect())
 }
 
+/// Whether a run under way is still to write to this person's account.
+pub async fn is_open(connection: &mut PgConnection, app: AppId, person: &PersonId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        "SELECT EXISTS (
+             SELECT 1 FROM operations o JOIN runs r ON r.id = o.run_id
+             WHERE r.app_id = $1 AND r.state IN ('queued', 'running') AND r.kind <> 'preview'
+               AND o.person_id = $2 AND o.state IN ('planned', 'sending')) AS \"open!\"",
+        app.0,
+        person.to_string(),
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
 /// Whether something of this person was carried out in a run.
 pub async fn is_done(connection: &mut PgConnection, run: RunId, person: &PersonId) -> Result<bool> {
     Ok(sqlx::query_scalar!(

@@ -1,18 +1,20 @@
-//! An administrator's decisions about accounts that no rule decides about: matches that wait, and
-//! accounts that are gone from the app (S4.4, S8.7).
+//! An administrator's decisions about accounts that no rule decides about: matches that wait,
+//! accounts that are gone from the app, and links that are ended by hand (S4.4, S8.7).
 
+use chrono::{DateTime, Utc};
 use provisioning::event::EventName;
-use provisioning::identity::{AccountId, PersonId};
+use provisioning::identity::{Account, AccountId, PersonId};
 use provisioning::lifecycle::Lifecycle;
-use provisioning::plan::LinkState;
+use provisioning::plan::{Link, LinkState};
 use serde_json::json;
+use sqlx::PgConnection;
 
 use super::decisions::email;
 use super::engine::Engine;
 use crate::store::apps::{self, App};
 use crate::store::events::{self, NewEvent};
 use crate::store::person_decisions::{self, PersonDecision};
-use crate::store::{StoreError, lifecycles, links};
+use crate::store::{StoreError, drifts, failures, lifecycles, links, operations};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountDecision {
@@ -24,7 +26,7 @@ pub enum AccountDecision {
     TakeBack,
     /// An account that is gone is created anew.
     CreateAgain,
-    /// An account that is gone is forgotten, and the person is left without one.
+    /// The link ends, and the person is left without one. The account stays as it is.
     Unlink,
 }
 
@@ -35,11 +37,53 @@ pub enum Refusal {
     Nothing,
     #[error("the account {0} was not found with this person's user name")]
     OtherAccount(AccountId),
+    #[error("a run is about to write to this person's account; wait for it, or stop it")]
+    BeingWritten,
     #[error("the account {account} is linked to {person}")]
     Taken {
         account: AccountId,
         person: PersonId,
     },
+}
+
+/// Ends the link of a living account. Nothing is sent to the app: whatever the account is, it stays.
+/// It is remembered as one that was found, so that it can be linked again.
+async fn unlink(
+    db: &mut PgConnection,
+    app: &App,
+    person: &PersonId,
+    link: &Link,
+    now: DateTime<Utc>,
+    actor: &str,
+) -> Result<(), DecideError> {
+    // What a run is about to send would be recorded as a link again.
+    if operations::is_open(db, app.id, person).await? {
+        return Err(Refusal::BeingWritten.into());
+    }
+    let user_name = links::user_name(db, app.id, person).await?;
+    let user_name = user_name.unwrap_or_default();
+    links::remove(db, app.id, person).await?;
+    lifecycles::save(db, app.id, person, &Lifecycle::default(), None).await?;
+    failures::clear(db, app.id, person).await?;
+    drifts::forget(db, app.id, person).await?;
+    let account = Account {
+        id: link.account_id.clone(),
+        user_name: user_name.clone(),
+        active: Some(link.state == LinkState::Active),
+        resource: json!({ "id": link.account_id, "userName": user_name }),
+    };
+    links::remember_found(db, app.id, person, &user_name, &[account], now).await?;
+    let decided = PersonDecision::Leave;
+    person_decisions::put(db, app.id, person, &decided, now, actor).await?;
+    let email = email(db, person).await?;
+    let mut event = NewEvent::new(now, EventName::UnlinkUser, actor)
+        .app(app.slug.as_str())
+        .person(person.as_str(), &email)
+        .reason("Unlinked by hand; the account stays as it is");
+    event.changes = Some(json!([{ "attribute": "account", "old": link.account_id, "new": null }]));
+    event.account_id = Some(link.account_id.as_str());
+    events::record(db, &event).await?;
+    Ok(())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +107,14 @@ pub async fn decide(
     let db = &mut *transaction;
     let link = links::get(db, app.id, person).await?;
     let gone = link.as_ref().filter(|link| link.state == LinkState::Gone);
+    let live = link
+        .as_ref()
+        .filter(|link| matches!(link.state, LinkState::Active | LinkState::SuspendedByUs));
+    if let (AccountDecision::Unlink, Some(live)) = (decision, live) {
+        unlink(db, app, person, live, now, actor).await?;
+        transaction.commit().await.map_err(StoreError::from)?;
+        return Ok(());
+    }
     let open = person_decisions::undecided(db, app.id, Some(person))
         .await?
         .pop()

@@ -7,10 +7,12 @@ use crate::{
         terms::OperationKind,
     },
     components::{
-        crumbs, empty, fact, facts, icon, load, loaded, moment, op_done, param, state_chip, strip,
-        strip_item, title, words,
+        crumbs, empty, fact, facts, icon, load, loaded, moment, note, note_plain, op_done, param,
+        state_chip, strip, strip_item, title, words,
     },
-    format, words as say,
+    format,
+    pages::accounts::{choices, why},
+    words as say,
 };
 use leptos::prelude::*;
 
@@ -55,7 +57,7 @@ fn page(person: Person) -> AnyView {
             .apps
             .iter()
             .enumerate()
-            .map(|(i, app)| trace(i, app))
+            .map(|(i, app)| trace(i, app, &person))
             .collect::<Vec<_>>()
             .into_any()
     };
@@ -145,7 +147,7 @@ fn next_words(next: &NextStep) -> AnyView {
     }
 }
 
-fn trace(index: usize, app: &PersonApp) -> AnyView {
+fn trace(index: usize, app: &PersonApp, person: &Person) -> AnyView {
     let id = format!("why-{index}");
     let labelled = id.clone();
     let lines = app.rules.iter().map(rule).collect::<Vec<_>>();
@@ -167,9 +169,47 @@ fn trace(index: usize, app: &PersonApp) -> AnyView {
             <h2 id=id>{format!("{}: {}", app.name, app.headline)}</h2>
             <ol class="trace">{lines}{next}</ol>
             {account}
+            {decisions(app, person)}
         </section>
     }
     .into_any()
+}
+
+/// What an administrator can decide about the account, each with a page that asks where it matters.
+fn decisions(app: &PersonApp, person: &Person) -> Option<AnyView> {
+    let back = format!(
+        "/directory/people/{}",
+        format::query_value(&person.person.id)
+    );
+    let undecided = app.undecided.as_ref().map(|row| {
+        let choices = person
+            .may_decide
+            .then(|| view! { <div class="actions">{choices(&app.slug, row, &back)}</div> });
+        note(
+            "held",
+            "op-held",
+            "Somebody decides",
+            view! { <p>{why(row)}</p>{choices} },
+        )
+    });
+    let protected = app.protected.then(|| {
+        note_plain(
+            "neutral",
+            "shield",
+            "Protected",
+            view! { <p>{format!("The account in {} is never suspended or deleted.", app.name)}</p> },
+        )
+    });
+    // Of an account that is gone, the note above offers it.
+    let linked = app.account_id.is_some() && app.undecided.is_none();
+    let unlink = (linked && person.may_decide).then(|| {
+        let person = format::query_value(&person.person.id);
+        let href = format!("/apps/{}/accounts/unlink?person={person}", app.slug);
+        let spoken = format!("Unlink the account in {}", app.name);
+        view! { <div class="actions"><a class="button button--s button--danger" href=href aria-label=spoken>"Unlink…"</a></div> }
+    });
+    let any = undecided.is_some() || protected.is_some() || unlink.is_some();
+    any.then(|| view! { {undecided}{protected}{unlink} }.into_any())
 }
 
 fn rule(line: &RuleLine) -> AnyView {

@@ -46,8 +46,8 @@ impl Directory for DirectoryService {
         people::list(&self.engine, query).await
     }
 
-    async fn person(&self, id: &str) -> Answer<Person> {
-        people::show(&self.engine, id).await
+    async fn person(&self, actor: &Actor, id: &str) -> Answer<Person> {
+        people::show(&self.engine, actor, id).await
     }
 
     async fn groups(&self, query: GroupsQuery) -> Answer<Groups> {

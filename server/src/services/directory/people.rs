@@ -8,21 +8,24 @@ use app::api::directory::{
     TimelineItem,
 };
 use app::api::terms::PersonRef;
-use app::services::Answer;
+use app::services::{Actor, Answer};
 use provisioning::identity::{self, PersonId, Standing};
 use provisioning::mapping::SourcePath;
 use provisioning::plan::{LinkState, OperationKind};
 use provisioning::scope::{self, Rule, Verdict};
 use sqlx::PgConnection;
 
+use super::super::accounts::undecided_row;
+use super::super::removals::may_decide;
 use super::super::{audit, standing};
 use crate::store::apps::{self, App};
 use crate::store::event_pages;
 use crate::store::pages::accounts::{self, PersonAccount};
 use crate::store::pages::people::{self, Named, PeopleFilter};
-use crate::store::{groups, imports};
+use crate::store::{groups, imports, person_decisions};
 use crate::sync::Engine;
 use crate::sync::explain::{Explanation, explain};
+use crate::sync::inputs;
 use crate::sync::run::RunError;
 
 const PER_PAGE: u32 = 50;
@@ -105,7 +108,7 @@ pub async fn find(engine: &Engine, letters: &str) -> Answer<Vec<PersonRef>> {
         .collect())
 }
 
-pub async fn show(engine: &Engine, id: &str) -> Answer<Person> {
+pub async fn show(engine: &Engine, actor: &Actor, id: &str) -> Answer<Person> {
     let mut db = engine.connection().await?;
     let person = people::person(&mut db, id)
         .await?
@@ -125,7 +128,7 @@ pub async fn show(engine: &Engine, id: &str) -> Answer<Person> {
     drop(db);
     let mut in_apps = Vec::new();
     for app in &known {
-        in_apps.push(in_app(engine, app, &person.id).await?);
+        in_apps.push(in_app(engine, app, &person).await?);
     }
     Ok(Person {
         person: reference(&person),
@@ -140,11 +143,16 @@ pub async fn show(engine: &Engine, id: &str) -> Answer<Person> {
         read_at: read.and_then(|import| import.finished_at),
         apps: in_apps,
         timeline,
+        may_decide: may_decide(actor),
     })
 }
 
-async fn in_app(engine: &Engine, app: &App, person: &PersonId) -> Answer<PersonApp> {
+async fn in_app(engine: &Engine, app: &App, someone: &identity::Person) -> Answer<PersonApp> {
+    let person = &someone.id;
     let mut db = engine.connection().await?;
+    let undecided = person_decisions::undecided(&mut db, app.id, Some(person)).await?;
+    let config = inputs::configuration(&mut db, app).await?;
+    let protected = config.is_some_and(|config| config.safety.protects(someone));
     let account = accounts::of_person(&mut db, app.id, person.as_str()).await?;
     let pending = accounts::next_of_person(&mut db, app.id, person.as_str()).await?;
     drop(db);
@@ -179,6 +187,8 @@ async fn in_app(engine: &Engine, app: &App, person: &PersonId) -> Answer<PersonA
             rule_lines(explained.rules, next.is_some())
         }),
         next,
+        undecided: undecided.into_iter().next().map(undecided_row),
+        protected,
     })
 }
 

@@ -95,6 +95,7 @@ pub async fn counts(connection: &mut PgConnection, app: AppId) -> Result<Account
 #[derive(Debug, Clone)]
 pub struct PersonAccount {
     pub account_id: String,
+    pub user_name: String,
     pub state: String,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -107,7 +108,7 @@ pub async fn of_person(
 ) -> Result<Option<PersonAccount>> {
     Ok(sqlx::query_as!(
         PersonAccount,
-        "SELECT account_id, state, created_at, updated_at FROM links WHERE app_id = $1 AND person_id = $2",
+        "SELECT account_id, user_name, state, created_at, updated_at FROM links WHERE app_id = $1 AND person_id = $2",
         app.0,
         person,
     )

@@ -1,5 +1,11 @@
 //! Accounts in an app.
 
+mod differences;
+mod unlink;
+
+pub use differences::DifferencesPage;
+pub use unlink::UnlinkPage;
+
 use crate::{
     api::{
         accounts::{
@@ -62,7 +68,7 @@ fn accounts(list: AccountList) -> AnyView {
     );
     let filtered = q.is_some() || state.is_some();
     let none = list.active + list.suspended + list.gone == 0;
-    let to_decide = to_decide(&slug, &list.undecided);
+    let to_decide = to_decide(&slug, &list);
     let body = if none {
         empty(
             "people",
@@ -109,6 +115,11 @@ fn accounts(list: AccountList) -> AnyView {
             "kept, but closed",
         ),
         strip_item("Gone", format::number(list.gone), "no longer in the app"),
+        strip_item(
+            "Changed there",
+            view! { <a href=format!("{base}/differences")>{format::number(list.differing)}</a> },
+            "not as Rollcall left them",
+        ),
     ]);
     let filters = (!none).then(|| {
         view! {
@@ -127,13 +138,24 @@ fn accounts(list: AccountList) -> AnyView {
 }
 
 /// People whose account waits for a decision; nothing when there are none.
-fn to_decide(slug: &str, undecided: &[UndecidedRow]) -> Option<AnyView> {
-    if undecided.is_empty() {
+fn to_decide(slug: &str, list: &AccountList) -> Option<AnyView> {
+    if list.undecided.is_empty() {
         return None;
     }
-    let rows = undecided
+    let rows = list
+        .undecided
         .iter()
-        .map(|row| undecided_row(slug, row))
+        .map(|row| {
+            let choices = list.may_decide.then(|| choices(slug, row, ""));
+            view! {
+                <tr role="row">
+                    <th role="rowheader" scope="row">{person_ref(&row.person)}</th>
+                    <td role="cell" data-label="Why">{why(row)}</td>
+                    <td role="cell" data-label="Decision"><div class="actions">{choices}</div></td>
+                </tr>
+            }
+            .into_any()
+        })
         .collect::<Vec<_>>();
     let section = view! {
         <section class="stack" aria-labelledby="to-decide">
@@ -154,13 +176,27 @@ fn to_decide(slug: &str, undecided: &[UndecidedRow]) -> Option<AnyView> {
     Some(section.into_any())
 }
 
-fn undecided_row(slug: &str, row: &UndecidedRow) -> AnyView {
+/// What was decided, and why nothing happens by itself.
+pub fn why(row: &UndecidedRow) -> String {
+    match row.decided {
+        Some(Decided::Link) => format!("An account was chosen. {}", row.why),
+        // That a run has to look at it is no news for somebody who is left alone.
+        Some(Decided::Leave) => {
+            "Left without an account until somebody takes that back.".to_owned()
+        }
+        None => row.why.clone(),
+    }
+}
+
+/// The buttons of what can be decided, each a form of its own. `back`: the page to go back to.
+pub fn choices(slug: &str, row: &UndecidedRow, back: &str) -> Vec<AnyView> {
     let choice = |choice: &'static str, account: Option<&FoundAccount>, text: String| {
         let spoken = format!("{text}: {}", row.person.name);
         let fields = vec![
             hidden("slug", slug),
             hidden("person", row.person.id.clone()),
             hidden("choice", choice),
+            hidden("back", back),
         ];
         let account = account.map(|account| hidden("account", account.id.clone()));
         view! {
@@ -172,36 +208,36 @@ fn undecided_row(slug: &str, row: &UndecidedRow) -> AnyView {
         }
         .into_any()
     };
-    let choices = match (&row.gone, row.decided) {
+    let link = |word: &str| -> Vec<AnyView> {
+        (row.accounts.iter())
+            .map(|account| {
+                let state = if account.active { "" } else { ", inactive" };
+                choice(
+                    "link",
+                    Some(account),
+                    format!("{word} {}{state}", account.id),
+                )
+            })
+            .collect()
+    };
+    match (&row.gone, row.decided) {
         (Some(_), _) => vec![
             choice("create-again", None, "Create it again".to_owned()),
             choice("unlink", None, "Unlink it".to_owned()),
         ],
-        (None, Some(_)) => vec![choice("take-back", None, "Take it back".to_owned())],
+        (None, Some(Decided::Leave)) => {
+            let mut choices = link("Link again");
+            let text = "Let the rules decide again";
+            choices.push(choice("take-back", None, text.to_owned()));
+            choices
+        }
+        (None, Some(Decided::Link)) => vec![choice("take-back", None, "Take it back".to_owned())],
         (None, None) => {
-            let mut choices: Vec<AnyView> = (row.accounts.iter())
-                .map(|account| {
-                    let state = if account.active { "" } else { ", inactive" };
-                    let text = format!("Link {}{state}", account.id);
-                    choice("link", Some(account), text)
-                })
-                .collect();
+            let mut choices = link("Link");
             choices.push(choice("leave", None, "Leave without account".to_owned()));
             choices
         }
-    };
-    let decided = row.decided.map(|decided| match decided {
-        Decided::Link => "An account was chosen. ",
-        Decided::Leave => "Left without an account. ",
-    });
-    view! {
-        <tr role="row">
-            <th role="rowheader" scope="row">{person_ref(&row.person)}</th>
-            <td role="cell" data-label="Why">{decided}{row.why.clone()}</td>
-            <td role="cell" data-label="Decision"><div class="actions">{choices}</div></td>
-        </tr>
     }
-    .into_any()
 }
 
 fn account_row(row: &AccountRow) -> AnyView {
