@@ -12,7 +12,7 @@ pub struct Home {
     pub now: Time,
     pub directory_connected: bool,
     pub directory_read: bool,
-    /// Worst first: stopped, held, failed, due soon, expiring.
+    /// Worst first: stopped, held, paused, failed, to decide, due soon, expiring.
     pub attention: Vec<Attention>,
     pub apps: Vec<HomeApp>,
     pub next_run: Option<Time>,
@@ -48,7 +48,17 @@ pub enum AttentionKind {
     },
     Held {
         removals: u32,
+        /// More in one run than the ceiling allows.
+        creates: u32,
         of: u32,
+    },
+    /// Most of what was sent failed; nothing is sent until then.
+    Paused {
+        until: Time,
+    },
+    /// People about whose account only somebody decides.
+    Undecided {
+        people: u32,
     },
     Failing {
         people: u32,
@@ -81,7 +91,11 @@ pub struct HomeApp {
     pub sign_in_ready: bool,
     pub last_run: Option<LastRun>,
     pub next_run: Option<Time>,
+    /// Nothing is sent before this.
+    pub paused_until: Option<Time>,
     pub accounts: u32,
+    /// Everybody who is to have an account; `None` before the app is configured.
+    pub covered: Option<u32>,
     pub due_in_24_hours: u32,
     pub failures: u32,
 }

@@ -19,7 +19,8 @@ pub fn HomePage() -> impl IntoView {
 }
 
 fn page(home: Home) -> AnyView {
-    if !home.directory_read || home.apps.is_empty() {
+    let begun = |app: &HomeApp| app.status != AppStatus::NotConfigured;
+    if !home.directory_read || !home.apps.iter().any(begun) {
         return beginning(&home);
     }
     let heading = match home.attention.len() {
@@ -31,20 +32,7 @@ fn page(home: Home) -> AnyView {
         Some(at) => view! { <p class="lede">"Everything else is running by itself. The next run starts at " {moment(at)} "."</p> }.into_any(),
         None => view! { <p class="lede">"No run is planned. Runs start once autoprovisioning of an app is on."</p> }.into_any(),
     };
-    let todo = home
-        .attention
-        .iter()
-        .enumerate()
-        .map(|(i, attention)| todo(attention, i == 0))
-        .collect::<Vec<_>>();
-    let todo = (!todo.is_empty()).then(|| {
-        view! {
-            <section aria-labelledby="attention">
-                <h2 id="attention" class="visually-hidden">"Needs attention"</h2>
-                <ul class="todo">{todo}</ul>
-            </section>
-        }
-    });
+    let todo = todo_list(&home.attention);
     let now = home.now;
     let rows = home
         .apps
@@ -161,6 +149,10 @@ fn app_row(app: &HomeApp, now: crate::api::terms::Time) -> AnyView {
             view! { <span class="muted">"After reauthorizing"</span> }.into_any()
         }
         (AppStatus::Running { .. }, _) => view! { <span class="muted">"Running now"</span> }.into_any(),
+        (_, Some(_)) if app.paused_until.is_some() => app
+            .paused_until
+            .map(|until| view! { {moment(until)}<br/><span class="muted">"paused until then"</span> })
+            .into_any(),
         (_, Some(at)) => view! { {moment(at)}<br/><span class="muted">{until(now, at)}</span> }.into_any(),
         (_, None) => view! { <span class="muted">"Not planned"</span> }.into_any(),
     };
@@ -168,6 +160,14 @@ fn app_row(app: &HomeApp, now: crate::api::terms::Time) -> AnyView {
         view! { <span class="muted">"None"</span> }.into_any()
     } else {
         words("failed", "op-failed", format::people(app.failures))
+    };
+    let accounts = match app.covered {
+        Some(covered) => format!(
+            "{} of {}",
+            format::number(app.accounts),
+            format::people(covered)
+        ),
+        None => format::number(app.accounts),
     };
     view! {
         <tr role="row">
@@ -177,7 +177,7 @@ fn app_row(app: &HomeApp, now: crate::api::terms::Time) -> AnyView {
             <td role="cell" data-label="Status">{chip(&app.status)}</td>
             <td role="cell" data-label="Last run">{last}</td>
             <td role="cell" data-label="Next run">{next}</td>
-            <td role="cell" class="num" data-label="Accounts">{format::number(app.accounts)}</td>
+            <td role="cell" class="num" data-label="Accounts">{accounts}</td>
             <td role="cell" class="num" data-label="Due in 24 h">{format::number(app.due_in_24_hours)}</td>
             <td role="cell" data-label="Failures">{failures}</td>
         </tr>
@@ -213,6 +213,24 @@ pub fn done(counts: &Counts, held: u32, failed: u32) -> String {
     }
 }
 
+/// Worst first, the first one with the filled button.
+fn todo_list(attention: &[Attention]) -> Option<AnyView> {
+    let items = attention
+        .iter()
+        .enumerate()
+        .map(|(i, attention)| todo(attention, i == 0))
+        .collect::<Vec<_>>();
+    let list = (!items.is_empty()).then(|| {
+        view! {
+            <section aria-labelledby="attention">
+                <h2 id="attention" class="visually-hidden">"Needs attention"</h2>
+                <ul class="todo">{items}</ul>
+            </section>
+        }
+    });
+    list.map(IntoAny::into_any)
+}
+
 fn todo(attention: &Attention, primary: bool) -> AnyView {
     let (slug, app) = attention.app.clone().unwrap_or_default();
     let at = |path: &str| format!("/apps/{slug}/{path}");
@@ -236,13 +254,33 @@ fn todo(attention: &Attention, primary: bool) -> AnyView {
             at("autoprovisioning"),
             "See why".to_owned(),
         ),
-        AttentionKind::Held { removals, of } => (
+        AttentionKind::Held { removals, creates, of } => (
             "held",
             "op-held",
-            format!("{app} has {} waiting for your word", format::counted(*removals, "removal", "removals")),
-            format!("Of {}. They are held until somebody looks; other changes went through.", format::counted(*of, "account", "accounts")).into_any(),
+            format!("{app}: {}", crate::words::held(*removals, *creates).unwrap_or_default()),
+            match (*removals, *creates) {
+                (0, _) => "One run would have created more accounts than the ceiling allows. They are held until somebody looks; other changes went through.".to_owned(),
+                _ => format!("Of {}. They are held until somebody looks; other changes went through.", format::counted(*of, "account", "accounts")),
+            }
+            .into_any(),
             at("review"),
-            "Look at the removals".to_owned(),
+            if *removals > 0 { "Look at the removals" } else { "Look at the creates" }.to_owned(),
+        ),
+        AttentionKind::Paused { until } => (
+            "failed",
+            "st-waiting",
+            format!("{app} is paused"),
+            view! { "Too much of what was sent failed. It is tried again at " {moment(*until)} "; nothing is lost." }.into_any(),
+            at("runs"),
+            "See the runs".to_owned(),
+        ),
+        AttentionKind::Undecided { people } => (
+            "held",
+            "person",
+            format!("{} in {app} wait for a decision", format::people(*people)),
+            "Their account is gone from the app, or an account there may be theirs. Nothing happens about them by itself.".into_any(),
+            at("accounts"),
+            "Decide".to_owned(),
         ),
         AttentionKind::Failing { people, run, next_try } => (
             "failed",
@@ -334,6 +372,26 @@ fn beginning(home: &Home) -> AnyView {
         .into_any()
     };
     let connected = home.directory_read;
+    let chosen = home.apps.first();
+    let go_on = match chosen {
+        Some(app) if app.sign_in_ready => button_link(
+            format!("/apps/{}/autoprovisioning", app.slug),
+            "button--primary",
+            format!("Set up {}", app.name),
+        ),
+        Some(app) => button_link(
+            format!("/apps/{}/sign-in", app.slug),
+            "button--primary",
+            format!("Say how people sign in to {}", app.name),
+        ),
+        None => ().into_any(),
+    };
+    let others = (home.apps.len() > 1).then(|| {
+        let links = home.apps.iter().skip(1).map(|app| {
+            view! { <li><a href=format!("/apps/{}", app.slug)><bdi>{app.name.clone()}</bdi></a></li> }.into_any()
+        });
+        view! { <p class="soft">"Apps that wait as well:"</p><ul class="bullets">{links.collect::<Vec<_>>()}</ul> }
+    });
     let connect = button_link(
         "/directory/connection",
         "button--primary",
@@ -349,6 +407,7 @@ fn beginning(home: &Home) -> AnyView {
             "Rollcall reads your Google directory and keeps people’s accounts in other apps in step with it. You see every change before it happens.",
             None,
         )}
+        {todo_list(&home.attention)}
         <ol class="way">
             {step(
                 0,
@@ -360,8 +419,8 @@ fn beginning(home: &Home) -> AnyView {
             )}
             {step(
                 1,
-                false,
-                connected,
+                chosen.is_some(),
+                connected && chosen.is_none(),
                 "Choose an app",
                 "Asana from the catalogue, or any app that speaks SCIM 2.0. Say how people sign in to it and for whom it is on.",
                 button_link("/apps/add", "button--primary", "Add an app"),
@@ -369,12 +428,13 @@ fn beginning(home: &Home) -> AnyView {
             {step(
                 2,
                 false,
-                false,
+                connected && chosen.is_some(),
                 "Look at the plan and turn it on",
                 "Five questions, then a plan with every person by name. Nothing is sent before you say so.",
-                ().into_any(),
+                go_on,
             )}
         </ol>
+        {others}
     }
     .into_any()
 }

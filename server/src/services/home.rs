@@ -13,7 +13,7 @@ use super::standing::{self, number};
 use crate::store::apps::{self, App, AppState};
 use crate::store::runs::{self, Run};
 use crate::store::standings::{self, DueSoon, Failing};
-use crate::store::{connection, imports, links};
+use crate::store::{connection, imports, links, person_decisions};
 use crate::sync::Engine;
 
 /// From how long before it a certificate's end is worth a line.
@@ -35,6 +35,9 @@ struct Looked {
     due: DueSoon,
     failing: Failing,
     roll: Option<Roll>,
+    held_creates: u32,
+    undecided: u32,
+    paused_until: Option<Time>,
 }
 
 #[async_trait]
@@ -112,7 +115,22 @@ async fn look(
         }
         false => None,
     };
+    let on = app.state == AppState::On;
+    let (held_creates, undecided) = match on {
+        true => (
+            number(
+                person_decisions::held_creates(&mut *db, app.id, None)
+                    .await?
+                    .len(),
+            ),
+            number(person_decisions::count_undecided(&mut *db, app.id).await?),
+        ),
+        false => (0, 0),
+    };
     Ok(Looked {
+        held_creates,
+        undecided,
+        paused_until: app.paused_until.filter(|until| on && *until > now),
         status,
         sso: standing::sign_in(&mut *db, &app).await?,
         last_run: runs::list(&mut *db, app.id, false, 1).await?.pop(),
@@ -124,7 +142,8 @@ async fn look(
     })
 }
 
-/// What needs somebody, with its rank: stopped, held, failed, due soon, expiring.
+/// What needs somebody, with its rank: stopped, held, paused, failed, to decide, due soon,
+/// expiring.
 fn attention_of(one: &Looked, now: Time) -> Vec<(usize, Attention)> {
     let app = Some((one.app.slug.to_string(), one.app.name.clone()));
     let mut found = Vec::new();
@@ -152,14 +171,20 @@ fn attention_of(one: &Looked, now: Time) -> Vec<(usize, Attention)> {
             },
         );
     }
-    if let AppStatus::Held { removals } = one.status {
-        add(
-            1,
-            AttentionKind::Held {
-                removals,
-                of: one.accounts,
-            },
-        );
+    let removals = match one.status {
+        AppStatus::Held { removals } => removals,
+        _ => 0,
+    };
+    if removals + one.held_creates > 0 {
+        let kind = AttentionKind::Held {
+            removals,
+            creates: one.held_creates,
+            of: one.accounts,
+        };
+        add(1, kind);
+    }
+    if let Some(until) = one.paused_until {
+        add(2, AttentionKind::Paused { until });
     }
     if one.failing.people > 0 {
         let kind = AttentionKind::Failing {
@@ -167,7 +192,11 @@ fn attention_of(one: &Looked, now: Time) -> Vec<(usize, Attention)> {
             run: one.failing.run.unwrap_or_default(),
             next_try: one.failing.next_try,
         };
-        add(2, kind);
+        add(3, kind);
+    }
+    if one.undecided > 0 {
+        let people = one.undecided;
+        add(4, AttentionKind::Undecided { people });
     }
     if let Some(first) = one.due.first.filter(|_| one.app.state == AppState::On) {
         let kind = AttentionKind::DueSoon {
@@ -175,7 +204,7 @@ fn attention_of(one: &Looked, now: Time) -> Vec<(usize, Attention)> {
             deletions: number(one.due.deletions),
             first,
         };
-        add(3, kind);
+        add(5, kind);
     }
     if let Some(Sso::Saml {
         certificate_expires: Some(on),
@@ -184,7 +213,7 @@ fn attention_of(one: &Looked, now: Time) -> Vec<(usize, Attention)> {
         && *on - now <= CERTIFICATE_WARNING
     {
         add(
-            4,
+            6,
             AttentionKind::CertificateExpires {
                 on: *on,
                 days: (*on - now).num_days(),
@@ -205,7 +234,12 @@ fn home_app(one: Looked) -> HomeApp {
             .app
             .next_run_at
             .filter(|_| one.app.state == AppState::On),
+        paused_until: one.paused_until,
         accounts: one.accounts,
+        covered: one
+            .roll
+            .as_ref()
+            .map(|roll| roll.accounts + roll.created_next + roll.failing + roll.leaving),
         due_in_24_hours: number(one.due.suspensions + one.due.deletions),
         failures: number(one.failing.people),
         name: one.app.name,

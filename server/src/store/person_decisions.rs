@@ -176,6 +176,12 @@ pub async fn undecided(
         .collect()
 }
 
+/// How many people wait for somebody's decision about their account.
+pub async fn count_undecided(connection: &mut PgConnection, app: AppId) -> Result<usize> {
+    let all = undecided(connection, app, None).await?;
+    Ok((all.iter()).filter(|one| one.decision.is_none()).count())
+}
+
 /// People whose create the app's newest run held, and which nobody allowed since.
 pub async fn held_creates(
     connection: &mut PgConnection,
