@@ -112,7 +112,7 @@ end2end: end2end/node_modules/.stamp
 screenshots: end2end/node_modules/.stamp build ## Take pictures of every page, light and dark, wide and narrow
 	@cd end2end && SCREENSHOTS=$(CURDIR)/screenshots ROLLCALL_BIN=$(ROLLCALL) npx playwright test --project=screenshots
 
-soak: $(ROLLCALL_INTEROP_VENV)/.stamp ## The long proofs in full; ONLY=crash (or rules, answers, processes, life) does one
+soak: $(ROLLCALL_INTEROP_VENV)/.stamp ## The long proofs in full; ONLY=crash (or rules, answers, processes, life, lighthouse) does one
 	@.ci/tools cc postgres python faketime
 	@cargo build -p server
 	@.ci/soak $(ONLY)

@@ -1,4 +1,4 @@
-import type { Visit } from "../fixtures/visit.ts";
+import { expect, type Visit } from "../fixtures/visit.ts";
 import { addAsana, recordSignIn, turnOnForAllButContractors } from "./app.ts";
 import { connectDirectory, readDirectory } from "./directory.ts";
 import { watchFirstRun } from "./run.ts";
@@ -18,4 +18,17 @@ export async function giveEverybodyAnAccount(visit: Visit): Promise<number> {
   const created = await reviewAndTurnOn(visit);
   await watchFirstRun(visit, created);
   return created;
+}
+
+/** Suspends, at Google, two people who have an account. */
+export async function suspendTwo({ page, open }: Visit): Promise<void> {
+  await open("/demo");
+  const rows = page.getByRole("row").filter({ hasText: "Active account" });
+  const links = rows.getByRole("rowheader").getByRole("link");
+  const people = await links.evaluateAll((found) => found.slice(1, 3).map((one) => one.getAttribute("href") ?? ""));
+  for (const path of people) {
+    await open(path);
+    await page.getByRole("button", { name: "Suspend", exact: true }).click();
+    await expect(page.getByRole("button", { name: "Restore" })).toBeVisible();
+  }
 }

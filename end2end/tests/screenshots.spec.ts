@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Page } from "@playwright/test";
 import { expect, test as base } from "../fixtures/visit.ts";
 import { turnOff } from "../pages/app.ts";
-import { giveEverybodyAnAccount } from "../pages/company.ts";
+import { giveEverybodyAnAccount, suspendTwo } from "../pages/company.ts";
 import { createAdministrator } from "../pages/door.ts";
 import { seeAccounts, seeCreations } from "../pages/run.ts";
 
@@ -44,6 +44,13 @@ test("every page", async ({ visit }) => {
   const created = await giveEverybodyAnAccount(visit);
   await seeAccounts(visit, created);
   await seeCreations(visit);
+  await suspendTwo(visit);
+  await open("/apps/asana/autoprovisioning");
+  await page.getByRole("button", { name: "Run now" }).click();
+  await expect(async () => {
+    await open("/apps/asana/queue");
+    await expect(page.getByRole("heading", { level: 2, name: "2 steps waiting" })).toBeVisible({ timeout: 1000 });
+  }).toPass({ timeout: 60_000 });
   for (const path of [
     "/",
     "/directory/people",
@@ -56,7 +63,10 @@ test("every page", async ({ visit }) => {
     "/apps/asana/queue",
     "/apps/asana/runs",
     "/apps/asana/usage",
-    "/audit",
+    "/apps/asana/accounts/differences",
+    "/audit?live=1",
+    "/audit?event=nothing",
+    "/preferences",
     "/administrators",
     "/settings",
     "/about",
@@ -66,12 +76,22 @@ test("every page", async ({ visit }) => {
     await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
     await look(`page ${path}`);
   }
+  await open("/apps/asana/queue");
+  for (const box of await page.getByRole("checkbox", { name: /^Delete / }).all()) await box.check();
+  await page.getByRole("button", { name: "Do selected now…" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: "Delete 2 accounts in Asana now?" })).toBeVisible();
+  await look("queue, delete two now");
   await refused("/nowhere", () => open("/nowhere"));
   await look("nowhere");
   await open("/directory/people");
   await page.getByRole("rowheader").getByRole("link").first().click();
   await expect(page).toHaveURL(/\/directory\/people\/./);
   await look("person");
+  await open("/apps/asana/accounts?state=active");
+  await page.getByRole("rowheader").getByRole("link").first().click();
+  await page.getByRole("link", { name: "Unlink the account in Asana" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: /^Unlink / })).toBeVisible();
+  await look("unlink");
   await open("/directory/groups");
   await page.getByRole("rowheader").getByRole("link").first().click();
   await expect(page).toHaveURL(/\/directory\/groups\/./);
