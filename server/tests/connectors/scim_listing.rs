@@ -170,7 +170,7 @@ async fn an_account_without_an_id_casts_doubt_and_the_rest_is_read() {
 }
 
 #[tokio::test]
-async fn the_largest_page_that_works_is_found_and_remembered() {
+async fn the_largest_page_that_works_is_found_and_remembered_for_a_week() {
     let picky = |request: &Request| match number(request, "count") {
         Some(count) if count > 200 => scim_error(400, None, "count is too large"),
         _ => paged(150, 100)(request),
@@ -181,13 +181,17 @@ async fn the_largest_page_that_works_is_found_and_remembered() {
     assert_eq!(app.learned().page_size, Some(100));
     let again = script.app_with(|settings| settings.learned = app.learned());
     read(&again).await.unwrap();
-    let large = script
-        .lines()
-        .await
-        .iter()
-        .filter(|line| line.ends_with("count=1000"))
-        .count();
-    assert_eq!(large, 1);
+    let large = async || {
+        let lines = script.lines().await;
+        (lines.iter().filter(|line| line.ends_with("count=1000"))).count()
+    };
+    assert_eq!(large().await, 1);
+    let later = script.app_with(|settings| {
+        settings.learned = app.learned();
+        settings.learned.page_size_at = Some(noon() - chrono::TimeDelta::days(7));
+    });
+    read(&later).await.unwrap();
+    assert_eq!(large().await, 2, "apps are mended, too");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// How an account is changed.
@@ -70,6 +71,8 @@ pub struct Learned {
     pub body_type: BodyType,
     /// The largest page that worked; 0 means that `count` must not be sent.
     pub page_size: Option<u32>,
+    /// When that was; larger ones are tried again some time later.
+    pub page_size_at: Option<DateTime<Utc>>,
     pub delete: Option<DeleteEffect>,
     /// Attributes that were sent and came back without a value or with another one.
     pub not_kept: BTreeSet<String>,

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use chrono::TimeDelta;
 use provisioning::identity::{Account, AccountId};
 use serde_json::Value;
 
@@ -9,6 +10,8 @@ use super::ScimApp;
 use super::error::{ScimError, ScimErrorClass};
 use super::request::Call;
 
+/// So long a smaller page is taken for the largest that works.
+const LARGER_AGAIN_AFTER: TimeDelta = TimeDelta::days(7);
 /// More pages than any app has.
 const PAGE_CAP: u32 = 20_000;
 
@@ -54,18 +57,18 @@ impl ScimApp {
 
     /// Page sizes to try, the largest first; `None` leaves `count` away.
     fn page_sizes(&self) -> Vec<Option<u32>> {
-        let wanted = match self.learned().page_size {
-            Some(0) => return vec![None],
-            Some(learned) => learned.min(self.app.settings.page_size),
-            None => self.app.settings.page_size,
+        let largest = self.app.settings.page_size.max(1);
+        let learned = self.learned();
+        let now = self.app.clock.now();
+        // Apps are mended, too.
+        let is_old = (learned.page_size_at).is_none_or(|at| now - at >= LARGER_AGAIN_AFTER);
+        let known = learned.page_size.filter(|_| !is_old);
+        match known {
+            Some(0) => vec![None],
+            Some(size) if size < largest => vec![Some(size), None],
+            Some(_) | None if largest > 100 => vec![Some(largest), Some(100), None],
+            Some(_) | None => vec![Some(largest), None],
         }
-        .max(1);
-        let mut sizes = vec![Some(wanted)];
-        if wanted > 100 {
-            sizes.push(Some(100));
-        }
-        sizes.push(None);
-        sizes
     }
 }
 
@@ -156,8 +159,10 @@ impl AccountListing {
                             Err(_) => {}
                         }
                     }
-                    self.app
-                        .learn(|learned| learned.page_size = Some(size.unwrap_or(0)));
+                    self.app.learn(|learned| {
+                        learned.page_size = Some(size.unwrap_or(0));
+                        learned.page_size_at = Some(self.app.app.clock.now());
+                    });
                     return Ok(page);
                 }
             }
