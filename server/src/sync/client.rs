@@ -3,7 +3,7 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use provisioning::catalog::CatalogEntry;
+use provisioning::catalog::{CatalogEntry, ReadOnly};
 use provisioning::config::AppConfig;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -86,9 +86,12 @@ pub async fn of(
     token.expose_secret().hash(&mut fingerprint);
     endpoint.as_str().hash(&mut fingerprint);
     format!("{limits:?} {:?}", entry.quirks).hash(&mut fingerprint);
+    let read_only = app.facts.get("schemas").map(ReadOnly::from_schemas);
+    read_only.hash(&mut fingerprint);
     let learned = serde_json::from_value::<Learned>(app.learned.clone()).unwrap_or_default();
     let settings = ScimSettings::new(endpoint, token, limits)
         .with_quirks(&entry.quirks)
+        .leaving_away(read_only.unwrap_or_default())
         .knowing(learned);
     let clock = engine.clock.clone();
     Ok(engine.client(app.id, fingerprint.finish(), |outgoing| {

@@ -1,3 +1,4 @@
+use provisioning::catalog::ReadOnly;
 use provisioning::identity::AccountId;
 use provisioning::mapping::{FieldChange, MappingRow};
 use serde_json::{Value, json};
@@ -152,6 +153,29 @@ async fn put_sends_the_account_as_read_with_the_mapped_values_replaced() {
         json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "active": true,
             "userName": "anna@example.com", "title": "New", "nickName": "Annie"})
     );
+}
+
+#[tokio::test]
+async fn put_leaves_away_what_the_app_says_clients_can_not_write() {
+    let mut read = seven("Old", true);
+    read["lastLogin"] = json!("today");
+    read["emails"] = json!([{"value": "anna@example.com", "verified": true}]);
+    let script = Scripted::in_turn(vec![ok(read), ok(seven("New", true))]).await;
+    let told = json!({"id": "urn:ietf:params:scim:schemas:core:2.0:User", "attributes": [
+        {"name": "lastLogin", "mutability": "readOnly"},
+        {"name": "emails", "subAttributes": [{"name": "verified", "mutability": "readOnly"}]}]});
+    let app = script.app_with(|settings| {
+        settings.update = UpdateStyle::Put;
+        settings.read_only = ReadOnly::from_schemas(&told);
+    });
+    app.update(&id(), Wish::title(Some("New")).update())
+        .await
+        .unwrap();
+    let put = script.bodies("PUT").await.remove(0);
+    assert_eq!(put["title"], "New");
+    assert_eq!(put["nickName"], "Annie", "what others wrote stays");
+    assert_eq!(put.get("lastLogin"), None);
+    assert_eq!(put["emails"], json!([{"value": "anna@example.com"}]));
 }
 
 #[tokio::test]

@@ -26,15 +26,8 @@ const OURS: [&str; 7] = [
 /// mapped. Read-only ones, and those that Rollcall sets itself, are left out; what is odd is
 /// passed over.
 pub fn attributes_from_schemas(answer: &Value) -> Vec<CatalogAttribute> {
-    let schemas = match answer {
-        Value::Array(schemas) => schemas.as_slice(),
-        other => match other.get("Resources") {
-            Some(Value::Array(schemas)) => schemas.as_slice(),
-            _ => std::slice::from_ref(other),
-        },
-    };
     let mut found = Vec::new();
-    for schema in schemas {
+    for schema in schemas(answer) {
         let Some(id) = schema.get("id").and_then(Value::as_str) else {
             continue;
         };
@@ -48,6 +41,16 @@ pub fn attributes_from_schemas(answer: &Value) -> Vec<CatalogAttribute> {
         }
     }
     found
+}
+
+pub(super) fn schemas(answer: &Value) -> &[Value] {
+    match answer {
+        Value::Array(schemas) => schemas,
+        other => match other.get("Resources") {
+            Some(Value::Array(schemas)) => schemas,
+            _ => std::slice::from_ref(other),
+        },
+    }
 }
 
 fn read(attribute: &Value, prefix: &str, found: &mut Vec<CatalogAttribute>) {
@@ -135,7 +138,7 @@ fn is_required(attribute: &Value) -> bool {
         .unwrap_or(false)
 }
 
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value
         .get(key)
         .and_then(Value::as_array)

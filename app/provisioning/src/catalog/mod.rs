@@ -4,6 +4,7 @@
 //! files and their parser stay out of the WASM.
 
 mod discovery;
+mod read_only;
 
 use std::sync::LazyLock;
 
@@ -13,6 +14,7 @@ use crate::config::{MappingRow, Window};
 use crate::mapping::ScimPath;
 
 pub use discovery::attributes_from_schemas;
+pub use read_only::ReadOnly;
 
 /// One kind of app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use provisioning::catalog::{self, Quirks};
+use provisioning::catalog::{self, Quirks, ReadOnly};
 use secrecy::SecretString;
 use url::Url;
 
@@ -57,6 +57,8 @@ pub struct ScimSettings {
     pub delete_deactivates: bool,
     /// Words in a refusal that speak of seats and licences, in lower case.
     pub seat_words: Vec<String>,
+    /// What the app says that clients can't write.
+    pub read_only: ReadOnly,
     pub learned: Learned,
 }
 
@@ -71,6 +73,7 @@ impl ScimSettings {
             page_size: 1000,
             delete_deactivates: false,
             seat_words: Quirks::default_seat_words(),
+            read_only: ReadOnly::default(),
             learned: Learned::default(),
         }
     }
@@ -92,6 +95,12 @@ impl ScimSettings {
             .iter()
             .map(|word| word.to_lowercase())
             .collect();
+        self
+    }
+
+    #[must_use]
+    pub fn leaving_away(mut self, read_only: ReadOnly) -> Self {
+        self.read_only = read_only;
         self
     }
 

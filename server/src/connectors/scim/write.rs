@@ -272,7 +272,8 @@ impl ScimApp {
         let parts = ["Users", id.as_str()];
         let current = self.read_account(id).await.map_err(Refusal::Final)?;
         let (rows, changes) = (update.rows, update.changes);
-        let body = replace_body(&current.resource, update.body, rows, changes, update.active);
+        let writable = self.app.settings.read_only.strip(&current.resource);
+        let body = replace_body(&writable, update.body, rows, changes, update.active);
         let call = Call::new(self, Method::PUT, &parts, Some(&body)).map_err(Refusal::Final)?;
         match self.send_write(&call).await {
             Ok(answer) if answer.is_web_page() => {
