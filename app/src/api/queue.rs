@@ -315,6 +315,8 @@ pub struct Review {
     pub paging: Paging,
     pub removals: u32,
     pub creates: u32,
+    /// Why any of them is held, each reason once.
+    pub why: Vec<String>,
     /// Changes with what is held: who decides about all decides about what they saw.
     pub version: String,
     pub may_decide: bool,
@@ -327,8 +329,8 @@ pub struct HeldRow {
     /// Of a create there is none.
     pub due: Option<Time>,
     pub held_since: Option<Time>,
-    /// Why it is held.
-    pub why: String,
+    /// Why it is held, one reason each.
+    pub why: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

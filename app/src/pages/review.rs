@@ -171,7 +171,7 @@ fn line(index: usize, row: &HeldRow, may_decide: bool) -> AnyView {
             <td role="cell" data-label="Operation">{op(operation)}</td>
             <td role="cell" data-label="Cause">{cause}</td>
             <td role="cell" data-label="Due">{due}</td>
-            <td role="cell" class="why" data-label="Held because">{row.why.clone()}{since}</td>
+            <td role="cell" class="why" data-label="Held because">{row.why.join(". ")}{since}</td>
         </tr>
     }
     .into_any()

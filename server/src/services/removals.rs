@@ -47,6 +47,20 @@ impl Held {
         })
     }
 
+    /// Every reason once, in the order in which people are listed.
+    fn why(&self) -> Vec<String> {
+        let mut why: Vec<String> = Vec::new();
+        let removals = (self.removals.iter().filter_map(|one| one.review.as_ref()))
+            .flat_map(|review| review.why.iter().cloned());
+        let creates = (!self.creates.is_empty()).then(|| WHY_CREATES_ARE_HELD.to_owned());
+        for reason in removals.chain(creates) {
+            if !why.contains(&reason) {
+                why.push(reason);
+            }
+        }
+        why
+    }
+
     fn version(&self) -> String {
         let removals = self.removals.iter().map(|one| key(one).to_string());
         let creates = self.creates.iter().map(|(person, _)| person.to_string());
@@ -101,13 +115,14 @@ impl Removals for RemovalsService {
         let held = Held::read(&mut db, &app, now).await?;
         let (removals, creates) = (held.removals.len(), held.creates.len());
         let version = held.version();
+        let why = held.why();
         let mut rows: Vec<HeldRow> = held.removals.into_iter().map(held_row).collect();
         rows.extend(held.creates.into_iter().map(|(person, email)| HeldRow {
             key: HeldKey::Create(person.to_string()),
             person: standing::person(person.to_string(), "", email),
             due: None,
             held_since: None,
-            why: WHY_CREATES_ARE_HELD.to_owned(),
+            why: vec![WHY_CREATES_ARE_HELD.to_owned()],
         }));
         let mut rows = page_of(rows, page, HELD_PER_PAGE);
         name(&mut db, &mut rows).await?;
@@ -118,6 +133,7 @@ impl Removals for RemovalsService {
             paging: standing::paging(page, HELD_PER_PAGE, total(removals + creates)),
             removals: number(removals),
             creates: number(creates),
+            why,
             version,
             may_decide: may_decide(actor),
         })

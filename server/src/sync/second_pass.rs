@@ -60,14 +60,14 @@ pub async fn check(
     let why: Vec<String> = (verdict.outcome.why.iter())
         .map(ToString::to_string)
         .collect();
-    let why = why.join("; ");
+    let told = why.join(". ");
     if !verdict.held.is_empty() {
         let state = OperationState::Held;
-        operations::set_states(&mut transaction, &verdict.held, state, "held", &why, now).await?;
+        operations::set_states(&mut transaction, &verdict.held, state, "held", &told, now).await?;
     }
     if !preview {
         remember(&mut transaction, app, world, &verdict, &why, now).await?;
-        tell(&mut transaction, run, app, &verdict, &why, now).await?;
+        tell(&mut transaction, run, app, &verdict, &told, now).await?;
     }
     operations::set_waves(&mut transaction, &waves(&lines)).await?;
     let held = i32::try_from(verdict.held.len()).unwrap_or(i32::MAX);
@@ -269,7 +269,7 @@ async fn remember(
     app: &App,
     world: &World,
     verdict: &Verdict,
-    why: &str,
+    why: &[String],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let people: Vec<PersonId> = verdict.reviews.keys().cloned().collect();

@@ -70,7 +70,7 @@ impl Lifecycle {
         trigger: Trigger,
         step: Step,
         now: DateTime<Utc>,
-        why: &str,
+        why: &[String],
     ) -> bool {
         self.on_clock(trigger, |clock| {
             clock.review.entry(step).or_insert_with(|| Review {

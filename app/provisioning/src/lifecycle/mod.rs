@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::{DeprovisioningPolicies, Policy};
 pub use crate::config::{Step, Trigger};
@@ -69,7 +69,23 @@ pub struct Permission {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Review {
     pub since: DateTime<Utc>,
-    pub why: String,
+    /// One reason each.
+    #[serde(deserialize_with = "one_or_many")]
+    pub why: Vec<String>,
+}
+
+/// What was held before reasons were kept apart has one text.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Why {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Why::deserialize(deserializer)? {
+        Why::One(text) => vec![text],
+        Why::Many(reasons) => reasons,
+    })
 }
 
 /// A moment from which a window counts, and for how long time stood still since.

@@ -384,7 +384,7 @@ impl Company {
         for (person, _, (trigger, step)) in &removals {
             if outcome.held.contains(person) {
                 let clocks = self.clocks.get_mut(person).expect("clocks");
-                clocks.hold_for_review(*trigger, *step, self.now, "too many");
+                clocks.hold_for_review(*trigger, *step, self.now, &["too many".to_owned()]);
             }
         }
         let mut sent: Vec<(PersonId, PlannedOperation)> = (plans.iter())
