@@ -520,8 +520,12 @@ pub fn explained(code: &str, stopped: bool) -> (&'static str, &'static str) {
             "What was sent stays. The next run goes on from there.",
         ),
         "scope-unresolved" => (
-            "A group or org unit can't be found or read",
+            "A group or org unit can't be found",
             "Choose another one in scope or access, or remove it there.",
+        ),
+        "scope-unreadable" => (
+            "A group could not be read in full",
+            "Nothing is planned without its members. Check the administrator's rights; the next run tries again.",
         ),
         "configuration" => (
             "The configuration does not hold",

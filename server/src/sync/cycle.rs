@@ -12,6 +12,8 @@ use crate::store::StoreError;
 use crate::store::apps::{App, AppState};
 use crate::store::runs::{self, Counts, NewRun, Run, RunId, RunKind, RunState};
 
+/// Codes of runs that ended because the configuration does not hold, or names what is not there.
+const CONFIGURATION: [&str; 2] = ["configuration", "scope-unresolved"];
 /// How often a run that another process works on is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -46,11 +48,14 @@ pub struct CycleError {
 }
 
 impl CycleResult {
-    /// 0 completed, 1 failed or stopped, 3 some people failed, 4 removals held; where two apply,
-    /// the first of 1, 4, 3.
+    /// 0 completed, 1 failed or stopped, 2 for the configuration, 3 some people failed, 4 removals
+    /// held; where two apply, the first of 2, 1, 4, 3.
     pub fn exit_code(&self) -> u8 {
         match self.outcome {
-            CycleOutcome::Failed | CycleOutcome::Stopped => 1,
+            CycleOutcome::Failed | CycleOutcome::Stopped => match &self.error {
+                Some(error) if CONFIGURATION.contains(&error.code.as_str()) => 2,
+                _ => 1,
+            },
             CycleOutcome::Held => 4,
             CycleOutcome::Completed if self.failed > 0 => 3,
             CycleOutcome::Completed => 0,

@@ -55,6 +55,12 @@ impl InputError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Configuration(_) => "configuration",
+            // It is there, and Google did not show it.
+            Self::Unresolved(problems)
+                if problems.iter().all(|one| one.code == "group-not-readable") =>
+            {
+                "scope-unreadable"
+            }
             Self::Unresolved(_) => "scope-unresolved",
             Self::NoToken { .. } => "reauthorize",
             Self::Token { .. } => "token-unreadable",

@@ -108,7 +108,7 @@ async fn an_org_unit_that_is_mistyped_stops_the_run_and_a_wrong_one_is_held(pool
     let (code, result) = company.sync().await;
     assert_eq!(
         (code, &result["outcome"]),
-        (1, &"failed".into()),
+        (2, &"failed".into()),
         "{result}"
     );
     let message = result["error"]["message"].as_str().unwrap();
@@ -153,7 +153,7 @@ async fn a_group_that_is_deleted_stops_the_run_and_costs_nobody_their_account(po
     let (code, result) = company.sync().await;
     assert_eq!(
         (code, &result["outcome"]),
-        (1, &"failed".into()),
+        (2, &"failed".into()),
         "{result}"
     );
     let message = result["error"]["message"].as_str().unwrap();

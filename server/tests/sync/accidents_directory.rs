@@ -109,7 +109,7 @@ async fn a_group_that_answers_without_its_members_empties_no_app(pool: PgPool) {
             .sandbox
             .inject(Fault::always(Call::MembersList, Failure::MissingCollection).about(&id));
         let run = house.run().await;
-        nothing_was_sent(&house, &run, "scope-unresolved");
+        nothing_was_sent(&house, &run, "scope-unreadable");
         let message = run.error_message.unwrap();
         assert!(message.contains("Crew"), "{message}");
         all_is_well_again(&house).await;
@@ -134,10 +134,10 @@ async fn a_group_whose_members_come_short_once_is_listed_again_and_the_run_goes_
 #[sqlx::test(migrations = "./migrations")]
 async fn a_list_of_groups_that_leaves_out_a_nested_one_removes_none_of_its_members(pool: PgPool) {
     let house = crewed(pool).await;
-    for group in [NIGHT, CREW] {
+    for (group, code) in [(NIGHT, "scope-unreadable"), (CREW, "scope-unresolved")] {
         house.sandbox.leave_out(&id_of(&house.sandbox, group));
         let run = house.run().await;
-        nothing_was_sent(&house, &run, "scope-unresolved");
+        nothing_was_sent(&house, &run, code);
         all_is_well_again(&house).await;
     }
 }
@@ -194,7 +194,7 @@ async fn a_nested_group_that_was_made_while_groups_were_read_loses_nobody(pool: 
     // The listing of groups was read before; only the members of the crew name it.
     house.sandbox.leave_out(&id_of(&house.sandbox, day));
     let run = house.run().await;
-    nothing_was_sent(&house, &run, "scope-unresolved");
+    nothing_was_sent(&house, &run, "scope-unreadable");
     all_is_well_again(&house).await;
 }
 
@@ -209,7 +209,7 @@ async fn a_group_that_may_not_be_read_stops_only_the_apps_that_name_it(pool: PgP
         .sandbox
         .inject(Fault::always(Call::MembersList, Failure::Forbidden).about(&id));
     let run = house.run().await;
-    nothing_was_sent(&house, &run, "scope-unresolved");
+    nothing_was_sent(&house, &run, "scope-unreadable");
     assert!(run.error_message.unwrap().contains("could not be read"));
     let run = house.run_of(other).await;
     assert_eq!(run.state, RunState::Completed, "{:?}", run.error_message);
@@ -225,7 +225,7 @@ async fn a_nested_group_that_may_not_be_read_makes_the_group_around_it_unreadabl
             .sandbox
             .inject(Fault::always(Call::MembersList, failure).about(&id));
         let run = house.run().await;
-        nothing_was_sent(&house, &run, "scope-unresolved");
+        nothing_was_sent(&house, &run, "scope-unreadable");
         all_is_well_again(&house).await;
     }
 }
