@@ -3,7 +3,8 @@
 
 use crate::api::{
     ApiError, accounts::*, administrators::*, apps::*, audit::*, autoprovisioning::*, demo::*,
-    directory::*, home::*, queue::*, runs::*, setup::*, shell::*, terms::Role, usage::*, wizard::*,
+    directory::*, home::*, on_demand::*, queue::*, runs::*, setup::*, shell::*, terms::Role,
+    usage::*, wizard::*,
 };
 use async_trait::async_trait;
 use std::{net::IpAddr, sync::Arc};
@@ -239,6 +240,11 @@ pub trait Runs: Send + Sync {
     async fn approve(&self, actor: &Actor, slug: &str, number: i64) -> Answer<i64>;
     async fn stop(&self, actor: &Actor, slug: &str, number: i64) -> Answer<()>;
     async fn retry(&self, actor: &Actor, slug: &str, operation: &str) -> Answer<()>;
+    /// Runs the app for one person, read afresh, and waits some seconds for the end. Returns the
+    /// run's number; `RunActive` when another run is under way.
+    async fn provision(&self, actor: &Actor, slug: &str, person: &str) -> Answer<i64>;
+    /// The newest run for this person alone.
+    async fn person_run(&self, slug: &str, person: &str) -> Answer<Option<PersonRun>>;
 }
 
 #[async_trait]

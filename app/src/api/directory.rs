@@ -2,6 +2,7 @@
 
 use super::{
     ApiError,
+    on_demand::PersonRun,
     terms::{Outcome, Paging, PersonRef, Time, Trigger},
 };
 use leptos::prelude::*;
@@ -204,6 +205,10 @@ pub struct PersonApp {
     pub undecided: Option<super::accounts::UndecidedRow>,
     /// Removals never concern this person.
     pub protected: bool,
+    /// Autoprovisioning is on.
+    pub is_on: bool,
+    /// The newest run for this person alone.
+    pub run: Option<PersonRun>,
 }
 
 /// One rule of why or why not, in the order in which the rules are asked.

@@ -12,6 +12,7 @@ pub mod demo;
 pub mod directory;
 mod error;
 pub mod home;
+pub mod on_demand;
 pub mod preferences;
 pub mod queue;
 pub mod runs;

@@ -14,6 +14,9 @@ pub enum RunKind {
     Scheduled,
     ByHand,
     Preview,
+    /// For one person, or a few, who were read alone.
+    OnePerson,
+    SomePeople,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -56,6 +56,8 @@ fn kind_words(kind: RunKind) -> &'static str {
         RunKind::Scheduled => "Scheduled",
         RunKind::ByHand => "By hand",
         RunKind::Preview => "Preview",
+        RunKind::OnePerson => "One person",
+        RunKind::SomePeople => "Some people",
     }
 }
 

@@ -11,6 +11,7 @@ mod doctor;
 mod explain;
 mod failure;
 mod migrate;
+mod provision;
 mod queue;
 mod sandbox;
 mod serve;
@@ -76,6 +77,8 @@ enum Command {
     Directory(directory::Arguments),
     /// Run one cycle of an app to its end, or only plan it
     Sync(sync::Arguments),
+    /// Provision one person now, and tell each step of it
+    Provision(provision::Arguments),
     /// Say rule by rule why somebody has an account, or has none
     Explain(explain::Arguments),
     /// List pending suspensions and deletions, and decide about one
@@ -103,6 +106,7 @@ impl Command {
             self,
             Self::Directory(_)
                 | Self::Sync(_)
+                | Self::Provision(_)
                 | Self::Explain(_)
                 | Self::Queue(_)
                 | Self::Review(_)
@@ -164,6 +168,7 @@ fn run(command: Command) -> Outcome {
             Command::Admin(arguments) => admin::run(settings, arguments).await,
             Command::Directory(arguments) => directory::run(settings, arguments).await,
             Command::Sync(arguments) => sync::run(settings, arguments).await,
+            Command::Provision(arguments) => provision::run(settings, arguments).await,
             Command::Explain(arguments) => explain::run(settings, arguments).await,
             Command::Queue(arguments) => queue::queue(settings, arguments).await,
             Command::Review(arguments) => queue::review(settings, arguments).await,
@@ -190,22 +195,28 @@ async fn app_by_slug(installation: &Installation, slug: &str) -> Result<App, Fai
         })
 }
 
+/// Everybody with this directory id or address, as the directory was last read.
+async fn found_people(installation: &Installation, key: &str) -> Result<Vec<PersonId>, Failure> {
+    let mut db = installation.pool.acquire().await?;
+    people::find(&mut db, key).await.map_err(Failure::failed)
+}
+
+fn several_people(key: &str, people: &[PersonId]) -> Failure {
+    let ids: Vec<&str> = people.iter().map(PersonId::as_str).collect();
+    let ids = ids.join(", ");
+    Failure::usage(format!(
+        "{key} names several people; give one of their ids: {ids}"
+    ))
+}
+
 /// The one person with this directory id or address.
 async fn person_by_key(installation: &Installation, key: &str) -> Result<PersonId, Failure> {
-    let mut db = installation.pool.acquire().await?;
-    let found = people::find(&mut db, key).await.map_err(Failure::failed)?;
-    match found.as_slice() {
+    match found_people(installation, key).await?.as_slice() {
         [person] => Ok(person.clone()),
         [] => Err(Failure::usage(format!(
             "{key} is not in the directory as it was last read"
         ))),
-        several => {
-            let ids: Vec<&str> = several.iter().map(PersonId::as_str).collect();
-            let ids = ids.join(", ");
-            Err(Failure::usage(format!(
-                "{key} names several people; give one of their ids: {ids}"
-            )))
-        }
+        several => Err(several_people(key, several)),
     }
 }
 

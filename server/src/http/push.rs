@@ -1,10 +1,13 @@
 //! Where Google says that people changed. Anybody can reach it, so a notification proves itself by
-//! its channel's token, nothing is read from its body, and it is only a hint.
+//! its channel's token. It is only a hint: of its body nothing is taken but whom to ask Google for.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use provisioning::identity::PersonId;
+use serde::Deserialize;
 use tower_http::limit::RequestBodyLimitLayer;
 use uuid::Uuid;
 
@@ -13,7 +16,7 @@ use crate::store::push;
 use crate::sync::Engine;
 use crate::sync::push::{PATH, is_token_of};
 
-/// A person as Google sends them; nothing of it is used.
+/// A person as Google sends them; a few hundred bytes.
 const BODY_LIMIT: usize = 256 * 1024;
 
 pub fn routes(engine: Engine) -> Router {
@@ -23,7 +26,7 @@ pub fn routes(engine: Engine) -> Router {
         .with_state(engine)
 }
 
-async fn notified(State(engine): State<Engine>, headers: HeaderMap) -> StatusCode {
+async fn notified(State(engine): State<Engine>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(id) = text("x-goog-channel-id").and_then(|id| Uuid::try_parse(id).ok()) else {
         return StatusCode::NOT_FOUND;
@@ -33,6 +36,7 @@ async fn notified(State(engine): State<Engine>, headers: HeaderMap) -> StatusCod
         id,
         text("x-goog-channel-token"),
         text("x-goog-resource-state"),
+        &body,
     )
     .await
     {
@@ -49,6 +53,7 @@ async fn take(
     id: Uuid,
     token: Option<&str>,
     state: Option<&str>,
+    body: &[u8],
 ) -> Result<StatusCode, crate::jobs::JobError> {
     let mut db = engine.connection().await?;
     let Some(channel) = push::channel(&mut db, id).await? else {
@@ -61,7 +66,44 @@ async fn take(
     }
     // The first message of a channel only says that it is open.
     if state != Some("sync") {
-        Queue::new(engine.clone()).hint().await?;
+        let person = person(body);
+        Queue::new(engine.clone()).hint(person.as_ref()).await?;
     }
     Ok(StatusCode::OK)
+}
+
+/// Whom a notification is about. Whatever is no id of Google's names nobody.
+fn person(body: &[u8]) -> Option<PersonId> {
+    #[derive(Deserialize)]
+    struct Told {
+        id: String,
+    }
+    let told: Told = serde_json::from_slice(body).ok()?;
+    let is_id = (1..=64).contains(&told.id.len())
+        && told.id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_id.then(|| PersonId::from(told.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_notification_only_an_id_is_taken() {
+        let told = |body: &str| person(body.as_bytes()).map(PersonId::into_string);
+        assert_eq!(
+            told(r#"{"kind":"admin#directory#user","id":"1001","primaryEmail":"a@b.example"}"#),
+            Some("1001".to_owned())
+        );
+        for nobody in [
+            "",
+            "[]",
+            r#"{"id":7}"#,
+            r#"{"id":""}"#,
+            r#"{"id":"../users"}"#,
+            r#"{"primaryEmail":"a@b.example"}"#,
+        ] {
+            assert_eq!(told(nobody), None, "{nobody}");
+        }
+    }
 }

@@ -2,19 +2,24 @@
 
 use chrono::TimeDelta;
 use graphile_worker::{IntoTaskHandlerResult, JobKeyMode, JobSpec, TaskHandler, WorkerContext};
+use provisioning::identity::PersonId;
 use serde::{Deserialize, Serialize};
 
 use super::{JobError, Queue};
-use crate::store::apps::{self, AppState};
+use crate::store::StoreError;
+use crate::store::apps::{self, App, AppState};
 use crate::store::push;
-use crate::store::runs::{NewRun, RunKind};
+use crate::store::runs::{self, NewRun, RunKind};
 use crate::sync::Engine;
 use crate::sync::push as channels;
 
-/// Changes come in flocks: the directory is read once for those that are this close together.
+/// Changes come in flocks: apps run once for those that are this close together.
 const PAUSE: TimeDelta = TimeDelta::seconds(30);
 /// The first of a flock waits for the next ones this long.
 const GATHER: TimeDelta = TimeDelta::seconds(2);
+
+/// More people than these are read quicker with everybody else.
+const MOST_ALONE: usize = 25;
 
 /// Opens, renews and stops channels.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,11 +73,13 @@ impl Queue {
             .map_err(|error| JobError::Engine(error.to_string()))
     }
 
-    /// Somebody changed in Google. Many hints are one: apps run at most every half minute for them.
-    pub async fn hint(&self) -> Result<(), JobError> {
+    /// Somebody changed in Google; who, if that is known. Many hints are one: apps run at most every
+    /// half minute for them.
+    pub async fn hint(&self, person: Option<&PersonId>) -> Result<(), JobError> {
         let now = self.engine.clock.now();
         let mut db = self.engine.connection().await?;
         push::note_hint(&mut db, now).await?;
+        push::add_hint(&mut db, person, now).await?;
         let state = push::state(&mut db, now).await?;
         drop(db);
         let earliest = state.taken_at.map_or(now, |taken| taken + PAUSE);
@@ -93,33 +100,61 @@ impl Queue {
             .map_err(|error| JobError::Engine(error.to_string()))
     }
 
-    /// Runs every app that is on with a fresh reading of the directory. One whose run is under way
-    /// has perhaps read before the change, so it is looked at again.
+    /// Runs the apps for those who changed, each of whom is read again; for everybody when it is not
+    /// known who. An app whose run is under way has perhaps read before the change, so its hints wait.
     async fn take_hint(&self) -> Result<(), JobError> {
         let now = self.engine.clock.now();
         let mut db = self.engine.connection().await?;
         push::note_taken(&mut db, now).await?;
-        let apps = apps::list(&mut db).await?;
+        let all = push::hints(&mut db).await?;
         drop(db);
         let mut busy = false;
-        for app in apps.iter().filter(|app| app.state == AppState::On) {
-            if app.paused_until.is_some_and(|until| until > now) {
-                continue;
-            }
-            let new = NewRun {
-                app: app.id,
-                kind: RunKind::Scheduled,
-                actor: "Google push",
-                config_version: app.config_version,
-                fresh_import: true,
-                plan_of: None,
-            };
-            let (_, queued) = self.start(&new).await?;
-            busy |= !queued;
+        for hinted in all {
+            busy |= !self.run_for(&hinted).await?;
         }
         if busy {
             self.hint_at(now + PAUSE).await?;
         }
         Ok(())
+    }
+
+    /// False: another run is under way.
+    async fn run_for(&self, hinted: &push::Hinted) -> Result<bool, JobError> {
+        let now = self.engine.clock.now();
+        let mut transaction = self.engine.pool.begin().await.map_err(StoreError::from)?;
+        let app = apps::get(&mut transaction, hinted.app).await?;
+        let runs_now = |app: &App| {
+            app.state == AppState::On && app.paused_until.is_none_or(|until| until <= now)
+        };
+        let run = match app.filter(runs_now) {
+            // The next run for everybody reads the directory anyway.
+            None => None,
+            Some(app) => {
+                let everybody = hinted.anybody || hinted.people.len() > MOST_ALONE;
+                let new = NewRun {
+                    app: app.id,
+                    kind: RunKind::Scheduled,
+                    actor: "Google push",
+                    config_version: app.config_version,
+                    fresh_import: everybody,
+                    plan_of: None,
+                };
+                let people: &[PersonId] = match everybody {
+                    true => &[],
+                    false => &hinted.people,
+                };
+                let (run, queued) = runs::queue_for(&mut transaction, &new, people, now).await?;
+                if !queued {
+                    return Ok(false);
+                }
+                Some(run)
+            }
+        };
+        push::forget_hints(&mut transaction, hinted).await?;
+        transaction.commit().await.map_err(StoreError::from)?;
+        if let Some(run) = run {
+            self.hand_out(run).await?;
+        }
+        Ok(true)
     }
 }

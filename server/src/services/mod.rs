@@ -18,6 +18,7 @@ pub mod export_route;
 pub mod frame;
 mod group_reading;
 pub mod home;
+mod on_demand;
 pub mod one_time_links;
 pub mod passwords;
 mod queue;

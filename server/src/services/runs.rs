@@ -1,5 +1,6 @@
 //! Runs: their lists and pages, and what an administrator may do to them.
 
+use app::api::on_demand::PersonRun;
 use app::api::runs::{
     OperationRow, OperationState, Operations, OperationsQuery, Run, RunKind, RunList, RunProblem,
     RunProgress, RunRow, RunState, SkipGroup, Stage, StageState,
@@ -15,6 +16,7 @@ use sqlx::PgConnection;
 
 use super::app_status::stop_reason;
 use super::audit::shown;
+use super::on_demand;
 use super::standing::{self, number};
 use crate::jobs;
 use crate::store::apps::{App, AppState};
@@ -226,6 +228,20 @@ impl Runs for RunsService {
         }
         Ok(())
     }
+
+    async fn provision(&self, actor: &Actor, slug: &str, person: &str) -> Answer<i64> {
+        let mut db = self.engine.connection().await?;
+        let app = standing::app(&mut db, slug).await?;
+        drop(db);
+        may_run(&app)?;
+        on_demand::start(&self.engine, &self.queue, &app, actor, person).await
+    }
+
+    async fn person_run(&self, slug: &str, person: &str) -> Answer<Option<PersonRun>> {
+        let mut db = self.engine.connection().await?;
+        let app = standing::app(&mut db, slug).await?;
+        on_demand::newest(&mut db, &app, &person.into()).await
+    }
 }
 
 impl RunsService {
@@ -286,6 +302,8 @@ pub fn row(run: &StoredRun, first: Option<i64>) -> RunRow {
         number: run.number,
         kind: match run.kind {
             StoredKind::Preview => RunKind::Preview,
+            _ if run.only_people.len() == 1 => RunKind::OnePerson,
+            _ if run.is_for_some() => RunKind::SomePeople,
             _ if first == Some(run.number) => RunKind::First,
             StoredKind::Scheduled => RunKind::Scheduled,
             StoredKind::Manual | StoredKind::Shell => RunKind::ByHand,
@@ -303,7 +321,7 @@ pub fn row(run: &StoredRun, first: Option<i64>) -> RunRow {
     }
 }
 
-fn state(run: &StoredRun) -> RunState {
+pub(super) fn state(run: &StoredRun) -> RunState {
     match run.state {
         StoredState::Queued => RunState::Waiting,
         StoredState::Running => RunState::Running,
@@ -337,6 +355,9 @@ fn stages(run: &StoredRun, import: Option<&imports::ImportSummary>) -> Vec<Stage
             let detail = match (stage, state) {
                 (_, StageState::ToCome) => "to come".to_owned(),
                 (_, StageState::Failed) => "ended here".to_owned(),
+                (S::Import, StageState::Done) if run.is_for_some() => {
+                    format!("{} read", format::people(number(run.only_people.len())))
+                }
                 (S::Import, StageState::Done) => imported(import),
                 (S::Import, StageState::Current) => "reading the directory".to_owned(),
                 (S::Plan, StageState::Done) => format::counted(
@@ -439,7 +460,7 @@ async fn progress(
 }
 
 /// Why a run ended early, and what helps.
-fn problem(app: &App, run: &StoredRun) -> Option<RunProblem> {
+pub(super) fn problem(app: &App, run: &StoredRun) -> Option<RunProblem> {
     let code = run.error_code.as_deref()?;
     let cause = run.error_message.clone().unwrap_or_default();
     let (title, remedy) = explained(code, run.state == StoredState::Stopped);

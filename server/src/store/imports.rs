@@ -206,12 +206,30 @@ pub async fn missing_people(
     odd: &[String],
 ) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!(
-        "SELECT p.id FROM people p
-         WHERE NOT p.purged AND p.id <> ALL($2)
+        "SELECT p.id FROM people p, imports i
+         WHERE i.id = $1 AND NOT p.purged AND p.listed AND p.id <> ALL($2)
+           AND (p.read_alone_at IS NULL OR p.read_alone_at <= i.started_at)
            AND NOT EXISTS (SELECT 1 FROM people_staging s WHERE s.import_id = $1 AND s.id = p.id)
          ORDER BY p.id",
         import.0,
         odd,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// People who were read on their own, whom no listing has shown yet, and who were not read since this
+/// import began.
+pub async fn unlisted_people(
+    connection: &mut PgConnection,
+    import: ImportId,
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT p.id FROM people p, imports i
+         WHERE i.id = $1 AND NOT p.purged AND NOT p.listed AND p.read_alone_at <= i.started_at
+           AND NOT EXISTS (SELECT 1 FROM people_staging s WHERE s.import_id = $1 AND s.id = p.id)
+         ORDER BY p.id",
+        import.0,
     )
     .fetch_all(connection)
     .await?)
@@ -234,7 +252,7 @@ pub async fn vanished(
         "SELECT count(*) AS \"before!\",
                 count(*) FILTER (WHERE s.id IS NULL OR s.standing = 'deleted') AS \"gone!\"
          FROM people p LEFT JOIN people_staging s ON s.import_id = $1 AND s.id = p.id
-         WHERE NOT p.purged AND p.standing <> 'deleted' AND p.id <> ALL($2)",
+         WHERE NOT p.purged AND p.listed AND p.standing <> 'deleted' AND p.id <> ALL($2)",
         import.0,
         odd,
     )
@@ -360,13 +378,16 @@ pub async fn merge(
          SELECT id, primary_email, full_name, standing, is_guest, org_unit_path,
                 manager_email, person, fingerprint, $1, $1
          FROM people_staging WHERE import_id = $1
+         -- Who was read on their own since the import began is known better than it listed them.
          ON CONFLICT (id) DO UPDATE SET
              primary_email = excluded.primary_email, full_name = excluded.full_name,
              standing = excluded.standing, is_guest = excluded.is_guest,
              org_unit_path = excluded.org_unit_path, manager_email = excluded.manager_email,
              person = excluded.person, fingerprint = excluded.fingerprint, purged = false,
-             seen_in = $1, changed_in = $1
-         WHERE people.fingerprint <> excluded.fingerprint OR people.purged",
+             seen_in = $1, changed_in = $1, listed = true
+         WHERE (people.fingerprint <> excluded.fingerprint OR people.purged OR NOT people.listed)
+           AND (people.read_alone_at IS NULL
+                OR people.read_alone_at <= (SELECT i.started_at FROM imports i WHERE i.id = $1))",
         import.0
     )
     .execute(&mut *connection)

@@ -242,6 +242,43 @@ pub struct LinkedPerson {
     pub lifecycle: Lifecycle,
 }
 
+struct LinkedRow {
+    person_id: String,
+    state: String,
+    primary_email: String,
+    standing: String,
+    is_guest: bool,
+    org_unit_path: String,
+    lifecycle: Option<Value>,
+}
+
+impl TryFrom<LinkedRow> for LinkedPerson {
+    type Error = StoreError;
+
+    fn try_from(row: LinkedRow) -> Result<Self> {
+        let standing = Standing::parse(&row.standing).ok_or_else(|| {
+            StoreError::corrupt("people", "standing", &row.person_id, &row.standing)
+        })?;
+        Ok(Self {
+            link: parse_state(&row.state, &row.person_id)?,
+            lifecycle: match row.lifecycle {
+                Some(lifecycle) => decode(lifecycle, "lifecycles", "lifecycle", &row.person_id)?,
+                None => Lifecycle::default(),
+            },
+            person: Person {
+                id: PersonId::from(row.person_id),
+                primary_email: row.primary_email,
+                aliases: Vec::new(),
+                name: Default::default(),
+                standing,
+                org_unit_path: row.org_unit_path,
+                is_guest: row.is_guest,
+                attributes: Value::Null,
+            },
+        })
+    }
+}
+
 /// The next of them in the order of their ids.
 pub async fn linked_people(
     connection: &mut PgConnection,
@@ -250,7 +287,8 @@ pub async fn linked_people(
     limit: i64,
 ) -> Result<Vec<LinkedPerson>> {
     let after = after.map(ToString::to_string).unwrap_or_default();
-    let rows = sqlx::query!(
+    sqlx::query_as!(
+        LinkedRow,
         "SELECT l.person_id, l.state, p.primary_email, p.standing, p.is_guest, p.org_unit_path,
                 q.lifecycle AS \"lifecycle?\"
          FROM links l
@@ -263,33 +301,35 @@ pub async fn linked_people(
         limit
     )
     .fetch_all(connection)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let standing = Standing::parse(&row.standing).ok_or_else(|| {
-                StoreError::corrupt("people", "standing", &row.person_id, &row.standing)
-            })?;
-            Ok(LinkedPerson {
-                link: parse_state(&row.state, &row.person_id)?,
-                lifecycle: match row.lifecycle {
-                    Some(lifecycle) => {
-                        decode(lifecycle, "lifecycles", "lifecycle", &row.person_id)?
-                    }
-                    None => Lifecycle::default(),
-                },
-                person: Person {
-                    id: PersonId::from(row.person_id),
-                    primary_email: row.primary_email,
-                    aliases: Vec::new(),
-                    name: Default::default(),
-                    standing,
-                    org_unit_path: row.org_unit_path,
-                    is_guest: row.is_guest,
-                    attributes: Value::Null,
-                },
-            })
-        })
-        .collect()
+    .await?
+    .into_iter()
+    .map(LinkedPerson::try_from)
+    .collect()
+}
+
+/// Those of these people who have a live account.
+pub async fn linked_among(
+    connection: &mut PgConnection,
+    app: AppId,
+    people: &[String],
+) -> Result<Vec<LinkedPerson>> {
+    sqlx::query_as!(
+        LinkedRow,
+        "SELECT l.person_id, l.state, p.primary_email, p.standing, p.is_guest, p.org_unit_path,
+                q.lifecycle AS \"lifecycle?\"
+         FROM links l
+         JOIN people p ON p.id = l.person_id
+         LEFT JOIN lifecycles q ON q.app_id = l.app_id AND q.person_id = l.person_id
+         WHERE l.app_id = $1 AND l.state IN ('active', 'suspended_by_us') AND l.person_id = ANY($2)
+         ORDER BY l.person_id",
+        app.0,
+        people
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(LinkedPerson::try_from)
+    .collect()
 }
 
 /// Accounts that were found for somebody, when they still have that user name.

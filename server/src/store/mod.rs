@@ -21,6 +21,7 @@ pub mod one_time_links;
 pub mod operations;
 pub mod pages;
 pub mod people;
+pub mod people_alone;
 pub mod person_decisions;
 pub mod push;
 pub mod runs;

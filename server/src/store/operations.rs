@@ -645,6 +645,42 @@ pub async fn is_open(connection: &mut PgConnection, app: AppId, person: &PersonI
     .await?)
 }
 
+/// A person's operations in a run in the order in which they are sent, with what was sent and answered.
+pub async fn of_person(
+    connection: &mut PgConnection,
+    run: RunId,
+    person: &PersonId,
+) -> Result<Vec<(Operation, Option<Value>)>> {
+    let ids = sqlx::query!(
+        "SELECT id, exchange FROM operations WHERE run_id = $1 AND person_id = $2 ORDER BY wave, step, id",
+        run.0,
+        person.to_string()
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut found = Vec::with_capacity(ids.len());
+    for row in ids {
+        if let Some(operation) = get(&mut *connection, OperationId(row.id)).await? {
+            found.push((operation, row.exchange));
+        }
+    }
+    Ok(found)
+}
+
+async fn get(connection: &mut PgConnection, id: OperationId) -> Result<Option<Operation>> {
+    sqlx::query_as!(
+        OperationRow,
+        "SELECT id, run_id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
+                attempts, finished_at, error_code, error_message
+         FROM operations WHERE id = $1",
+        id.0
+    )
+    .fetch_optional(connection)
+    .await?
+    .map(Operation::try_from)
+    .transpose()
+}
+
 /// Whether something of this person was carried out in a run.
 pub async fn is_done(connection: &mut PgConnection, run: RunId, person: &PersonId) -> Result<bool> {
     Ok(sqlx::query_scalar!(

@@ -1,7 +1,7 @@
 //! People of the directory, read by page for planning and by search for the console.
 
-use super::{Result, StoreError, decode};
-use provisioning::identity::{Person, PersonId, Standing};
+use super::{Result, decode};
+use provisioning::identity::{Person, PersonId};
 use sqlx::PgConnection;
 
 /// A person as the last complete import left them.
@@ -129,10 +129,6 @@ pub async fn addressed(
     )
     .fetch_all(connection)
     .await?)
-}
-
-fn parse_standing(word: &str, row: &str) -> Result<Standing> {
-    Standing::parse(word).ok_or_else(|| StoreError::corrupt("people", "standing", row, word))
 }
 
 pub async fn by_ids(connection: &mut PgConnection, ids: &[String]) -> Result<Vec<StoredPerson>> {

@@ -132,7 +132,7 @@ pub async fn undecided(
 ) -> Result<Vec<Undecided>> {
     let rows = sqlx::query!(
         "WITH newest AS (
-             SELECT id FROM runs WHERE app_id = $1 AND state IN ('completed', 'held')
+             SELECT id FROM runs WHERE app_id = $1 AND state IN ('completed', 'held') AND only_people = '{}'
              ORDER BY number DESC LIMIT 1
          )
          SELECT p.id AS person_id, p.primary_email, p.full_name, s.detail AS \"detail?\",
@@ -182,7 +182,7 @@ pub async fn count_undecided(connection: &mut PgConnection, app: AppId) -> Resul
     Ok((all.iter()).filter(|one| one.decision.is_none()).count())
 }
 
-/// People whose create the app's newest run held, and which nobody allowed since.
+/// People whose create the app's newest run for everybody held, and which nobody allowed since.
 pub async fn held_creates(
     connection: &mut PgConnection,
     app: AppId,
@@ -192,7 +192,7 @@ pub async fn held_creates(
         "SELECT o.person_id, o.person_email FROM operations o
          WHERE o.state = 'held' AND o.kind = 'create'
            AND o.run_id = (SELECT r.id FROM runs r
-                           WHERE r.app_id = $1 AND r.id IS DISTINCT FROM $2 AND r.kind <> 'preview'
+                           WHERE r.app_id = $1 AND r.id IS DISTINCT FROM $2 AND r.kind <> 'preview' AND r.only_people = '{}'
                              AND r.state IN ('completed', 'held')
                            ORDER BY r.number DESC LIMIT 1)
            AND NOT EXISTS (SELECT 1 FROM person_decisions d

@@ -1,7 +1,9 @@
 //! Channels of Google's push, and what became of the last try to open one.
 
 use super::Result;
+use super::apps::AppId;
 use chrono::{DateTime, Utc};
+use provisioning::identity::PersonId;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -130,6 +132,65 @@ pub async fn note_hint(connection: &mut PgConnection, now: DateTime<Utc>) -> Res
     sqlx::query!("UPDATE push_state SET hinted_at = $1", now)
         .execute(connection)
         .await?;
+    Ok(())
+}
+
+/// Notes whom Google says changed, for every app that is on; without a person it may be anybody.
+pub async fn add_hint(
+    connection: &mut PgConnection,
+    person: Option<&PersonId>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO push_hints (app_id, person_id, hinted_at) SELECT id, $1, $2 FROM apps WHERE state = 'on'
+         ON CONFLICT DO NOTHING",
+        person.map(ToString::to_string),
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Of whom an app is to look again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hinted {
+    pub app: AppId,
+    pub people: Vec<PersonId>,
+    /// Somebody else may have changed, too.
+    pub anybody: bool,
+}
+
+pub async fn hints(connection: &mut PgConnection) -> Result<Vec<Hinted>> {
+    let rows = sqlx::query!(
+        "SELECT app_id, COALESCE(array_agg(person_id ORDER BY person_id) FILTER (WHERE person_id IS NOT NULL), '{}')
+                    AS \"people!: Vec<String>\",
+                bool_or(person_id IS NULL) AS \"anybody!\"
+         FROM push_hints GROUP BY app_id ORDER BY app_id"
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Hinted {
+            app: AppId(row.app_id),
+            people: row.people.into_iter().map(PersonId::from).collect(),
+            anybody: row.anybody,
+        })
+        .collect())
+}
+
+/// A run of the app was queued for these hints, or none is to come.
+pub async fn forget_hints(connection: &mut PgConnection, hinted: &Hinted) -> Result<()> {
+    let people: Vec<String> = hinted.people.iter().map(ToString::to_string).collect();
+    sqlx::query!(
+        "DELETE FROM push_hints WHERE app_id = $1 AND (person_id = ANY($2) OR (person_id IS NULL AND $3))",
+        hinted.app.0,
+        &people,
+        hinted.anybody,
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use super::{Result, StoreError, decode, encode};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use provisioning::identity::PersonId;
 use provisioning::plan::OperationKind;
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -114,6 +115,13 @@ words!(
     Record = "record"
 );
 
+impl Run {
+    /// Whether the run is for some people and not for everybody.
+    pub fn is_for_some(&self) -> bool {
+        !self.only_people.is_empty()
+    }
+}
+
 impl RunState {
     pub fn is_over(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)
@@ -141,6 +149,8 @@ pub struct Run {
     pub apply_started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
     pub stop_requested_by: Option<String>,
+    /// Whom the run is for; empty means everybody.
+    pub only_people: Vec<PersonId>,
     pub total: i32,
     pub done: i32,
     pub people: i32,
@@ -174,6 +184,7 @@ struct RunRow {
     apply_started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
     stop_requested_by: Option<String>,
+    only_people: Vec<String>,
     total: i32,
     done: i32,
     people: i32,
@@ -210,6 +221,7 @@ impl TryFrom<RunRow> for Run {
             apply_started_at: row.apply_started_at,
             finished_at: row.finished_at,
             stop_requested_by: row.stop_requested_by,
+            only_people: row.only_people.into_iter().map(PersonId::from).collect(),
             total: row.total,
             done: row.done,
             people: row.people,
@@ -245,9 +257,20 @@ pub async fn queue(
     new: &NewRun<'_>,
     now: DateTime<Utc>,
 ) -> Result<(RunId, bool)> {
+    queue_for(connection, new, &[], now).await
+}
+
+/// Queues a run for these people only; for everybody when nobody is named.
+pub async fn queue_for(
+    connection: &mut PgConnection,
+    new: &NewRun<'_>,
+    people: &[PersonId],
+    now: DateTime<Utc>,
+) -> Result<(RunId, bool)> {
+    let people: Vec<String> = people.iter().map(ToString::to_string).collect();
     loop {
         // The one that was active may have ended between the two looks.
-        if let Some(found) = queue_or_find(connection, new, now).await? {
+        if let Some(found) = queue_or_find(connection, new, &people, now).await? {
             return Ok(found);
         }
     }
@@ -256,12 +279,13 @@ pub async fn queue(
 async fn queue_or_find(
     connection: &mut PgConnection,
     new: &NewRun<'_>,
+    people: &[String],
     now: DateTime<Utc>,
 ) -> Result<Option<(RunId, bool)>> {
     let id = Uuid::now_v7();
     let inserted = sqlx::query!(
-        "INSERT INTO runs (id, app_id, kind, state, actor, config_version, fresh_import, queued_at, plan_of, after_import)
-         VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, (SELECT COALESCE(max(id), 0) FROM imports))
+        "INSERT INTO runs (id, app_id, kind, state, actor, config_version, fresh_import, queued_at, plan_of, only_people, after_import)
+         VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, (SELECT COALESCE(max(id), 0) FROM imports))
          ON CONFLICT (app_id) WHERE state IN ('queued', 'running') AND kind <> 'preview' DO NOTHING",
         id,
         new.app.0,
@@ -271,6 +295,7 @@ async fn queue_or_find(
         new.fresh_import,
         now,
         new.plan_of.map(|plan| plan.0),
+        people,
     )
     .execute(&mut *connection)
     .await?
@@ -515,7 +540,7 @@ pub async fn get(connection: &mut PgConnection, run: RunId) -> Result<Option<Run
     sqlx::query_as!(
         RunRow,
         "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
+                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
          FROM runs WHERE id = $1",
         run.0
@@ -554,7 +579,7 @@ pub async fn by_number(
     sqlx::query_as!(
         RunRow,
         "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
+                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
          FROM runs WHERE app_id = $1 AND number = $2",
         app.0,
@@ -584,7 +609,7 @@ pub async fn active(connection: &mut PgConnection, app: AppId) -> Result<Option<
     sqlx::query_as!(
         RunRow,
         "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
+                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
          FROM runs WHERE app_id = $1 AND state IN ('queued', 'running') AND kind <> 'preview'",
         app.0
@@ -595,7 +620,7 @@ pub async fn active(connection: &mut PgConnection, app: AppId) -> Result<Option<
     .transpose()
 }
 
-/// An app's runs, newest first; previews only when asked for.
+/// An app's runs for everybody, newest first; previews only when asked for.
 pub async fn list(
     connection: &mut PgConnection,
     app: AppId,
@@ -605,9 +630,9 @@ pub async fn list(
     sqlx::query_as!(
         RunRow,
         "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
+                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
-         FROM runs WHERE app_id = $1 AND ($2 OR kind <> 'preview') ORDER BY number DESC LIMIT $3",
+         FROM runs WHERE app_id = $1 AND ($2 OR kind <> 'preview') AND only_people = '{}' ORDER BY number DESC LIMIT $3",
         app.0,
         previews,
         limit,
@@ -624,7 +649,7 @@ pub async fn latest_preview(connection: &mut PgConnection, app: AppId) -> Result
     sqlx::query_as!(
         RunRow,
         "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
+                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
          FROM runs WHERE app_id = $1 AND kind = 'preview' ORDER BY number DESC LIMIT 1",
         app.0
@@ -682,7 +707,7 @@ pub async fn page(
     sqlx::query_as!(
         RunRow,
         "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, total, done, people, planned, applied, failed, held,
+                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
                 directory_requests, scim_reads, scim_writes, error_code, error_message
          FROM runs WHERE app_id = $1 ORDER BY number DESC LIMIT $2 OFFSET $3",
         app.0,
@@ -694,4 +719,48 @@ pub async fn page(
     .into_iter()
     .map(Run::try_from)
     .collect()
+}
+
+/// Keeps what was read and decided about the people of a run that is for some.
+pub async fn set_trace(
+    connection: &mut PgConnection,
+    run: RunId,
+    lease: LeaseId,
+    trace: &Value,
+) -> Result<bool> {
+    let result = sqlx::query!(
+        "UPDATE runs SET trace = $2 WHERE id = $1 AND lease = $3 AND state = 'running'",
+        run.0,
+        trace,
+        lease.0
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected() == 1)
+}
+
+pub async fn trace(connection: &mut PgConnection, run: RunId) -> Result<Option<Value>> {
+    Ok(
+        sqlx::query_scalar!("SELECT trace FROM runs WHERE id = $1", run.0)
+            .fetch_optional(connection)
+            .await?
+            .flatten(),
+    )
+}
+
+/// The newest run of an app for this person alone.
+pub async fn newest_of_person(
+    connection: &mut PgConnection,
+    app: AppId,
+    person: &PersonId,
+) -> Result<Option<RunId>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT id FROM runs WHERE app_id = $1 AND only_people <> '{}' AND only_people = ARRAY[$2::text]
+         ORDER BY number DESC LIMIT 1",
+        app.0,
+        person.to_string()
+    )
+    .fetch_optional(connection)
+    .await?
+    .map(RunId))
 }

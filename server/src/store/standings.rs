@@ -20,7 +20,7 @@ pub async fn roll(connection: &mut PgConnection, app: AppId) -> Result<RollCount
     Ok(sqlx::query_as!(
         RollCounts,
         "WITH last_run AS (
-             SELECT id FROM runs WHERE app_id = $1 AND total > 0 ORDER BY number DESC LIMIT 1
+             SELECT id FROM runs WHERE app_id = $1 AND total > 0 AND only_people = '{}' ORDER BY number DESC LIMIT 1
          ), seen AS (
              SELECT p.id, l.person_id IS NOT NULL AS linked, q.next_step IS NOT NULL AS due,
                     EXISTS (SELECT 1 FROM failures f

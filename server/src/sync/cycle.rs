@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use sqlx::PgConnection;
 
 use super::engine::Engine;
 use super::run::{Carried, carry_out};
@@ -115,6 +116,22 @@ impl CycleResult {
     }
 }
 
+/// Why an app can't be run for its state, if it can't.
+pub(super) fn refusal(app: &App, preview: bool) -> Option<CycleResult> {
+    let (code, message) = match &app.state {
+        AppState::On => return None,
+        AppState::NotConfigured => (
+            "not_configured",
+            format!("{} is not configured yet.", app.name),
+        ),
+        // A preview sends nothing, and is what one wants before turning on.
+        AppState::Off | AppState::Stopped { .. } if preview => return None,
+        AppState::Off => ("off", format!("{} is off: turn it on to run.", app.name)),
+        AppState::Stopped { code, message } => (code.as_str(), message.clone()),
+    };
+    Some(CycleResult::refused(app, code, message))
+}
+
 /// Runs one cycle to its end, or follows the one that is under way (S12.5).
 pub async fn run(
     engine: &Engine,
@@ -122,21 +139,9 @@ pub async fn run(
     preview: bool,
     actor: &str,
 ) -> Result<CycleResult, StoreError> {
-    let refused = match &app.state {
-        AppState::On => None,
-        AppState::NotConfigured => Some((
-            "not_configured",
-            format!("{} is not configured yet.", app.name),
-        )),
-        // A preview sends nothing, and is what one wants before turning on.
-        AppState::Off | AppState::Stopped { .. } if preview => None,
-        AppState::Off => Some(("off", format!("{} is off: turn it on to run.", app.name))),
-        AppState::Stopped { code, message } => Some((code.as_str(), message.clone())),
-    };
-    if let Some((code, message)) = refused {
-        return Ok(CycleResult::refused(app, code, message));
+    if let Some(refused) = refusal(app, preview) {
+        return Ok(refused);
     }
-    let engine = engine.counting_anew();
     let new = NewRun {
         app: app.id,
         kind: if preview {
@@ -149,26 +154,53 @@ pub async fn run(
         fresh_import: true,
         plan_of: None,
     };
-    let mut db = engine.connection().await?;
-    let (run, _) = runs::queue(&mut db, &new, engine.clock.now()).await?;
-    drop(db);
+    loop {
+        let mut db = engine.connection().await?;
+        let (run, queued) = runs::queue(&mut db, &new, engine.clock.now()).await?;
+        let for_some = !queued && is_for_some(&mut db, run).await?;
+        drop(db);
+        follow(engine, run).await?;
+        // One for some people is not what was asked for; ours comes after it.
+        if !for_some || engine.shutdown().is_cancelled() {
+            return result(engine, app, run).await;
+        }
+    }
+}
+
+async fn is_for_some(db: &mut PgConnection, run: RunId) -> Result<bool, StoreError> {
+    Ok(runs::get(db, run)
+        .await?
+        .is_some_and(|run| run.is_for_some()))
+}
+
+/// Carries a run to its end, or waits for whoever does.
+pub(super) async fn follow(engine: &Engine, run: RunId) -> Result<(), StoreError> {
+    let engine = engine.counting_anew();
     loop {
         match carry_out(&engine, run).await? {
-            Carried::Finished(_) | Carried::Released => break,
+            Carried::Finished(_) | Carried::Released => return Ok(()),
             Carried::TakenElsewhere => {
                 let mut db = engine.connection().await?;
                 match runs::get(&mut db, run).await? {
                     Some(other) if !other.state.is_over() => {}
-                    _ => break,
+                    _ => return Ok(()),
                 }
                 drop(db);
                 tokio::select! {
-                    () = engine.shutdown().cancelled() => break,
+                    () = engine.shutdown().cancelled() => return Ok(()),
                     () = tokio::time::sleep(LOOK_AGAIN) => {}
                 }
             }
         }
     }
+}
+
+/// How a run stands by now.
+pub(super) async fn result(
+    engine: &Engine,
+    app: &App,
+    run: RunId,
+) -> Result<CycleResult, StoreError> {
     let mut db = engine.connection().await?;
     Ok(match runs::get(&mut db, run).await? {
         Some(run) => CycleResult::of(app, &run),

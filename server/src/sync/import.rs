@@ -17,7 +17,7 @@ pub(crate) use self::members::member_row;
 pub use self::members::reach;
 
 use super::engine::Engine;
-use super::tenant;
+use super::{alone, tenant};
 use crate::connectors::{DirectoryError, GoogleDirectory, PersonLookup, UserListing};
 use crate::store::events::{self, NewEvent};
 use crate::store::imports::{
@@ -30,7 +30,7 @@ const MOST_UNKNOWN_PERCENT: usize = 1;
 /// Requests in flight where order does not matter; well under Google's concurrency quota.
 const IN_FLIGHT: usize = 6;
 /// Before Google's word that something is gone is taken, it is asked again this much later.
-const SECOND_LOOK: Duration = Duration::from_secs(5);
+pub(super) const SECOND_LOOK: Duration = Duration::from_secs(5);
 /// From so many people on, losing more than half of them at once has to be confirmed.
 const FEWEST_TO_SHRINK: i64 = 20;
 /// Of people who vanished in masses, so many are asked for by name.
@@ -333,7 +333,11 @@ impl Reading<'_> {
         let mut db = self.engine.connection().await?;
         let missing = imports::missing_people(&mut db, self.import, &odd).await?;
         let vanished = imports::vanished(&mut db, self.import, &odd).await?;
+        let unlisted = imports::unlisted_people(&mut db, self.import).await?;
         drop(db);
+        // Google shows somebody new when asked before it lists them.
+        let unlisted: Vec<PersonId> = unlisted.into_iter().map(PersonId::from).collect();
+        alone::look_up(self.engine, self.directory, &unlisted).await?;
         let mut missing: Vec<PersonId> = missing.into_iter().map(PersonId::from).collect();
         // A wrong tenant or a broken proxy answers "unknown" for everybody, as often as it is asked.
         if self.is_implausible(vanished) {
@@ -460,7 +464,7 @@ fn text(value: &Value, key: &str) -> Option<String> {
     value.get(key).and_then(Value::as_str).map(str::to_owned)
 }
 
-fn org_unit(unit: &Value) -> Option<OrgUnitRow> {
+pub(super) fn org_unit(unit: &Value) -> Option<OrgUnitRow> {
     Some(OrgUnitRow {
         id: text(unit, "orgUnitId")?,
         path: text(unit, "orgUnitPath")?,

@@ -281,6 +281,17 @@ pub async fn page(
     complete(connection, app, world, people).await
 }
 
+/// These people, those whom the directory has.
+pub async fn some(
+    connection: &mut PgConnection,
+    app: &App,
+    world: &World,
+    ids: &[String],
+) -> Result<Vec<Candidate>, StoreError> {
+    let people = people::by_ids(connection, ids).await?;
+    complete(connection, app, world, people).await
+}
+
 pub async fn one(
     connection: &mut PgConnection,
     app: &App,

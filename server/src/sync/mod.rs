@@ -2,6 +2,7 @@
 //! begins, and applying takes no decisions (S8.1).
 
 pub mod account_decisions;
+pub mod alone;
 pub mod apply;
 mod client;
 pub mod confirm;
@@ -16,6 +17,7 @@ mod journal;
 pub mod lease;
 mod matches;
 mod observing;
+pub mod on_demand;
 pub mod pending;
 pub mod plan;
 pub mod push;
@@ -27,5 +29,6 @@ mod second_pass;
 mod send;
 mod settle;
 pub mod tenant;
+pub mod trace;
 
 pub use engine::Engine;

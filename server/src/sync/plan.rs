@@ -19,6 +19,7 @@ use super::inputs::{self, Candidate, Manager, World};
 use super::lease::Lease;
 use super::matches::Finder;
 use super::run::{RunError, ours};
+use super::trace::Trace;
 use crate::connectors::ScimApp;
 use crate::store::apps::{self, App};
 use crate::store::failures::{self, Failure};
@@ -27,8 +28,9 @@ use crate::store::person_decisions::PersonDecision;
 use crate::store::runs::{self, Counts, Run, RunKind};
 use crate::store::{StoreError, lifecycles, second_pass};
 
-/// Plans everybody of the last import. What an unfinished attempt left behind is forgotten first.
-pub async fn plan_everybody(
+/// Plans everybody of the last import, or those whom the run is for. What an unfinished attempt left
+/// behind is forgotten first.
+pub async fn plan_people(
     engine: &Engine,
     run: &Run,
     app: &App,
@@ -42,12 +44,21 @@ pub async fn plan_everybody(
     ours(runs::hold(&mut transaction, run.id, lease.id).await?)?;
     operations::forget_plan(&mut transaction, run.id).await?;
     second_pass::forget_waiting(&mut transaction, run.id).await?;
-    if !preview {
+    let mut trace = match run.is_for_some() {
+        true => Some(Trace::load(&mut transaction, run).await?),
+        false => None,
+    };
+    if !preview && trace.is_none() {
         apps::plan_begins(&mut transaction, app.id).await?;
     }
     let in_doubt = operations::people_in_doubt(&mut transaction, app.id, run.id).await?;
     transaction.commit().await.map_err(StoreError::from)?;
-    let mut finder = Finder::new(engine, run, app, world, client, lease.watch());
+    let mut finder = match &trace {
+        Some(_) => Finder::looking_up(engine, run, app, world, client, lease.watch()),
+        None => Finder::new(engine, run, app, world, client, lease.watch()),
+    };
+    // Whoever asks for one person asks for another try as well.
+    let tries_again = run.is_for_some() && run.kind != RunKind::Scheduled;
     let mut counts = Counts::default();
     let mut total = 0;
     let mut everybody = 0;
@@ -55,7 +66,11 @@ pub async fn plan_everybody(
     loop {
         lease.check()?;
         let mut db = engine.connection().await?;
-        let page = inputs::page(&mut db, app, world, after.as_ref()).await?;
+        let page = match &trace {
+            Some(_) if after.is_some() => Vec::new(),
+            Some(trace) => inputs::some(&mut db, app, world, &trace.known()).await?,
+            None => inputs::page(&mut db, app, world, after.as_ref()).await?,
+        };
         drop(db);
         let Some(last) = page.last() else { break };
         after = Some(last.person.id.clone());
@@ -68,6 +83,12 @@ pub async fn plan_everybody(
             everybody += usize::from(candidate.person.standing != Standing::Deleted);
             let plan = if in_doubt.contains(&candidate.person.id) {
                 waits_for_an_answer(plan_known(&context, candidate, &Match::Unknown))
+            } else if tries_again {
+                let afresh = Candidate {
+                    failure: None,
+                    ..candidate.clone()
+                };
+                plan_one(&context, &afresh, &mut finder).await?
             } else {
                 plan_one(&context, candidate, &mut finder).await?
             };
@@ -75,9 +96,15 @@ pub async fn plan_everybody(
         }
         store(engine, run, app, lease, &context, &mut planned, 0).await?;
         for (_, plan) in &planned {
+            if let Some(trace) = &mut trace {
+                trace.planned(plan);
+            }
             count(&mut counts, plan);
             total += plan.operations.len();
         }
+    }
+    if let Some(trace) = trace {
+        trace.save(engine, run, lease).await?;
     }
     let mut db = engine.connection().await?;
     let people = i32::try_from(everybody).unwrap_or(i32::MAX);

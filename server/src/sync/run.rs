@@ -7,6 +7,7 @@ use provisioning::config::AppConfig;
 use provisioning::event::EventName;
 use sqlx::PgConnection;
 
+use super::alone;
 use super::apply;
 use super::client;
 use super::drift;
@@ -17,6 +18,7 @@ use super::lease::Lease;
 use super::reading::{Wanted, read_directory};
 pub use super::reading::{begin_reading, read_begun};
 use super::send::pause_of_the_app;
+use super::trace::Trace;
 use super::{plan, second_pass, settle};
 use crate::connectors::ScimError;
 use crate::store::StoreError;
@@ -183,6 +185,11 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
         stage = if let Some(plan_of) = run.plan_of {
             adopt_plan(engine, run, lease, plan_of).await?;
             Stage::Check
+        } else if run.is_for_some() {
+            let read = alone::read_people(engine, run, lease).await?;
+            Trace::of(read).save(engine, run, lease).await?;
+            set_stage(Stage::Plan).await?;
+            Stage::Plan
         } else {
             let import = recent_import(engine, run, lease).await?;
             let mut db = engine.connection().await?;
@@ -199,16 +206,18 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
     drop(db);
     let app = current.as_ref().unwrap_or(app);
     let app = &client::discover(engine, app).await?;
-    let world = inputs::World::load(engine, app, preview).await?;
+    let mut world = inputs::World::load(engine, app, preview).await?;
+    // What was confirmed as a whole is the first plan for everybody.
+    world.first_plan &= !run.is_for_some();
     let client = world.client(engine, app).await?;
     if !preview {
         settle::settle_earlier(engine, run, app, &world, &client, lease).await?;
     }
     if stage == Stage::Plan {
-        if !preview && drift::is_due(engine, run, app, &world).await? {
+        if !preview && !run.is_for_some() && drift::is_due(engine, run, app, &world).await? {
             Box::pin(drift::read_back(engine, run, app, &world, &client, lease)).await?;
         }
-        plan::plan_everybody(engine, run, app, &world, &client, lease, preview).await?;
+        plan::plan_people(engine, run, app, &world, &client, lease, preview).await?;
         set_stage(Stage::Check).await?;
         stage = Stage::Check;
     }
@@ -358,7 +367,8 @@ async fn finish(
     if !runs::finish(&mut transaction, run.id, &ending, now).await? {
         return Ok(Carried::TakenElsewhere);
     }
-    if !preview {
+    // A run for some takes the place of none for everybody.
+    if !preview && !run.is_for_some() {
         let started = current.started_at.unwrap_or(now);
         let next = match &app.state {
             AppState::On => next_after(&mut transaction, app, started, now).await?,

@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 use super::engine::Engine;
 use super::inputs::World;
 use super::lease::Lease;
+use super::pending;
 use super::renames;
 use super::run::{RunError, ours};
 use crate::store::apps::{self, App};
@@ -66,7 +67,7 @@ pub async fn check(
         operations::set_states(&mut transaction, &verdict.held, state, "held", &told, now).await?;
     }
     if !preview {
-        remember(&mut transaction, app, world, &verdict, &why, now).await?;
+        remember(&mut transaction, run, app, world, &verdict, &why, now).await?;
         tell(&mut transaction, run, app, &verdict, &told, now).await?;
     }
     operations::set_waves(&mut transaction, &waves(&lines)).await?;
@@ -119,7 +120,8 @@ async fn judge(
             );
         } else if line.kind.is_removal() {
             let step = line.trigger.and_then(|trigger| {
-                pending(of(line), world, trigger, line.kind, now).filter(|step| step.is_due(now))
+                pending_step(of(line), world, trigger, line.kind, now)
+                    .filter(|step| step.is_due(now))
             });
             match step {
                 Some(step) => removals.push((line, step)),
@@ -150,6 +152,22 @@ async fn judge(
         .map(|(line, _)| line.person_id.clone())
         .collect();
     let removed = operations::removals_since(db, app.id, day).await?;
+    let held_creates: BTreeSet<PersonId> = person_decisions::held_creates(db, app.id, Some(run.id))
+        .await?
+        .into_iter()
+        .map(|(person, _)| person)
+        .collect();
+    // A run for everybody plans what waits for review again; for some, it weighs beside theirs.
+    let waiting_elsewhere = if run.is_for_some() {
+        let planned: BTreeSet<&PersonId> = lines.iter().map(|line| &line.person_id).collect();
+        let waiting: BTreeSet<PersonId> = (pending::under_review(db, app, now).await?.into_iter())
+            .map(|step| step.person_id)
+            .filter(|person| !planned.contains(person))
+            .collect();
+        waiting.len()
+    } else {
+        0
+    };
     let number = |count: i64| u64::try_from(count).unwrap_or(0);
     verdict.outcome = guard::check(&GuardInput {
         now,
@@ -157,7 +175,7 @@ async fn judge(
         linked_accounts: number(links::count(db, app.id).await?),
         deleted_last_24_hours: number(second_pass::deleted_since(db, app.id, day).await?),
         removals: &weighed,
-        removed_last_24_hours: removed.len() as u64,
+        removed_last_24_hours: (removed.len() + waiting_elsewhere) as u64,
         already_held: &already_held,
         resumed_at: app.overdue_before,
         last_run_at: app.last_run_at,
@@ -182,15 +200,12 @@ async fn judge(
             (verdict.reviews).insert(line.person_id.clone(), (step.trigger, step.step));
         }
     }
-    if verdict.outcome.creates_held {
-        let before: BTreeSet<PersonId> = person_decisions::held_creates(db, app.id, Some(run.id))
-            .await?
-            .into_iter()
-            .map(|(person, _)| person)
-            .collect();
-        for line in creates {
+    for line in creates {
+        // What a run for everybody held is not let through by one for some.
+        let before = held_creates.contains(&line.person_id);
+        if verdict.outcome.creates_held || before && run.is_for_some() {
             verdict.held.push(line.id);
-            verdict.new_creates += usize::from(!before.contains(&line.person_id));
+            verdict.new_creates += usize::from(!before);
         }
     }
     Ok(verdict)
@@ -247,7 +262,7 @@ fn summary(line: &PlannedLine, clocks: &Lifecycle, world: &World) -> OperationSu
 }
 
 /// The step as it is pending now, by the clocks as they are now.
-fn pending(
+fn pending_step(
     clocks: &Lifecycle,
     world: &World,
     trigger: Trigger,
@@ -266,6 +281,7 @@ fn pending(
 /// A hold is a fact about the person until somebody decides, whatever becomes of this run.
 async fn remember(
     transaction: &mut PgConnection,
+    run: &Run,
     app: &App,
     world: &World,
     verdict: &Verdict,
@@ -280,9 +296,9 @@ async fn remember(
         }
     };
     lifecycles::change(transaction, app.id, &people, policies, now, turn).await?;
-    // While the clock is behind nothing was weighed, so the look at what is overdue is still to come.
+    // While the clock is behind nothing was weighed, and a run for some weighs only theirs, so the look at what is overdue is still to come.
     match app.overdue_before {
-        Some(before) if !verdict.outcome.clock_behind => {
+        Some(before) if !verdict.outcome.clock_behind && !run.is_for_some() => {
             apps::overdue_checked(transaction, app.id, before).await
         }
         _ => Ok(()),

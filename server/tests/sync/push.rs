@@ -7,6 +7,7 @@ use server::clock::{Clock as _, SystemClock};
 use server::http::push_routes;
 use server::jobs;
 use server::sandbox::{Call, Channel, Failure, Fault};
+use server::store::pages::Part;
 use server::store::push::State;
 use server::store::runs::{self, Run, RunState};
 use server::store::{connection, push as stored};
@@ -216,14 +217,18 @@ async fn many_changes_at_once_are_one_hint_and_an_opened_channel_is_none(pool: P
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn a_change_in_google_leads_to_a_run_that_reads_the_person_again(pool: PgPool) {
+async fn a_change_in_google_reaches_the_app_by_reading_that_person_and_nobody_else(pool: PgPool) {
     let (house, _) = reachable(pool).await;
     // The job engine follows the machine's clock, and the next scheduled run shall be an hour off.
     house.pass(SystemClock.now() - house.clock.now());
     let worker = tokio::spawn(jobs::work(house.engine.clone()));
     let runs_over = async || -> Vec<Run> {
         let mut db = house.engine.connection().await.unwrap();
-        let all = runs::list(&mut db, house.app, false, 100).await.unwrap();
+        let part = Part {
+            limit: 100,
+            offset: 0,
+        };
+        let all = runs::page(&mut db, house.app, part).await.unwrap();
         all.into_iter().filter(|run| run.state.is_over()).collect()
     };
     let first = until(async || runs_over().await.pop()).await;
@@ -234,6 +239,7 @@ async fn a_change_in_google_leads_to_a_run_that_reads_the_person_again(pool: PgP
         (call.method == "POST").then(|| name.to_owned())
     });
     let email = email.unwrap();
+    let listings = house.sandbox.count(Call::UsersList);
     house
         .sandbox
         .change_directory(|directory, _| directory.set_title(&email, Some("Told at once")))
@@ -249,6 +255,8 @@ async fn a_change_in_google_leads_to_a_run_that_reads_the_person_again(pool: PgP
     );
     let account = house.sandbox.account(&email).unwrap();
     assert_eq!(account.title(), Some("Told at once"));
+    assert_eq!(hinted.only_people.len(), 1);
+    assert_eq!(house.sandbox.count(Call::UsersList), listings);
     house.engine.shutdown().cancel();
     worker.await.unwrap().unwrap();
 }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod groups;
+mod on_demand;
 mod people;
 mod person;
 mod units;

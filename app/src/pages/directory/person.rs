@@ -1,6 +1,6 @@
 //! One person: what the directory says, and for each app why or why not.
 
-use super::{connection::read_at, people::state_words};
+use super::{connection::read_at, on_demand::on_demand, people::state_words};
 use crate::{
     api::{
         directory::{NextStep, Person, PersonApp, RuleLine, RuleResult, TimelineItem, load_person},
@@ -170,6 +170,7 @@ fn trace(index: usize, app: &PersonApp, person: &Person) -> AnyView {
             <ol class="trace">{lines}{next}</ol>
             {account}
             {decisions(app, person)}
+            {on_demand(&person.person.id, app, person.may_decide)}
         </section>
     }
     .into_any()

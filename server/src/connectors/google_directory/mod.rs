@@ -159,6 +159,16 @@ impl GoogleDirectory {
         Listing::new(self.clone(), ListingKind::Members, what, &path, query)
     }
 
+    /// The groups of which somebody is a direct member.
+    pub fn groups_of(&self, person: &PersonId) -> Listing {
+        let query = vec![
+            ("userKey", person.as_str().to_owned()),
+            ("maxResults", "200".to_owned()),
+        ];
+        let what = format!("groups of person {}", person.as_str());
+        Listing::new(self.clone(), ListingKind::Groups, what, &["groups"], query)
+    }
+
     /// All org units below the root, which itself is not among them.
     pub async fn org_units(&self) -> Result<Vec<Value>, DirectoryError> {
         let path = ["customer", &self.0.settings.customer, "orgunits"];

@@ -17,8 +17,8 @@ use sqlx::PgConnection;
 
 use super::super::accounts::undecided_row;
 use super::super::removals::may_decide;
-use super::super::{audit, standing};
-use crate::store::apps::{self, App};
+use super::super::{audit, on_demand, standing};
+use crate::store::apps::{self, App, AppState};
 use crate::store::event_pages;
 use crate::store::pages::accounts::{self, PersonAccount};
 use crate::store::pages::people::{self, Named, PeopleFilter};
@@ -155,6 +155,7 @@ async fn in_app(engine: &Engine, app: &App, someone: &identity::Person) -> Answe
     let protected = config.is_some_and(|config| config.safety.protects(someone));
     let account = accounts::of_person(&mut db, app.id, person.as_str()).await?;
     let pending = accounts::next_of_person(&mut db, app.id, person.as_str()).await?;
+    let run = on_demand::newest(&mut db, app, person).await?;
     drop(db);
     let live =
         account.filter(|account| LinkState::parse(&account.state) != Some(LinkState::Deleted));
@@ -189,6 +190,8 @@ async fn in_app(engine: &Engine, app: &App, someone: &identity::Person) -> Answe
         next,
         undecided: undecided.into_iter().next().map(undecided_row),
         protected,
+        is_on: app.state == AppState::On,
+        run,
     })
 }
 

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 /// How the app's first run is told from the others.
 pub async fn first_number(connection: &mut PgConnection, app: AppId) -> Result<Option<i64>> {
     Ok(sqlx::query_scalar!(
-        "SELECT number FROM runs WHERE app_id = $1 AND kind <> 'preview' ORDER BY number LIMIT 1",
+        "SELECT number FROM runs WHERE app_id = $1 AND kind <> 'preview' AND only_people = '{}' ORDER BY number LIMIT 1",
         app.0,
     )
     .fetch_optional(connection)
