@@ -3,8 +3,8 @@
 
 use crate::api::{
     ApiError, accounts::*, administrators::*, apps::*, audit::*, autoprovisioning::*, demo::*,
-    directory::*, home::*, on_demand::*, queue::*, runs::*, setup::*, shell::*, terms::Role,
-    usage::*, wizard::*,
+    directory::*, failures::*, home::*, on_demand::*, queue::*, runs::*, setup::*, shell::*,
+    terms::Role, usage::*, wizard::*,
 };
 use async_trait::async_trait;
 use std::{net::IpAddr, sync::Arc};
@@ -68,6 +68,7 @@ pub struct Services {
     pub wizard: Arc<dyn Wizard>,
     pub autoprovisioning: Arc<dyn Autoprovisioning>,
     pub runs: Arc<dyn Runs>,
+    pub failures: Arc<dyn Failures>,
     pub accounts: Arc<dyn Accounts>,
     pub removals: Arc<dyn Removals>,
     pub audit: Arc<dyn Audit>,
@@ -245,6 +246,15 @@ pub trait Runs: Send + Sync {
     async fn provision(&self, actor: &Actor, slug: &str, person: &str) -> Answer<i64>;
     /// The newest run for this person alone.
     async fn person_run(&self, slug: &str, person: &str) -> Answer<Option<PersonRun>>;
+}
+
+#[async_trait]
+pub trait Failures: Send + Sync {
+    async fn list(&self, actor: &Actor, slug: &str, query: FailuresQuery) -> Answer<FailureList>;
+    /// One person's, or all that are not ignored; `Conflict` when there is nothing to try again.
+    async fn retry(&self, actor: &Actor, slug: &str, person: Option<&str>) -> Answer<()>;
+    /// `Conflict` when nothing of the person failed (any more).
+    async fn ignore(&self, actor: &Actor, slug: &str, person: &str) -> Answer<()>;
 }
 
 #[async_trait]

@@ -13,6 +13,7 @@ pub mod installation;
 pub mod jobs;
 pub mod measures;
 pub mod postgres;
+mod remedies;
 pub mod sandbox;
 pub mod secrets;
 pub mod services;

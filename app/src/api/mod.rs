@@ -11,6 +11,7 @@ pub mod autoprovisioning;
 pub mod demo;
 pub mod directory;
 mod error;
+pub mod failures;
 pub mod home;
 pub mod on_demand;
 pub mod preferences;

@@ -10,6 +10,7 @@ mod directory;
 mod doctor;
 mod explain;
 mod failure;
+mod failures;
 mod migrate;
 mod provision;
 mod queue;
@@ -79,6 +80,8 @@ enum Command {
     Sync(sync::Arguments),
     /// Provision one person now, and tell each step of it
     Provision(provision::Arguments),
+    /// List what failed and why; try again, or ignore it
+    Failures(failures::Arguments),
     /// Say rule by rule why somebody has an account, or has none
     Explain(explain::Arguments),
     /// List pending suspensions and deletions, and decide about one
@@ -107,6 +110,7 @@ impl Command {
             Self::Directory(_)
                 | Self::Sync(_)
                 | Self::Provision(_)
+                | Self::Failures(_)
                 | Self::Explain(_)
                 | Self::Queue(_)
                 | Self::Review(_)
@@ -169,6 +173,7 @@ fn run(command: Command) -> Outcome {
             Command::Directory(arguments) => directory::run(settings, arguments).await,
             Command::Sync(arguments) => sync::run(settings, arguments).await,
             Command::Provision(arguments) => provision::run(settings, arguments).await,
+            Command::Failures(arguments) => failures::run(settings, arguments).await,
             Command::Explain(arguments) => explain::run(settings, arguments).await,
             Command::Queue(arguments) => queue::queue(settings, arguments).await,
             Command::Review(arguments) => queue::review(settings, arguments).await,

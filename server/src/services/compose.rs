@@ -10,6 +10,7 @@ use super::apps::AppServices;
 use super::audit::AuditService;
 use super::demo::DemoService;
 use super::directory::DirectoryService;
+use super::failures::FailuresService;
 use super::frame::FrameService;
 use super::home::HomeService;
 use super::removals::RemovalsService;
@@ -49,6 +50,10 @@ pub fn services(engine: &Engine, settings: &Settings, demo: Option<Backstage>) -
         wizard: apps.clone(),
         autoprovisioning: apps,
         runs: Arc::new(RunsService {
+            engine: engine.clone(),
+            queue: queue.clone(),
+        }),
+        failures: Arc::new(FailuresService {
             engine: engine.clone(),
             queue,
         }),

@@ -1,5 +1,5 @@
-//! `GET /export/audit`: the filtered log as a file. It is mounted behind the door, so only who is
-//! signed in gets here.
+//! Downloads: `GET /export/audit`, the filtered log as a file, and the others. They are mounted
+//! behind the door, so only who is signed in gets here.
 
 use app::api::ErrorCode;
 use app::api::audit::AuditQuery;
@@ -18,8 +18,8 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio_util::io::ReaderStream;
 
-use super::audit;
 use super::zones::Zone;
+use super::{audit, failures_file};
 use crate::audit::Seals;
 use crate::export::{self, Format};
 use crate::store::events::{self, EventFilter, NewEvent};
@@ -38,6 +38,7 @@ pub struct Exports {
 pub fn routes(exports: Exports) -> Router {
     Router::new()
         .route("/export/audit", get(export))
+        .route("/export/failures/{slug}", get(failures_file::export))
         .with_state(exports)
 }
 
@@ -187,7 +188,7 @@ fn send(exports: Exports, filter: EventFilter, format: Format) -> Response {
         .into_response()
 }
 
-fn plain(status: StatusCode, text: String) -> Response {
+pub(super) fn plain(status: StatusCode, text: String) -> Response {
     (
         status,
         [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],

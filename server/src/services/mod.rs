@@ -15,6 +15,8 @@ pub mod directory;
 pub mod email;
 pub mod excuses;
 pub mod export_route;
+pub mod failures;
+mod failures_file;
 pub mod frame;
 mod group_reading;
 pub mod home;

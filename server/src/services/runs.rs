@@ -5,7 +5,7 @@ use app::api::runs::{
     OperationRow, OperationState, Operations, OperationsQuery, Run, RunKind, RunList, RunProblem,
     RunProgress, RunRow, RunState, SkipGroup, Stage, StageState,
 };
-use app::api::terms::{Change, OperationKind};
+use app::api::terms::Change;
 use app::api::{ApiError, ErrorCode};
 use app::format;
 use app::services::{Actor, Answer, Runs};
@@ -16,9 +16,11 @@ use sqlx::PgConnection;
 
 use super::app_status::stop_reason;
 use super::audit::shown;
+use super::failures::kind_word;
 use super::on_demand;
 use super::standing::{self, number};
 use crate::jobs;
+use crate::remedies;
 use crate::store::apps::{App, AppState};
 use crate::store::events::{self, NewEvent};
 use crate::store::operations::{self, Operation};
@@ -203,7 +205,10 @@ impl Runs for RunsService {
             .ok_or_else(ApiError::not_found)?;
         may_run(&app)?;
         let person = provisioning::identity::PersonId::from(owner.person_id.clone());
-        if failures::retry_now(&mut transaction, app.id, Some(&person)).await? == 0 {
+        if failures::retry_now(&mut transaction, app.id, Some(&person))
+            .await?
+            .is_empty()
+        {
             // It worked meanwhile, or it never failed.
             return Err(ApiError::new(ErrorCode::Conflict));
         }
@@ -586,7 +591,8 @@ fn operation(operation: Operation, next_try: Option<DateTime<Utc>>) -> Operation
     let is_failure = operation.state == operations::OperationState::Failed;
     let (failure, reason) = match operation.error_message {
         Some(cause) if is_failure => {
-            let (title, remedy) = failed(operation.error_code.as_deref().unwrap_or_default());
+            let (title, remedy) =
+                remedies::of_operation(operation.error_code.as_deref().unwrap_or_default());
             let problem = RunProblem {
                 title: title.to_owned(),
                 cause,
@@ -628,57 +634,6 @@ fn operation(operation: Operation, next_try: Option<DateTime<Utc>>) -> Operation
         reason: standing::in_words(&reason),
         failure,
         at: operation.finished_at,
-    }
-}
-
-/// Title and remedy of an operation that failed, by the code under which the app's client or the
-/// journal stored it.
-fn failed(code: &str) -> (&'static str, &'static str) {
-    match code {
-        "scim-conflict" => (
-            "The user name is taken",
-            "Release the user name in the app, or change the person's address. It is tried again when what is sent changes.",
-        ),
-        "scim-rejected" => (
-            "The app refused it",
-            "Correct the value in Google or in the mapping. It is tried again when what is sent changes.",
-        ),
-        "scim-unsupported" | "scim-media-type" => (
-            "The app can't do this",
-            "Leave the attribute out of the mapping, or ask the app's support.",
-        ),
-        "scim-authorization" => ("The app refused the access token", "Reauthorize the app."),
-        "account-gone" => (
-            "The account is gone from the app",
-            "Decide whether to create it again or to remove the link.",
-        ),
-        "scim-rate-limited" => ("The app asked to slow down", "It is tried again by itself."),
-        "scim-ambiguous" => (
-            "It is not known whether it arrived",
-            "The next run looks before it sends it again.",
-        ),
-        "scim-no-answer" | "scim-unreachable" | "scim-transient" => {
-            ("The app did not answer", "It is tried again by itself.")
-        }
-        "scim-endpoint" | "scim-web-page" | "scim-redirect" | "scim-not-found" => (
-            "The app did not answer in SCIM",
-            "Check the endpoint of the app. It is tried again by itself.",
-        ),
-        _ => (
-            "It did not work",
-            "Retry, or look at the event in the audit log for the app's answer.",
-        ),
-    }
-}
-
-fn kind_word(kind: OperationKind) -> &'static str {
-    match kind {
-        OperationKind::Create => "create",
-        OperationKind::Link => "link",
-        OperationKind::Update => "update",
-        OperationKind::Suspend => "suspend",
-        OperationKind::Unsuspend => "unsuspend",
-        OperationKind::Delete => "delete",
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::Result;
 use super::apps::AppId;
+use super::pages::{Page, Part};
+use super::people::like_pattern;
 use chrono::{DateTime, Utc};
 use provisioning::identity::PersonId;
 use provisioning::lifecycle::Trigger;
@@ -53,33 +55,130 @@ pub struct FailureLine {
     pub message: String,
     pub permanent: bool,
     pub attempts: i32,
+    pub first_at: DateTime<Utc>,
     pub last_at: DateTime<Utc>,
     pub next_try_at: Option<DateTime<Utc>>,
     pub ignored: bool,
+    /// Number of the run in which it failed last.
+    pub run: Option<i64>,
 }
 
-pub async fn list(
+/// What becomes of a failure by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    TriedAgain,
+    ForGood,
+    Ignored,
+}
+
+impl Fate {
+    fn word(self) -> &'static str {
+        match self {
+            Self::TriedAgain => "tried-again",
+            Self::ForGood => "for-good",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+impl FailureLine {
+    pub fn fate(&self) -> Fate {
+        match (self.ignored, self.permanent) {
+            (true, _) => Fate::Ignored,
+            (false, true) => Fate::ForGood,
+            (false, false) => Fate::TriedAgain,
+        }
+    }
+}
+
+/// Which failures are meant; without a fate, all that are not ignored.
+#[derive(Debug, Clone, Default)]
+pub struct FailureFilter {
+    pub text: String,
+    pub fate: Option<Fate>,
+    pub kind: Option<&'static str>,
+}
+
+/// One part of an app's failures: ignored ones last, then the newest first.
+pub async fn page(
     connection: &mut PgConnection,
     app: AppId,
-    limit: i64,
-) -> Result<Vec<FailureLine>> {
+    filter: &FailureFilter,
+    part: Part,
+) -> Result<Page<FailureLine>> {
+    let pattern = like_pattern(&filter.text);
+    let fate = filter.fate.map(Fate::word);
+    let total = sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\"
+         FROM failures f LEFT JOIN people p ON p.id = f.person_id
+         WHERE f.app_id = $1
+           AND ($2 = '%%' OR p.full_name ILIKE $2 OR p.primary_email ILIKE $2 OR f.message ILIKE $2)
+           AND CASE COALESCE($3::text, '') WHEN '' THEN NOT f.ignored WHEN 'ignored' THEN f.ignored
+                    WHEN 'for-good' THEN f.permanent AND NOT f.ignored ELSE NOT f.permanent AND NOT f.ignored END
+           AND ($4::text IS NULL OR f.kind = $4)",
+        app.0,
+        pattern,
+        fate,
+        filter.kind,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let rows = sqlx::query_as!(
+        FailureLine,
+        "SELECT f.person_id, COALESCE(p.primary_email, '') AS \"person_email!\",
+                COALESCE(p.full_name, f.person_id) AS \"person_name!\",
+                f.kind, f.code, f.message, f.permanent, f.attempts, f.first_at, f.last_at, f.next_try_at, f.ignored,
+                r.number AS \"run?\"
+         FROM failures f LEFT JOIN people p ON p.id = f.person_id LEFT JOIN runs r ON r.id = f.run_id
+         WHERE f.app_id = $1
+           AND ($2 = '%%' OR p.full_name ILIKE $2 OR p.primary_email ILIKE $2 OR f.message ILIKE $2)
+           AND CASE COALESCE($3::text, '') WHEN '' THEN NOT f.ignored WHEN 'ignored' THEN f.ignored
+                    WHEN 'for-good' THEN f.permanent AND NOT f.ignored ELSE NOT f.permanent AND NOT f.ignored END
+           AND ($4::text IS NULL OR f.kind = $4)
+         ORDER BY f.ignored, f.last_at DESC, f.person_id LIMIT $5 OFFSET $6",
+        app.0,
+        pattern,
+        fate,
+        filter.kind,
+        part.limit,
+        part.offset,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(Page { rows, total })
+}
+
+/// Every failure of an app, ignored ones among them.
+pub async fn all(connection: &mut PgConnection, app: AppId) -> Result<Vec<FailureLine>> {
     Ok(sqlx::query_as!(
         FailureLine,
         "SELECT f.person_id, COALESCE(p.primary_email, '') AS \"person_email!\",
                 COALESCE(p.full_name, f.person_id) AS \"person_name!\",
-                f.kind, f.code, f.message, f.permanent, f.attempts, f.last_at, f.next_try_at, f.ignored
-         FROM failures f LEFT JOIN people p ON p.id = f.person_id
-         WHERE f.app_id = $1 ORDER BY f.ignored, f.last_at DESC, f.person_id LIMIT $2",
+                f.kind, f.code, f.message, f.permanent, f.attempts, f.first_at, f.last_at, f.next_try_at, f.ignored,
+                r.number AS \"run?\"
+         FROM failures f LEFT JOIN people p ON p.id = f.person_id LEFT JOIN runs r ON r.id = f.run_id
+         WHERE f.app_id = $1 ORDER BY f.ignored, f.last_at DESC, f.person_id",
         app.0,
-        limit,
     )
     .fetch_all(connection)
     .await?)
 }
 
-pub async fn count(connection: &mut PgConnection, app: AppId) -> Result<i64> {
-    Ok(sqlx::query_scalar!(
-        "SELECT count(*) AS \"count!\" FROM failures WHERE app_id = $1 AND NOT ignored",
+/// How many failures have which fate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FateCounts {
+    pub tried_again: i64,
+    pub for_good: i64,
+    pub ignored: i64,
+}
+
+pub async fn counts(connection: &mut PgConnection, app: AppId) -> Result<FateCounts> {
+    Ok(sqlx::query_as!(
+        FateCounts,
+        "SELECT count(*) FILTER (WHERE NOT ignored AND NOT permanent) AS \"tried_again!\",
+                count(*) FILTER (WHERE NOT ignored AND permanent) AS \"for_good!\",
+                count(*) FILTER (WHERE ignored) AS \"ignored!\"
+         FROM failures WHERE app_id = $1",
         app.0
     )
     .fetch_one(connection)
@@ -114,7 +213,10 @@ pub async fn record(
              kind = $3, code = $4, message = $5, permanent = $6, attempts = failures.attempts + 1,
              last_at = $7, next_try_at = $8, body_hash = $9, run_id = $10,
              cause = $11, cause_since = $12,
-             ignored = failures.ignored AND failures.code = $4",
+             -- Ignored is what failed then; another request, or another answer, is told again.
+             ignored = failures.ignored AND failures.kind = $3 AND failures.code = $4
+                       AND failures.body_hash IS NOT DISTINCT FROM $9 AND failures.cause IS NOT DISTINCT FROM $11
+                       AND failures.cause_since IS NOT DISTINCT FROM $12",
         app.0,
         person.to_string(),
         failure.kind,
@@ -159,30 +261,35 @@ pub async fn drop_all(connection: &mut PgConnection, app: AppId, people: &[Strin
     Ok(())
 }
 
-/// Lets the next run try again at once.
+/// Lets the next run try again at once: one person's, ignored or not, or all that are not ignored.
+/// Returns whose they were.
 pub async fn retry_now(
     connection: &mut PgConnection,
     app: AppId,
     person: Option<&PersonId>,
-) -> Result<u64> {
-    Ok(sqlx::query!(
+) -> Result<Vec<PersonId>> {
+    Ok(sqlx::query_scalar!(
         "UPDATE failures SET next_try_at = NULL, permanent = false, ignored = false
-         WHERE app_id = $1 AND ($2::text IS NULL OR person_id = $2)",
+         WHERE app_id = $1 AND (person_id = $2 OR ($2::text IS NULL AND NOT ignored))
+         RETURNING person_id",
         app.0,
         person.map(ToString::to_string),
     )
-    .execute(connection)
+    .fetch_all(connection)
     .await?
-    .rows_affected())
+    .into_iter()
+    .map(PersonId::from)
+    .collect())
 }
 
-pub async fn ignore(connection: &mut PgConnection, app: AppId, person: &PersonId) -> Result<()> {
-    sqlx::query!(
-        "UPDATE failures SET ignored = true WHERE app_id = $1 AND person_id = $2",
+/// False when nothing of the person failed, or when it is ignored already.
+pub async fn ignore(connection: &mut PgConnection, app: AppId, person: &PersonId) -> Result<bool> {
+    let result = sqlx::query!(
+        "UPDATE failures SET ignored = true WHERE app_id = $1 AND person_id = $2 AND NOT ignored",
         app.0,
         person.to_string()
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(result.rows_affected() == 1)
 }

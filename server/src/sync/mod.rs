@@ -11,6 +11,7 @@ pub mod decisions;
 pub mod drift;
 pub mod engine;
 pub mod explain;
+pub mod failure_decisions;
 pub mod import;
 pub mod inputs;
 mod journal;

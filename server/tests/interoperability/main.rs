@@ -12,6 +12,7 @@ mod company;
 mod directory;
 mod kill;
 mod mistakes;
+mod on_demand;
 #[path = "../program/mod.rs"]
 mod program;
 mod python;

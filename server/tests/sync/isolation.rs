@@ -18,7 +18,7 @@ pub const OTTO: &str = "otto.newcomer@northmoor.example";
 
 pub async fn failures(house: &House) -> Vec<FailureLine> {
     let mut db = house.engine.connection().await.unwrap();
-    failures::list(&mut db, house.app, 100).await.unwrap()
+    failures::all(&mut db, house.app).await.unwrap()
 }
 
 /// Operations of a run that were superseded, by person, with the code.

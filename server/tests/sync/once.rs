@@ -257,7 +257,7 @@ async fn an_account_of_somebody_else_is_never_taken_for_a_lost_create(pool: PgPo
     );
     assert_eq!(told(&house, CREATE, NEWCOMER).await, 0);
     let mut db = house.engine.connection().await.unwrap();
-    let failures = server::store::failures::list(&mut db, house.app, 10)
+    let failures = server::store::failures::all(&mut db, house.app)
         .await
         .unwrap();
     let codes: Vec<&str> = failures.iter().map(|one| one.code.as_str()).collect();
