@@ -7,8 +7,15 @@ use crate::api::{
     terms::Role, usage::*, wizard::*,
 };
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use std::{net::IpAddr, sync::Arc};
 use uuid::Uuid;
+
+mod access;
+mod assured;
+
+pub use access::{Account, Enroller, SignIn, SignInStep};
+pub use assured::{Assured, FRESH_FOR, Proof};
 
 pub type Answer<T> = Result<T, ApiError>;
 
@@ -42,17 +49,40 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// The request's session, behind whatever the server keeps sessions in.
+/// How far somebody has come through the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The password was right; the second factor is still to come.
+    SecondFactor,
+    /// Has to set up a second factor before anything else.
+    Enrolment,
+    Inside,
+}
+
+/// Whom the request's session belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    pub administrator: Uuid,
+    pub stage: Stage,
+}
+
+/// The request's session, behind whatever the server keeps sessions in. Each step on has a fresh
+/// session id, so that one known before is worthless.
 #[async_trait]
 pub trait SessionAccess: Send + Sync {
-    /// A fresh session id for the actor, so that an id known before is worthless.
-    async fn start(&self, actor: &Actor) -> Answer<()>;
+    async fn start(&self, actor: &Actor, stage: Stage) -> Answer<()>;
+    /// Whoever the session belongs to has just proved who they are, and is inside.
+    async fn confirm(&self) -> Answer<()>;
     async fn end(&self) -> Answer<()>;
+    /// What names this session in a list; `None` before there is one.
+    fn handle(&self) -> Option<String>;
 }
 
 #[derive(Clone)]
 pub struct RequestContext {
     pub session: Arc<dyn SessionAccess>,
+    pub visitor: Option<Visitor>,
     /// Where the request comes from, for the delay on failed sign-ins and the audit log.
     pub address: Option<IpAddr>,
 }
@@ -61,6 +91,7 @@ pub struct RequestContext {
 pub struct Services {
     pub setup: Arc<dyn Setup>,
     pub sign_in: Arc<dyn SignIn>,
+    pub account: Arc<dyn Account>,
     pub shell: Arc<dyn Shell>,
     pub home: Arc<dyn HomePage>,
     pub directory: Arc<dyn Directory>,
@@ -81,26 +112,14 @@ pub struct Services {
 pub trait Setup: Send + Sync {
     /// Looks at a one-time link without using it up.
     async fn link(&self, token: &Secret) -> Answer<OneTimeLink>;
-    /// Uses up the link: creates the first administrator, sets a new password, or (demo) signs
-    /// in. Starts the session.
+    /// Uses up the link: creates the first administrator, sets a first or new password, or (demo)
+    /// signs in. Starts the session.
     async fn redeem(
         &self,
         request: &RequestContext,
         token: Secret,
         form: RedeemForm,
-    ) -> Answer<Actor>;
-}
-
-#[async_trait]
-pub trait SignIn: Send + Sync {
-    /// Checks and starts the session. Wrong: `WrongCredentials` or `TooManyAttempts(seconds)`.
-    async fn sign_in(
-        &self,
-        request: &RequestContext,
-        email: String,
-        password: Secret,
-    ) -> Answer<Actor>;
-    async fn sign_out(&self, request: &RequestContext, actor: &Actor) -> Answer<()>;
+    ) -> Answer<SignInStep>;
 }
 
 #[async_trait]
@@ -121,11 +140,11 @@ pub trait Directory: Send + Sync {
     /// Saves, then tests every scope. A refused scope is a fact on the page, not an error; what
     /// can't be saved (not a key, no administrator) is an error with fields `key`, `admin_email`,
     /// `endpoint`. `key: None` keeps the stored one unless the origin changed.
-    async fn save_connection(&self, actor: &Actor, form: ConnectionForm) -> Answer<()>;
+    async fn save_connection(&self, actor: &Assured, form: ConnectionForm) -> Answer<()>;
     async fn test_connection(&self, actor: &Actor) -> Answer<()>;
     /// Another customer or far fewer people were seen: the administrator confirms exactly that.
     /// `Conflict` when something else waits by now.
-    async fn confirm_directory(&self, actor: &Actor, confirmed: Confirmed) -> Answer<()>;
+    async fn confirm_directory(&self, actor: &Assured, confirmed: Confirmed) -> Answer<()>;
     /// Starts an import; `ImportRunning` when one is under way.
     async fn read_now(&self, actor: &Actor) -> Answer<()>;
     async fn people(&self, query: PeopleQuery) -> Answer<People>;
@@ -169,7 +188,7 @@ pub trait Wizard: Send + Sync {
     /// is "Reauthorize": a stopped app resumes.
     async fn save_authorize(
         &self,
-        actor: &Actor,
+        actor: &Assured,
         slug: &str,
         form: AuthorizeForm,
         mode: Mode,
@@ -199,7 +218,7 @@ pub trait Wizard: Send + Sync {
     /// the first run.
     async fn save_deprovisioning(
         &self,
-        actor: &Actor,
+        actor: &Assured,
         slug: &str,
         form: DeprovisioningForm,
         mode: Mode,
@@ -207,7 +226,7 @@ pub trait Wizard: Send + Sync {
     async fn review(&self, slug: &str) -> Answer<ReviewStep>;
     async fn plan_again(&self, actor: &Actor, slug: &str) -> Answer<()>;
     /// Runs exactly the reviewed plan; returns the run's number.
-    async fn turn_on(&self, actor: &Actor, slug: &str, plan: i64) -> Answer<i64>;
+    async fn turn_on(&self, actor: &Assured, slug: &str, plan: i64) -> Answer<i64>;
     async fn discard(&self, actor: &Actor, slug: &str) -> Answer<()>;
 }
 
@@ -215,9 +234,9 @@ pub trait Wizard: Send + Sync {
 pub trait Autoprovisioning: Send + Sync {
     async fn overview(&self, slug: &str) -> Answer<AutoprovisioningPage>;
     /// On again after it was off; the first turning on goes through the wizard's plan.
-    async fn turn_on(&self, actor: &Actor, slug: &str) -> Answer<()>;
+    async fn turn_on(&self, actor: &Assured, slug: &str) -> Answer<()>;
     async fn turn_off(&self, actor: &Actor, slug: &str) -> Answer<()>;
-    async fn delete_configuration(&self, actor: &Actor, slug: &str) -> Answer<()>;
+    async fn delete_configuration(&self, actor: &Assured, slug: &str) -> Answer<()>;
     /// `zone` is the reader's: the days are theirs.
     async fn usage(&self, slug: &str, zone: &str) -> Answer<Usage>;
 }
@@ -304,7 +323,7 @@ pub trait Removals: Send + Sync {
         &self,
         actor: &Actor,
         slug: &str,
-        choice: StepChoice,
+        decision: StepDecision,
         chosen: Chosen,
         version: &str,
         zone: &str,
@@ -316,7 +335,7 @@ pub trait Removals: Send + Sync {
         &self,
         actor: &Actor,
         slug: &str,
-        choice: HeldChoice,
+        decision: HeldDecision,
         chosen: &[HeldKey],
         version: &str,
     ) -> Answer<()>;
@@ -332,9 +351,19 @@ pub trait Audit: Send + Sync {
     async fn forget_filter(&self, actor: &Actor, id: i64) -> Answer<()>;
 }
 
+/// Nobody changes themselves here, and one super administrator who can sign in always stays.
 #[async_trait]
 pub trait Administrators: Send + Sync {
     async fn list(&self, actor: &Actor) -> Answer<Vec<Administrator>>;
+    async fn one(&self, actor: &Actor, id: Uuid) -> Answer<AdministratorPage>;
+    /// Field `email`. Returns who it is; the link is shown to the actor afterwards.
+    async fn invite(&self, actor: &Assured, email: String, role: Role) -> Answer<Uuid>;
+    async fn change(&self, actor: &Assured, id: Uuid, change: AdministratorChange) -> Answer<()>;
+    /// A link for a new password; it is shown to the actor afterwards.
+    async fn renew_link(&self, actor: &Assured, id: Uuid) -> Answer<()>;
+    async fn remove(&self, actor: &Assured, id: Uuid) -> Answer<()>;
+    /// One session by its handle, or all.
+    async fn revoke(&self, actor: &Assured, id: Uuid, session: Option<String>) -> Answer<()>;
     async fn settings(&self) -> Answer<Settings>;
     async fn about(&self) -> Answer<About>;
 }

@@ -54,17 +54,37 @@ pub fn error(error: &ApiError) -> Sentence {
             title: "E-mail or password is wrong".to_owned(),
             text: format!("The next try is possible in {arg} seconds."),
         },
+        C::WrongCode => sentence(
+            "This code is not right",
+            "Enter the one that the app shows now. Each works once.",
+        ),
+        C::ConfirmFirst => sentence(
+            "Confirm that it is you first",
+            "This needs your second factor or your password, given in the last 10 minutes.",
+        ),
+        C::SecondFactorNeeded => sentence(
+            "A super administrator needs a second factor",
+            "Set up another authenticator app in place of this one instead.",
+        ),
+        C::NotYourself => sentence(
+            "Your own access is for another super administrator to change",
+            "Nothing was changed.",
+        ),
+        C::LastSuperAdministrator => sentence(
+            "This is the last super administrator who can sign in",
+            "Nothing was changed. Make somebody else a super administrator first.",
+        ),
         C::TooManyAttempts => Sentence {
             title: "Too many failed tries".to_owned(),
             text: format!("The next try is possible in {arg} seconds."),
         },
         C::LinkInvalid => sentence(
             "This link is not known",
-            "Copy it again, complete. An operator can make a new one with rollcall admin reset.",
+            "Copy it again, complete. A super administrator or an operator can make a new one.",
         ),
         C::LinkExpired => sentence(
             "This link has expired",
-            "It was valid for one hour. An operator can make a new one with rollcall admin reset.",
+            "A super administrator can make a new one on the Administrators page, an operator with rollcall admin reset.",
         ),
         C::LinkUsed => sentence(
             "This link was used already",
@@ -174,6 +194,8 @@ pub fn field(error: &FieldError) -> String {
         C::NotMetadata => metadata(arg).to_owned(),
         C::CertificateExpired => "The certificate inside has expired. Get the current metadata.".to_owned(),
         C::PasswordTooCommon => "This password is among the first ones that are guessed. Choose another.".to_owned(),
+        C::PasswordWrong => "This is not your password.".to_owned(),
+        C::CodeWrong => "This code is not right. Enter the one that the app shows now; each works once.".to_owned(),
         C::PasswordsDiffer => "The two passwords differ.".to_owned(),
         C::Taken => "This is taken already.".to_owned(),
         C::Unknown => "Nothing is known by this.".to_owned(),

@@ -22,6 +22,7 @@ pub const ALLOW_PRIVATE_TARGETS: &str = "ROLLCALL_ALLOW_PRIVATE_TARGETS";
 pub const PUBLIC_URL: &str = "ROLLCALL_PUBLIC_URL";
 pub const POSTGRES_BIN: &str = "ROLLCALL_POSTGRES_BIN";
 pub const SITE_DIR: &str = "ROLLCALL_SITE_DIR";
+pub const BREACHED_PASSWORDS_FILE: &str = "ROLLCALL_BREACHED_PASSWORDS_FILE";
 pub const LOG: &str = "ROLLCALL_LOG";
 pub const AUDIT_CHECKPOINT_FILE: &str = "ROLLCALL_AUDIT_CHECKPOINT_FILE";
 
@@ -67,6 +68,8 @@ pub struct Settings {
     pub site_dir: Option<PathBuf>,
     /// Where the head of the audit log is noted outside the database.
     pub audit_checkpoints: Option<PathBuf>,
+    /// Passwords that nobody may choose, one a line.
+    pub breached_passwords: Option<PathBuf>,
 }
 
 impl Settings {
@@ -96,6 +99,7 @@ impl Settings {
             postgres_bin: var(POSTGRES_BIN)?.map(PathBuf::from),
             site_dir: var(SITE_DIR)?.map(PathBuf::from),
             audit_checkpoints: var(AUDIT_CHECKPOINT_FILE)?.map(PathBuf::from),
+            breached_passwords: var(BREACHED_PASSWORDS_FILE)?.map(PathBuf::from),
         })
     }
 }

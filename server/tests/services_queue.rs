@@ -12,12 +12,12 @@ mod house;
 use std::sync::Arc;
 
 use app::api::queue::{
-    Chosen, DecidedSteps, HeldChoice, HeldKey, Question, Queue, QueueQuery, Review, StepChoice,
-    StepKey, StepKind, Waits, WaitsFor,
+    Chosen, DecidedSteps, HeldChoice, HeldDecision, HeldKey, Question, Queue, QueueQuery, Review,
+    StepChoice, StepDecision, StepKey, StepKind, Waits, WaitsFor,
 };
 use app::api::terms::{Role, Trigger};
 use app::api::{ApiError, ErrorCode};
-use app::services::{Actor, Removals as _};
+use app::services::{Actor, Assured, Removals as _};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -28,6 +28,7 @@ use provisioning::config::{AppConfig, Policy, Window};
 use server::clock::Clock as _;
 use server::http::{Site, Web, router};
 use server::sandbox::ADMINISTRATOR;
+use server::services::door::Scrutiny;
 use server::services::removals::RemovalsService;
 use server::services::{compose, passwords};
 use server::settings::Settings;
@@ -109,8 +110,16 @@ impl Console {
         chosen: &Chosen,
         version: &str,
     ) -> Result<DecidedSteps, ErrorCode> {
+        let proof = Assured::in_demo(self.ines.clone()).proof();
+        let decision = match choice {
+            StepChoice::Cancel => StepDecision::Cancel,
+            StepChoice::Hold => StepDecision::Hold,
+            StepChoice::Release => StepDecision::Release,
+            StepChoice::Now => StepDecision::Now(proof),
+        };
+        let chosen = chosen.clone();
         let decided =
-            (self.removals).decide_steps(&self.ines, ASANA, choice, chosen.clone(), version, "UTC");
+            (self.removals).decide_steps(&self.ines, ASANA, decision, chosen, version, "UTC");
         decided.await.map_err(|error| error.code)
     }
 
@@ -136,8 +145,14 @@ impl Console {
         chosen: &[HeldKey],
         version: &str,
     ) -> Result<(), ApiError> {
+        let proof = Assured::in_demo(self.ines.clone()).proof();
+        let decision = match choice {
+            HeldChoice::AllowSelected => HeldDecision::AllowSelected(proof),
+            HeldChoice::AllowAll => HeldDecision::AllowAll(proof),
+            HeldChoice::DismissAll => HeldDecision::DismissAll,
+        };
         (self.removals)
-            .decide_held(&self.ines, ASANA, choice, chosen, version)
+            .decide_held(&self.ines, ASANA, decision, chosen, version)
             .await
     }
 
@@ -596,7 +611,13 @@ async fn many_steps_are_decided_at_once_and_only_those_that_were_seen(pool: PgPo
 /// The console over HTTP, with a cookie of its administrator.
 async fn browser(console: &Console) -> (Router, String, tempfile::TempDir) {
     let (engine, site) = (&console.house.engine, tempfile::tempdir().unwrap());
-    let services = compose::services(engine, &Settings::read(|_| Ok(None)).unwrap(), None);
+    let services = compose::services(
+        engine,
+        &Settings::read(|_| Ok(None)).unwrap(),
+        "http://h",
+        Scrutiny::Demo,
+        None,
+    );
     let web = Web {
         pool: engine.pool.clone(),
         clock: engine.clock.clone(),
@@ -606,6 +627,7 @@ async fn browser(console: &Console) -> (Router, String, tempfile::TempDir) {
         site: Site::open(site.path()).unwrap(),
         metrics: server::telemetry::start_metrics().unwrap(),
         public_url: None,
+        scrutiny: Scrutiny::Demo,
     };
     let ines = Administrator {
         id: console.ines.id,

@@ -17,6 +17,7 @@ use server::clock::{Clock as _, FakeClock};
 use server::connectors::{Outgoing, TargetPolicy};
 use server::http::{Site, Web, router};
 use server::secrets::{SecretKey, Vault};
+use server::services::door::Scrutiny;
 use server::services::{compose, one_time_links as links, passwords};
 use server::settings::Settings;
 use server::store::administrators::{self, Administrator, Role};
@@ -66,7 +67,7 @@ impl Console {
         let outgoing = Outgoing::new(TargetPolicy::default()).unwrap();
         let engine = Engine::new(pool.clone(), shared.clone(), vault, outgoing);
         let settings = Settings::read(|_| Ok(None)).unwrap();
-        let services = compose::services(&engine, &settings, None);
+        let services = compose::services(&engine, &settings, "http://h", Scrutiny::Demo, None);
         let web = Web {
             pool: pool.clone(),
             clock: shared,
@@ -76,6 +77,7 @@ impl Console {
             site: Site::open(site.path()).unwrap(),
             metrics: metrics(),
             public_url: None,
+            scrutiny: Scrutiny::Demo,
         };
         let ada = Administrator {
             id: Uuid::from_u128(1),

@@ -11,11 +11,15 @@ use std::sync::{Arc, Mutex};
 use app::api::setup::{LinkPurpose, RedeemForm};
 use app::api::{ErrorCode, FieldCode};
 use app::services::{
-    Actor, Answer, RequestContext, Secret, SessionAccess, Setup as _, SignIn as _,
+    Actor, Answer, RequestContext, Secret, SessionAccess, Setup as _, SignIn as _, SignInStep,
+    Stage, Visitor,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
 use server::clock::{Clock as _, FakeClock};
+use server::secrets::{SecretKey, Vault};
+use server::services::breached::BreachedPasswords;
+use server::services::door::{self, Scrutiny};
 use server::services::one_time_links as links;
 use server::services::setup::SetupService;
 use server::services::sign_in::SignInService;
@@ -26,20 +30,31 @@ use sqlx::PgPool;
 
 const PASSWORD: &str = "correct horse battery";
 
-/// Remembers who was signed in last.
+/// Remembers who was signed in last, and how far.
 #[derive(Default)]
-struct Browser(Mutex<Option<Actor>>);
+struct Browser(Mutex<Option<(Actor, Stage)>>);
 
 #[async_trait]
 impl SessionAccess for Browser {
-    async fn start(&self, actor: &Actor) -> Answer<()> {
-        *self.0.lock().unwrap() = Some(actor.clone());
+    async fn start(&self, actor: &Actor, stage: Stage) -> Answer<()> {
+        *self.0.lock().unwrap() = Some((actor.clone(), stage));
+        Ok(())
+    }
+
+    async fn confirm(&self) -> Answer<()> {
+        if let Some((_, stage)) = self.0.lock().unwrap().as_mut() {
+            *stage = Stage::Inside;
+        }
         Ok(())
     }
 
     async fn end(&self) -> Answer<()> {
         *self.0.lock().unwrap() = None;
         Ok(())
+    }
+
+    fn handle(&self) -> Option<String> {
+        None
     }
 }
 
@@ -53,10 +68,21 @@ struct Door {
 
 impl Door {
     fn new(pool: PgPool) -> Self {
+        Self::with(pool, Scrutiny::Full)
+    }
+
+    fn with(pool: PgPool, scrutiny: Scrutiny) -> Self {
         let clock = FakeClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let door = door::Door {
+            pool: pool.clone(),
+            clock: Arc::new(clock.clone()),
+            vault: Vault::new(&SecretKey::generate()),
+            scrutiny,
+            breached: BreachedPasswords::default(),
+        };
         Self {
-            setup: SetupService::new(pool.clone(), Arc::new(clock.clone())),
-            sign_in: SignInService::new(pool.clone(), Arc::new(clock.clone())),
+            setup: SetupService::new(door.clone()),
+            sign_in: SignInService::new(door),
             browser: Arc::default(),
             pool,
             clock,
@@ -65,7 +91,18 @@ impl Door {
 
     fn request(&self, address: &str) -> RequestContext {
         let address: IpAddr = address.parse().unwrap();
+        let visitor = self
+            .browser
+            .0
+            .lock()
+            .unwrap()
+            .as_ref()
+            .map(|(actor, stage)| Visitor {
+                administrator: actor.id,
+                stage: *stage,
+            });
         RequestContext {
+            visitor,
             session: self.browser.clone(),
             address: Some(address),
         }
@@ -83,7 +120,7 @@ impl Door {
         )
     }
 
-    async fn redeem(&self, token: &Secret, form: RedeemForm) -> Answer<Actor> {
+    async fn redeem(&self, token: &Secret, form: RedeemForm) -> Answer<SignInStep> {
         self.setup
             .redeem(&self.request("192.0.2.1"), token.clone(), form)
             .await
@@ -93,10 +130,15 @@ impl Door {
         let token = self.link(Purpose::FirstAdministrator).await;
         self.redeem(&token, form("ada@example.com", PASSWORD))
             .await
-            .unwrap()
+            .unwrap();
+        self.who().unwrap().0
     }
 
-    async fn sign_in(&self, email: &str, password: &str, address: &str) -> Answer<Actor> {
+    fn who(&self) -> Option<(Actor, Stage)> {
+        self.browser.0.lock().unwrap().clone()
+    }
+
+    async fn sign_in(&self, email: &str, password: &str, address: &str) -> Answer<SignInStep> {
         let request = self.request(address);
         self.sign_in
             .sign_in(&request, email.to_owned(), Secret::new(password.to_owned()))
@@ -135,13 +177,14 @@ async fn the_first_link_makes_a_super_administrator_and_signs_them_in(pool: PgPo
     let token = door.link(Purpose::FirstAdministrator).await;
     let seen = door.setup.link(&token).await.unwrap();
     assert_eq!(seen.purpose, LinkPurpose::FirstAdministrator);
-    let actor = door
+    let step = door
         .redeem(&token, form(" Ada@Example.com", PASSWORD))
-        .await
-        .unwrap();
+        .await;
+    assert_eq!(step, Ok(SignInStep::Enrolment));
+    let (actor, stage) = door.who().unwrap();
     assert_eq!(actor.email, "ada@example.com");
     assert_eq!(actor.role, app::api::terms::Role::SuperAdministrator);
-    assert_eq!(door.browser.0.lock().unwrap().as_ref(), Some(&actor));
+    assert_eq!(stage, Stage::Enrolment);
     door.sign_in("ADA@example.com", PASSWORD, "192.0.2.1")
         .await
         .unwrap();

@@ -58,7 +58,7 @@ pub async fn load_autoprovisioning(slug: String) -> Result<AutoprovisioningPage,
 
 #[server(endpoint = "turn_on")]
 pub async fn turn_on(slug: String) -> Result<(), ApiError> {
-    let (actor, services) = super::super_administrator()?;
+    let (actor, services) = super::assured()?;
     super::answer(services.autoprovisioning.turn_on(&actor, &slug).await)?;
     super::redirect_to(&format!("/apps/{slug}/autoprovisioning"));
     Ok(())
@@ -74,7 +74,7 @@ pub async fn turn_off(slug: String) -> Result<(), ApiError> {
 
 #[server(endpoint = "delete_configuration")]
 pub async fn delete_configuration(slug: String) -> Result<(), ApiError> {
-    let (actor, services) = super::super_administrator()?;
+    let (actor, services) = super::assured()?;
     super::answer(
         services
             .autoprovisioning

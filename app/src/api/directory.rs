@@ -345,7 +345,7 @@ pub async fn save_connection(
     admin_email: String,
     #[server(default)] endpoint: Option<String>,
 ) -> Result<(), ApiError> {
-    let (actor, services) = super::super_administrator()?;
+    let (actor, services) = super::assured()?;
     let form = ConnectionForm {
         key: super::filled(key).map(crate::services::Secret::new),
         admin_email: admin_email.trim().to_owned(),
@@ -370,7 +370,7 @@ pub async fn confirm_directory(
     #[server(default)] domain: String,
     #[server(default)] people: Option<u32>,
 ) -> Result<(), ApiError> {
-    let (actor, services) = super::super_administrator()?;
+    let (actor, services) = super::assured()?;
     let confirmed = match people {
         Some(people) => Confirmed::People(people),
         None => Confirmed::Directory { customer, domain },

@@ -23,6 +23,16 @@ pub enum ErrorCode {
     /// The request could not be read at all.
     BadRequest,
     WrongCredentials,
+    /// The second factor was wrong, or was used before.
+    WrongCode,
+    /// The last confirmation of who it is was too long ago (S13).
+    ConfirmFirst,
+    /// Super administrators may not go without a second factor.
+    SecondFactorNeeded,
+    /// One's own role and access are another's to change.
+    NotYourself,
+    /// Nobody could change anything any more.
+    LastSuperAdministrator,
     /// Argument: seconds until the next try.
     TooManyAttempts,
     LinkInvalid,
@@ -61,10 +71,13 @@ impl ErrorCode {
     pub fn status(self) -> u16 {
         use ErrorCode as C;
         match self {
-            C::Unauthenticated | C::WrongCredentials => 401,
-            C::Forbidden => 403,
+            C::Unauthenticated | C::WrongCredentials | C::WrongCode => 401,
+            C::Forbidden | C::ConfirmFirst => 403,
             C::NotFound | C::DemoOnly | C::LinkInvalid => 404,
             C::Conflict
+            | C::SecondFactorNeeded
+            | C::NotYourself
+            | C::LastSuperAdministrator
             | C::LinkExpired
             | C::LinkUsed
             | C::DirectoryNotConnected
@@ -113,6 +126,9 @@ pub enum FieldCode {
     CertificateExpired,
     PasswordTooCommon,
     PasswordsDiffer,
+    /// The current password was not the right one.
+    PasswordWrong,
+    CodeWrong,
     Taken,
     Unknown,
     MandatoryUnmapped,
@@ -226,6 +242,9 @@ impl FromServerFnError for ApiError {
             ServerFnErrorErr::Args(_)
             | ServerFnErrorErr::MissingArg(_)
             | ServerFnErrorErr::UnsupportedRequestMethod(_) => ErrorCode::BadRequest,
+            // Of the body: too large, or cut off.
+            #[cfg(feature = "ssr")]
+            ServerFnErrorErr::Deserialization(_) => ErrorCode::BadRequest,
             ServerFnErrorErr::Request(_) => ErrorCode::Unavailable,
             _ => ErrorCode::Internal,
         };

@@ -3,6 +3,7 @@
 //! A server function takes the signed-in actor and the services from the context, calls one
 //! service method and returns. What it may do is decided there, not in the page that calls it.
 
+pub mod account;
 pub mod accounts;
 pub mod administrators;
 pub mod apps;
@@ -36,11 +37,20 @@ pub fn local_path(next: Option<&str>) -> &str {
                 && !path.contains('\\')
                 && !path.chars().any(char::is_control)
                 && path.is_ascii()
-                && path.len() <= 2000 =>
+                && path.len() <= 8000 =>
         {
             path
         }
         _ => "/",
+    }
+}
+
+/// The address of a page that leads to another one afterwards.
+#[must_use]
+pub fn with_next(path: &str, next: Option<&str>) -> String {
+    match local_path(next) {
+        "/" => path.to_owned(),
+        next => format!("{path}?next={}", crate::format::query_value(next)),
     }
 }
 
@@ -53,31 +63,39 @@ pub(crate) fn filled(text: Option<String>) -> Option<String> {
 
 #[cfg(feature = "ssr")]
 pub use server_side::{
-    answer, redirect_to, request, services, set_status, signed_in, super_administrator,
+    answer, assured, assured_self, assured_self_quietly, redirect_to, request, services,
+    set_status, signed_in, super_administrator,
 };
 
 #[cfg(feature = "ssr")]
 mod server_side {
     use super::{ApiError, ErrorCode, local_path, terms::Role};
-    use crate::services::{Actor, RequestContext, Services};
-    use http::{StatusCode, header::ACCEPT, request::Parts};
+    use crate::services::{Actor, Assured, RequestContext, Services};
+    use http::{
+        StatusCode, Uri,
+        header::{ACCEPT, REFERER},
+        request::Parts,
+    };
     use leptos::prelude::use_context;
     use leptos_axum::ResponseOptions;
 
-    /// The status of an error, for pages and for programs. A form posted by a browser on its own
-    /// is sent back to its page instead, so its redirect is left alone.
+    /// Whether the browser posted a form on its own. It is sent back to its page, errors included.
+    fn is_posted_form(parts: &Parts) -> bool {
+        let accept = parts
+            .headers
+            .get(ACCEPT)
+            .and_then(|accept| accept.to_str().ok());
+        parts.uri.path().starts_with("/api/")
+            && accept.is_some_and(|accept| accept.contains("text/html"))
+    }
+
+    /// The status of an error, for pages and for programs. The redirect of a form that a browser
+    /// posted on its own is left alone.
     pub fn set_status(error: &ApiError) {
         let Some(response) = use_context::<ResponseOptions>() else {
             return;
         };
-        let posted_form = use_context::<Parts>().is_some_and(|parts| {
-            parts.uri.path().starts_with("/api/")
-                && parts
-                    .headers
-                    .get(ACCEPT)
-                    .and_then(|accept| accept.to_str().ok())
-                    .is_some_and(|accept| accept.contains("text/html"))
-        });
+        let posted_form = use_context::<Parts>().is_some_and(|parts| is_posted_form(&parts));
         if !posted_form && let Ok(status) = StatusCode::from_u16(error.code.status()) {
             response.set_status(status);
         }
@@ -118,6 +136,59 @@ mod server_side {
         match actor.role {
             Role::SuperAdministrator => Ok((actor, services)),
             Role::Auditor => refuse(ErrorCode::Forbidden),
+        }
+    }
+
+    /// A super administrator who proved a short while ago who they are (S13).
+    pub fn assured() -> Result<(Assured, Services), ApiError> {
+        super_administrator()?;
+        assured_self()
+    }
+
+    /// Anybody who proved it, for what concerns themselves.
+    pub fn assured_self() -> Result<(Assured, Services), ApiError> {
+        let (_, services) = signed_in()?;
+        match assured_self_quietly() {
+            Some(assured) => Ok((assured, services)),
+            None => {
+                ask_first();
+                refuse(ErrorCode::ConfirmFirst)
+            }
+        }
+    }
+
+    pub fn assured_self_quietly() -> Option<Assured> {
+        use_context::<Option<Assured>>().flatten()
+    }
+
+    /// Without WebAssembly the browser goes to the page that asks, and comes back to the form's
+    /// page. With it, the form stays as it is, with all that was typed, and says so.
+    fn ask_first() {
+        let Some(parts) = use_context::<Parts>().filter(is_posted_form) else {
+            return;
+        };
+        let referer = parts
+            .headers
+            .get(REFERER)
+            .and_then(|from| from.to_str().ok());
+        let from = referer.and_then(|from| from.parse::<Uri>().ok());
+        let page = from.as_ref().and_then(|uri| uri.path_and_query());
+        let page = page.map(|page| without_error(page.as_str()));
+        redirect_to(&super::with_next("/confirm-identity", page.as_deref()));
+    }
+
+    /// An earlier error of the same form stands in its page's address.
+    fn without_error(page: &str) -> String {
+        let Some((path, query)) = page.split_once('?') else {
+            return page.to_owned();
+        };
+        let kept: Vec<_> = (query.split('&'))
+            .filter(|pair| !pair.starts_with("__err=") && !pair.starts_with("__path="))
+            .collect();
+        if kept.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{path}?{}", kept.join("&"))
         }
     }
 

@@ -281,6 +281,29 @@ pub struct Chosen {
     pub all: Option<QueueQuery>,
 }
 
+/// The same with the proof that doing it now needs.
+#[cfg(feature = "ssr")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepDecision {
+    Cancel,
+    Hold,
+    Release,
+    Now(crate::services::Proof),
+}
+
+#[cfg(feature = "ssr")]
+impl StepDecision {
+    #[must_use]
+    pub fn choice(self) -> StepChoice {
+        match self {
+            Self::Cancel => StepChoice::Cancel,
+            Self::Hold => StepChoice::Hold,
+            Self::Release => StepChoice::Release,
+            Self::Now(_) => StepChoice::Now,
+        }
+    }
+}
+
 /// The question before a decision: whom it concerns, and what it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
@@ -342,6 +365,15 @@ pub enum HeldChoice {
     DismissAll,
 }
 
+/// The same with the proof that allowing needs.
+#[cfg(feature = "ssr")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldDecision {
+    AllowSelected(crate::services::Proof),
+    AllowAll(crate::services::Proof),
+    DismissAll,
+}
+
 #[server(endpoint = "queue")]
 pub async fn load_queue(
     slug: String,
@@ -376,9 +408,15 @@ pub async fn decide_steps(
     #[server(default)] back: String,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
+    let decision = match choice {
+        StepChoice::Cancel => StepDecision::Cancel,
+        StepChoice::Hold => StepDecision::Hold,
+        StepChoice::Release => StepDecision::Release,
+        StepChoice::Now => StepDecision::Now(super::assured()?.0.proof()),
+    };
     let zone = super::preferences::zone_of_reader();
     let decided = (services.removals)
-        .decide_steps(&actor, &slug, choice, chosen, &version, &zone)
+        .decide_steps(&actor, &slug, decision, chosen, &version, &zone)
         .await;
     let decided = super::answer(decided)?;
     let word = CHOICES
@@ -408,8 +446,13 @@ pub async fn decide_held(
     #[server(default)] version: String,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
+    let decision = match choice {
+        HeldChoice::AllowSelected => HeldDecision::AllowSelected(super::assured()?.0.proof()),
+        HeldChoice::AllowAll => HeldDecision::AllowAll(super::assured()?.0.proof()),
+        HeldChoice::DismissAll => HeldDecision::DismissAll,
+    };
     let decided = (services.removals)
-        .decide_held(&actor, &slug, choice, &chosen, &version)
+        .decide_held(&actor, &slug, decision, &chosen, &version)
         .await;
     super::answer(decided)?;
     super::redirect_to(&format!("/apps/{slug}/review"));

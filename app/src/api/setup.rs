@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum LinkPurpose {
     /// Nobody can sign in yet: asks for e-mail and password.
     FirstAdministrator,
+    /// Asks for a first password.
+    Invitation,
     /// Asks for a new password.
     ResetPassword,
     /// Demo: asks for nothing but a click.
@@ -58,12 +60,12 @@ pub async fn redeem_link(
         password: password.filter(|text| !text.is_empty()).map(Secret::new),
         repeated: repeated.filter(|text| !text.is_empty()).map(Secret::new),
     };
-    super::answer(
+    let step = super::answer(
         services
             .setup
             .redeem(&request, Secret::new(token), form)
             .await,
     )?;
-    super::redirect_to("/");
+    super::redirect_to(super::session::after(step));
     Ok(())
 }

@@ -21,6 +21,10 @@ pub struct Frame {
     pub demo: bool,
     /// In which the reader's days and times are told.
     pub zone: String,
+    /// Whether they confirmed a short while ago who they are (S13).
+    pub confirmed: bool,
+    /// Whether they can do so by a code.
+    pub second_factor: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +40,7 @@ pub async fn load_frame() -> Result<Frame, ApiError> {
     let frame = services.shell.frame(&actor).await;
     super::answer(frame.map(|frame| Frame {
         zone: super::preferences::zone_of_reader(),
+        confirmed: super::assured_self_quietly().is_some(),
         ..frame
     }))
 }

@@ -192,10 +192,12 @@ pub struct ScopeEffect {
     pub effect: Effect,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg(feature = "ssr")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScopeForm {
     pub groups: Vec<ScopeGroupInput>,
-    pub everyone: bool,
+    /// Meaning everybody needs a proof of who says so.
+    pub everyone: Option<crate::services::Proof>,
     /// Id of a group.
     pub add: Option<String>,
     pub remove: Option<String>,
@@ -352,7 +354,7 @@ pub async fn save_authorize(
     #[server(default)] live: bool,
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
-    let (actor, services) = super::super_administrator()?;
+    let (actor, services) = super::assured()?;
     let form = AuthorizeForm {
         endpoint: super::filled(endpoint),
         token: super::filled(token).map(crate::services::Secret::new),
@@ -435,6 +437,10 @@ pub async fn save_scope(
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
+    let everyone = match everyone {
+        true => Some(super::assured()?.0.proof()),
+        false => None,
+    };
     let form = ScopeForm {
         groups,
         everyone,
@@ -477,7 +483,7 @@ pub async fn save_deprovisioning(
     #[server(default)] live: bool,
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
-    let (actor, services) = super::super_administrator()?;
+    let (actor, services) = super::assured()?;
     let tidy = |policy: PolicyInput| PolicyInput {
         suspend: super::filled(policy.suspend),
         delete: super::filled(policy.delete),
@@ -515,7 +521,7 @@ pub async fn plan_again(slug: String) -> Result<(), ApiError> {
 
 #[server(endpoint = "turn_on_first")]
 pub async fn turn_on_first(slug: String, plan: i64) -> Result<(), ApiError> {
-    let (actor, services) = super::super_administrator()?;
+    let (actor, services) = super::assured()?;
     super::answer(services.wizard.turn_on(&actor, &slug, plan).await)?;
     super::redirect_to(&format!("/apps/{slug}/autoprovisioning"));
     Ok(())

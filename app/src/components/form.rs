@@ -3,9 +3,9 @@
 //! A form is a plain `<form method="post">` to a server function's address. When the page is
 //! alive the same bytes are sent in the background, so that an error keeps what was typed.
 
-use super::{kept::Kept, page::Refresh, parts};
+use super::{confirm, kept::Kept, page::Refresh, parts};
 use crate::{
-    api::ApiError,
+    api::{ApiError, ErrorCode},
     browser,
     words::{self, Sentence},
 };
@@ -61,8 +61,18 @@ pub fn PostForm(
     action: &'static str,
     #[prop(optional)] class: &'static str,
     #[prop(optional)] id: &'static str,
+    /// What it does needs a fresh confirmation of who does it (S13): without one, it asks for that
+    /// in place of the form.
+    #[prop(optional)]
+    confirmed: bool,
     children: Children,
 ) -> impl IntoView {
+    if confirmed && !confirm::is_confirmed() {
+        return match class {
+            "inline" => confirm::confirm_link(),
+            _ => confirm::confirm_first(),
+        };
+    }
     let form = Form::new(action);
     provide_context(form);
     let refresh = use_context::<Refresh>();
@@ -127,6 +137,7 @@ pub fn PostForm(
             {children}
         </form>
     }
+    .into_any()
 }
 
 /// The note on top of a form: what is wrong, with a link to each field.
@@ -152,12 +163,20 @@ fn form_error(form: Form) -> AnyView {
                     view! { <li><a href=href rel="external">{text}</a></li> }.into_any()
                 })
                 .collect::<Vec<_>>();
+            let elsewhere = (error.code == ErrorCode::ConfirmFirst).then(|| {
+                view! {
+                    <p>
+                        <a href="/confirm-identity" target="_blank" rel="external noopener">"Confirm it in another tab"</a>
+                        ", then send this form again. What you typed stays here."
+                    </p>
+                }
+            });
             let text = (links.is_empty() && !text.is_empty()).then(|| view! { <p>{text}</p> });
             let list = (!links.is_empty()).then(|| view! { <ul>{links}</ul> });
             view! {
                 <div class="note tone-failed" role="alert" tabindex="-1" id="form-error">
                     {parts::icon("op-failed")}
-                    <div><h2>{title}</h2>{text}{list}</div>
+                    <div><h2>{title}</h2>{text}{elsewhere}{list}</div>
                 </div>
             }
         })
@@ -407,10 +426,31 @@ pub fn plain_button(
     shape: Option<&'static str>,
     text: impl Into<String>,
 ) -> AnyView {
-    let text: String = text.into();
+    button(action, slug, class, shape, text.into(), false)
+}
+
+/// The same for what needs a fresh confirmation.
+#[must_use]
+pub fn confirmed_button(
+    action: &'static str,
+    slug: &str,
+    class: &'static str,
+    text: impl Into<String>,
+) -> AnyView {
+    button(action, slug, class, None, text.into(), true)
+}
+
+fn button(
+    action: &'static str,
+    slug: &str,
+    class: &'static str,
+    shape: Option<&'static str>,
+    text: String,
+    confirmed: bool,
+) -> AnyView {
     let slug = (!slug.is_empty()).then(|| hidden("slug", slug));
     view! {
-        <PostForm action=action class="inline">
+        <PostForm action=action class="inline" confirmed=confirmed>
             {slug}
             <button class=format!("button {class}") type="submit">{shape.map(parts::icon)}{text}</button>
         </PostForm>

@@ -1,6 +1,7 @@
 //! What surrounds the pages of somebody who is signed in: the rail, the way in, arrivals.
 
 use super::{
+    confirm::Confirmation,
     form::{GetForm, plain_button},
     page::{Refresh, load},
     parts::icon,
@@ -86,6 +87,7 @@ pub fn Arrivals() -> impl IntoView {
 pub fn SignedIn() -> impl IntoView {
     let location = use_location();
     let frame = load(move || location.pathname.get(), |_| load_frame());
+    Confirmation::provide(frame);
     view! {
         <a class="skip" href="#main" rel="external">"Skip to content"</a>
         <div class="shell">
@@ -244,7 +246,7 @@ fn rail(frame: Frame) -> AnyView {
         </nav>
         <div class="rail-foot">
             <p>{organization}{read}</p>
-            <p>{person}</p>
+            <p><a href="/account">{person}</a></p>
             <p><span class="only-plain">"Times are those of " {frame.zone.clone()} ". "</span><a href="/preferences">"Preferences"</a></p>
             {plain_button("/api/sign_out", "", "button--s button--quiet", Some("out"), "Sign out")}
         </div>

@@ -1,5 +1,6 @@
 //! Parts of pages. Most are plain functions: they take values and give a view.
 
+mod confirm;
 mod finder;
 mod form;
 mod frame;
@@ -9,8 +10,11 @@ mod parts;
 mod picture;
 mod time;
 
+pub use confirm::{code_field, confirm_form, confirm_link, is_confirmed, next_page};
 pub use finder::{default_button, group_finder};
-pub use form::{Field, GetForm, PostForm, field_error, hidden, labelled, plain_button};
+pub use form::{
+    Field, GetForm, PostForm, confirmed_button, field_error, hidden, labelled, plain_button,
+};
 pub use frame::{Arrivals, SignedIn, provide};
 pub use page::{
     app_page, asked, confirmation, crumbs, error_state, follow, head, keep_fresh, load, loaded,

@@ -1,6 +1,7 @@
 //! What pages have in common: loading, errors, heads, pages of lists.
 
 use super::{
+    confirm::Confirmation,
     frame::SignInFirst,
     parts::{chip, icon},
 };
@@ -61,10 +62,16 @@ where
     T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     let fresh = Fresh::new();
+    let confirmation = use_context::<Confirmation>();
     view! {
         <Transition fallback=bones>
             {move || Suspend::new(async move {
-                match data.await {
+                let data = data.await;
+                // Forms that need a confirmation ask for it instead.
+                if let Some(confirmation) = confirmation {
+                    confirmation.known().await;
+                }
+                match data {
                     Ok(value) => fresh.view(page(value)),
                     Err(error) => fresh.view(error_state(&error)),
                 }

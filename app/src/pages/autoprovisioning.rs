@@ -12,9 +12,9 @@ use crate::{
         wizard::{MappingView, Members, Missing, PolicyView, Step},
     },
     components::{
-        PostForm, app_page, button_link, confirmation, fact, facts, hidden, icon, keep_fresh, load,
-        loaded, moment, must, note, op, param, plain_button, sheet, strip, strip_item, time_day,
-        words,
+        PostForm, app_page, button_link, confirmation, confirmed_button, fact, facts, hidden, icon,
+        keep_fresh, load, loaded, moment, must, note, op, param, plain_button, sheet, strip,
+        strip_item, time_day, words,
     },
     format, words as say,
 };
@@ -106,11 +106,10 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
     let stopped = matches!(head.status, AppStatus::Stopped { .. });
     let running = c.running.as_ref();
     let actions = match () {
-        () if off => Some(plain_button(
+        () if off => Some(confirmed_button(
             "/api/turn_on",
             slug,
             "button--primary",
-            None,
             "Turn on",
         )),
         () if stopped || running.is_some() => None,
@@ -188,7 +187,7 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
             format!("Stopped: {}", say::stop_reason(*reason)),
             view! {
                 <p>"Nothing is sent until it is resolved."{c.stopped_since.map(|at| view! { " Since " {moment(at)} "." })}</p>
-                <div class="actions">{plain_button("/api/turn_on", slug, "button--primary", None, "Try again")}</div>
+                <div class="actions">{confirmed_button("/api/turn_on", slug, "button--primary", "Try again")}</div>
             },
         )),
         AppStatus::Held { removals } => Some(note(
@@ -469,7 +468,7 @@ fn delete(page: AutoprovisioningPage) -> AnyView {
     let accounts = page.configured.as_ref().map_or(0, |c| c.accounts);
     let slug = page.head.slug.clone();
     let deed = view! {
-        <PostForm action="/api/delete_configuration" class="inline">
+        <PostForm action="/api/delete_configuration" class="inline" confirmed=true>
             {hidden("slug", slug)}
             <button class="button button--danger" type="submit">"Delete configuration"</button>
         </PostForm>

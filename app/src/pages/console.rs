@@ -1,61 +1,10 @@
-//! The console itself: administrators, settings, about.
+//! The console itself: settings, about.
 
 use crate::{
-    api::administrators::{
-        About, Administrator, Settings, load_about, load_administrators, load_settings,
-    },
-    components::{fact, facts, head, load, loaded, moment, sheet, time_day},
-    words,
+    api::administrators::{About, Settings, load_about, load_settings},
+    components::{fact, facts, head, load, loaded, moment, sheet},
 };
 use leptos::prelude::*;
-
-#[component]
-pub fn AdministratorsPage() -> impl IntoView {
-    view! {
-        {head("Administrators", "Who may sign in to this console. Super administrators change things; auditors only read.", None)}
-        {loaded(load(|| (), |()| load_administrators()), administrators)}
-    }
-}
-
-fn administrators(list: Vec<Administrator>) -> AnyView {
-    let rows = list
-        .into_iter()
-        .map(|one| {
-            let you = one
-                .you
-                .then(|| view! { " " <span class="muted">"(you)"</span> });
-            view! {
-                <tr role="row">
-                    <th role="rowheader" scope="row"><b>{one.email}</b>{you}</th>
-                    <td role="cell" data-label="Role">{words::role(one.role)}</td>
-                    <td role="cell" data-label="Since">{time_day(one.created_at)}</td>
-                    <td role="cell" data-label="Last sign-in">
-                        {match one.signed_in_at {
-                            Some(at) => moment(at),
-                            None => view! { <span class="muted">"Never"</span> }.into_any(),
-                        }}
-                    </td>
-                </tr>
-            }
-            .into_any()
-        })
-        .collect::<Vec<_>>();
-    view! {
-        <table role="table" class="table stacks">
-            <thead role="rowgroup">
-                <tr role="row">
-                    <th role="columnheader" scope="col">"E-mail"</th>
-                    <th role="columnheader" scope="col">"Role"</th>
-                    <th role="columnheader" scope="col">"Since"</th>
-                    <th role="columnheader" scope="col">"Last sign-in"</th>
-                </tr>
-            </thead>
-            <tbody role="rowgroup">{rows}</tbody>
-        </table>
-        <p class="hint">"Another administrator is created at a shell: " <code>"rollcall admin create --email E"</code></p>
-    }
-    .into_any()
-}
 
 #[component]
 pub fn SettingsPage() -> impl IntoView {

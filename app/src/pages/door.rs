@@ -1,8 +1,13 @@
 //! The door: signing in, and one-time links.
 
 use crate::{
-    api::setup::{LinkPurpose, OneTimeLink, load_one_time_link},
-    components::{Field, PostForm, asked, hidden, icon, load, loaded, moment, query, tally, title},
+    api::{
+        account::{Enrolment, QrCode, load_enrolment},
+        setup::{LinkPurpose, OneTimeLink, load_one_time_link},
+    },
+    components::{
+        Field, PostForm, asked, code_field, hidden, icon, load, loaded, moment, query, tally, title,
+    },
 };
 use leptos::prelude::*;
 
@@ -33,13 +38,95 @@ pub fn SignIn() -> impl IntoView {
                 <button class="button button--primary button--wide" type="submit">"Sign in"</button>
             </PostForm>
             <p class="hint">
-                "No account, or locked out? An operator can make a one-time link with "
+                "No account, or locked out? A super administrator can make a one-time link, an operator with "
                 <code>"rollcall admin reset"</code>
                 "."
             </p>
         }
         .into_any(),
     )
+}
+
+/// After the password.
+#[component]
+pub fn SignInCode() -> impl IntoView {
+    let next = asked("next");
+    door(
+        view! {
+            {title("Second factor")}
+            <PostForm action="/api/sign_in_code" class="door__form">
+                <h1>"Second factor"</h1>
+                {next.map(|next| hidden("next", next))}
+                {code_field("Code from your authenticator app")}
+                <button class="button button--primary button--wide" type="submit">"Sign in"</button>
+            </PostForm>
+            <p class="hint">
+                "Lost the app and the recovery codes? Another super administrator can reset your second factor, an operator with "
+                <code>"rollcall admin reset"</code>
+                "."
+            </p>
+            <p class="hint"><a href="/sign-in">"Sign in as somebody else"</a></p>
+        }
+        .into_any(),
+    )
+}
+
+/// Setting up an authenticator app: at the door for who has to, from one's account for who wants.
+#[component]
+pub fn SecondFactor() -> impl IntoView {
+    door(loaded(load(|| (), |()| load_enrolment()), enrolment))
+}
+
+fn enrolment(enrolment: Enrolment) -> AnyView {
+    let next = || asked("next").map(|next| hidden("next", next));
+    let replaces = enrolment
+        .replaces
+        .then_some(" The one that is set up works until then.");
+    let Some(secret) = enrolment.secret else {
+        return view! {
+            {title("Set up a second factor")}
+            <PostForm action="/api/begin_enrolment" class="door__form">
+                <h1>"Set up a second factor"</h1>
+                <p class="soft">"An app on your phone or computer shows a new code every 30 seconds." {replaces}</p>
+                {next()}
+                <button class="button button--primary button--wide" type="submit">"Start"</button>
+            </PostForm>
+            <p class="hint"><a href="/account">"Back to your account"</a></p>
+        }
+        .into_any();
+    };
+    view! {
+        {title("Set up a second factor")}
+        <PostForm action="/api/finish_enrolment" class="door__form">
+            <h1>"Set up a second factor"</h1>
+            <p class="soft">
+                {format!("For {}. ", enrolment.email)}
+                "Scan this with an authenticator app, such as the one of your password manager."
+                {replaces}
+            </p>
+            {qr_code(&secret.qr)}
+            <details class="fold">
+                <summary>"Type it instead"</summary>
+                <p class="hint">"The key, for a code of 6 digits every 30 seconds:"</p>
+                <p><code class="secret">{secret.text.clone()}</code></p>
+            </details>
+            {next()}
+            {Field::new("code", "The code that the app shows now").autocomplete("one-time-code").required().input()}
+            <button class="button button--primary button--wide" type="submit">"Confirm"</button>
+        </PostForm>
+    }
+    .into_any()
+}
+
+fn qr_code(code: &QrCode) -> AnyView {
+    let view_box = format!("0 0 {0} {0}", code.size);
+    view! {
+        <svg class="qr" viewBox=view_box role="img" aria-label="QR code for the authenticator app" shape-rendering="crispEdges">
+            <rect width="100%" height="100%" fill="#fff"></rect>
+            <path d=code.path.clone() fill="#000"></path>
+        </svg>
+    }
+    .into_any()
 }
 
 #[component]
@@ -56,6 +143,11 @@ fn redeem(link: OneTimeLink) -> AnyView {
             "Welcome to Rollcall",
             "This console has no administrator yet. You become the first one.".to_owned(),
             "Create administrator",
+        ),
+        LinkPurpose::Invitation => (
+            "Welcome to Rollcall",
+            format!("You were invited as {}. Choose a password.", link.email.unwrap_or_default()),
+            "Save and sign in",
         ),
         LinkPurpose::ResetPassword => (
             "Choose a new password",

@@ -1,6 +1,8 @@
 //! Pages and their addresses.
 
+mod account;
 mod accounts;
+mod administrators;
 mod apps;
 mod audit;
 mod autoprovisioning;
@@ -35,6 +37,8 @@ pub fn App() -> impl IntoView {
             <Arrivals/>
             <Routes fallback=not_found>
                 <Route path=path!("/sign-in") view=door::SignIn ssr=SsrMode::Async/>
+                <Route path=path!("/sign-in/code") view=door::SignInCode ssr=SsrMode::Async/>
+                <Route path=path!("/second-factor") view=door::SecondFactor ssr=SsrMode::Async/>
                 <Route path=path!("/setup") view=door::Setup ssr=SsrMode::Async/>
                 <ParentRoute path=path!("") view=SignedIn ssr=SsrMode::Async>
                     <Route path=path!("") view=home::HomePage/>
@@ -73,7 +77,13 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/usage") view=usage::UsagePage/>
                     <Route path=path!("audit") view=audit::AuditLogPage/>
                     <Route path=path!("audit/:id") view=audit::EventPage/>
-                    <Route path=path!("administrators") view=console::AdministratorsPage/>
+                    <Route path=path!("administrators") view=administrators::AdministratorsPage/>
+                    <Route path=path!("administrators/invite") view=administrators::InvitePage/>
+                    <Route path=path!("administrators/:id") view=administrators::AdministratorPage/>
+                    <Route path=path!("administrators/:id/remove") view=administrators::RemovePage/>
+                    <Route path=path!("account") view=account::AccountPage/>
+                    <Route path=path!("confirm-identity") view=account::ConfirmPage/>
+                    <Route path=path!("shown-once") view=account::ShownOncePage/>
                     <Route path=path!("settings") view=console::SettingsPage/>
                     <Route path=path!("preferences") view=preferences::PreferencesPage/>
                     <Route path=path!("about") view=console::AboutPage/>

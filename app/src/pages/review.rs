@@ -6,8 +6,8 @@ use crate::{
         terms::{AppStatus, OperationKind},
     },
     components::{
-        PostForm, button_link, chip, confirmation, crumbs, default_button, empty, hidden, load,
-        loaded, moment, op, pager, param, person_ref, query, title,
+        PostForm, button_link, chip, confirm_link, confirmation, crumbs, default_button, empty,
+        hidden, is_confirmed, load, loaded, moment, op, pager, param, person_ref, query, title,
     },
     format, words as say,
 };
@@ -89,6 +89,12 @@ fn form(review: &Review) -> AnyView {
         hidden("slug", slug),
         hidden("version", review.version.clone()),
     ];
+    // Dismissing keeps accounts, so only allowing asks who it is.
+    let allow_selected = if is_confirmed() {
+        view! { <button class="button button--primary" type="submit" name="choice" value="allow-selected">"Allow selected"</button> }.into_any()
+    } else {
+        confirm_link()
+    };
     let (table, carried_out) = (table(review), carried_out(&review.head.status));
     view! {
         <PostForm action="/api/decide_held" class="stack">
@@ -100,7 +106,7 @@ fn form(review: &Review) -> AnyView {
                 <div class="actions">
                     {dismiss}
                     {allow_all}
-                    <button class="button button--primary" type="submit" name="choice" value="allow-selected">"Allow selected"</button>
+                    {allow_selected}
                 </div>
             </div>
         </PostForm>
@@ -227,7 +233,7 @@ fn allow_all(review: Review) -> AnyView {
             hidden("choice", "allow-all"),
         ];
         view! {
-            <PostForm action="/api/decide_held" class="inline">
+            <PostForm action="/api/decide_held" class="inline" confirmed=true>
                 {fields}
                 <button class="button button--danger" type="submit">{format!("Allow all {}", format::number(all))}</button>
             </PostForm>

@@ -30,7 +30,8 @@ pub(super) struct Arguments {
 enum Command {
     /// Add an administrator
     Create(Create),
-    /// Print a one-time link that sets a new password, or creates the first administrator
+    /// Print a one-time link that sets a new password and takes the second factor off, or creates
+    /// the first administrator
     Reset(Reset),
 }
 
@@ -135,30 +136,40 @@ async fn issue(
     email: Option<&str>,
     origin: &str,
 ) -> Result<(String, String), Failure> {
-    let mut db = installation.pool.acquire().await?;
-    let everyone = administrators::list(&mut db).await?;
-    let (whose, purpose) = match email.map(str::to_lowercase) {
-        Some(email) => match everyone.iter().find(|one| one.email == email) {
-            Some(one) => (reset_of(&one.email), Purpose::ResetPassword(one.id)),
+    let mut transaction = installation.pool.begin().await?;
+    let db = &mut *transaction;
+    let everyone = administrators::list(&mut *db).await?;
+    let mut everyone = everyone.iter().map(|one| &one.administrator);
+    let whom = match email.map(str::to_lowercase) {
+        Some(email) => match everyone.find(|one| one.email == email) {
+            Some(one) => Some(one),
             None => return Err(Failure::usage(format!("there is no administrator {email}"))),
         },
-        None => match everyone
-            .iter()
-            .find(|one| one.role == Role::SuperAdministrator)
-        {
-            Some(one) => (reset_of(&one.email), Purpose::ResetPassword(one.id)),
-            None => (
-                "There is no administrator yet.".to_owned(),
-                Purpose::FirstAdministrator,
-            ),
-        },
+        None => everyone.find(|one| one.role == Role::SuperAdministrator),
     };
-    let link = links::issue(&mut db, purpose, installation.clock.now(), origin).await?;
+    let now = installation.clock.now();
+    let (whose, purpose) = match whom {
+        Some(one) => {
+            // Whoever has a shell may let in whom they want; the link would lead nowhere otherwise.
+            administrators::set_disabled(&mut *db, one.id, None).await?;
+            let event = NewEvent::new(now, EventName::AdministratorChanged, SHELL)
+                .reason("Link for a new password and second factor")
+                .detail(json!({ "administrator": one.email }));
+            events::record(&mut *db, &event).await?;
+            (reset_of(&one.email), Purpose::ResetAccess(one.id))
+        }
+        None => (
+            "There is no administrator yet.".to_owned(),
+            Purpose::FirstAdministrator,
+        ),
+    };
+    let link = links::issue(&mut *db, purpose, now, origin).await?;
+    transaction.commit().await?;
     Ok((whose, link))
 }
 
 fn reset_of(email: &str) -> String {
-    format!("A new password for {email}.")
+    format!("A new password for {email}; the second factor is set up anew.")
 }
 
 fn first_line() -> Result<SecretString, Failure> {

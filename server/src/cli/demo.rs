@@ -13,6 +13,7 @@ use crate::http::{self, Site};
 use crate::installation::Installation;
 use crate::sandbox::SandboxOptions;
 use crate::services::compose::{self, Backstage};
+use crate::services::door::Scrutiny;
 use crate::services::one_time_links as links;
 use crate::settings::{DEFAULT_ADDRESS, Settings, origin_of};
 use crate::store::administrators::{self, Role};
@@ -26,6 +27,9 @@ pub(super) struct Arguments {
     /// Where the emulators listen; another port when this one is taken
     #[arg(long, value_name = "ADDRESS:PORT", default_value_t = sandbox::ADDRESS)]
     sandbox_addr: SocketAddr,
+    /// Ask for a second factor and for confirmations, as in production
+    #[arg(long)]
+    like_production: bool,
 }
 
 pub(super) async fn run(mut settings: Settings, arguments: Arguments) -> Outcome {
@@ -45,17 +49,28 @@ pub(super) async fn run(mut settings: Settings, arguments: Arguments) -> Outcome
             ..SandboxOptions::default()
         };
         let sandbox = sandbox::start(options).await.map_err(Failure::failed)?;
+        let scrutiny = match arguments.like_production {
+            true => Scrutiny::Full,
+            false => Scrutiny::Demo,
+        };
         let backstage = Backstage {
             sandbox: sandbox.clone(),
             origin: sandbox_origin.clone(),
         };
         let engine = installation.engine()?;
-        let services = compose::services(&engine, &installation.settings, Some(backstage));
+        let services = compose::services(
+            &engine,
+            &installation.settings,
+            &origin,
+            scrutiny,
+            Some(backstage),
+        );
         let console = Console {
             listener,
             site,
             services,
             worker: true,
+            scrutiny,
         };
         welcome(&installation, &origin, &sandbox_origin).await?;
         tokio::select! {
@@ -120,6 +135,8 @@ async fn door(installation: &Installation, origin: &str) -> Result<Option<String
     let everyone = administrators::list(&mut db).await?;
     let Some(first) = everyone
         .iter()
+        .filter(|one| one.can_sign_in())
+        .map(|one| &one.administrator)
         .find(|one| one.role == Role::SuperAdministrator)
     else {
         return Ok(None);

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Outcome};
 use crate::http::{self, Site, Web};
 use crate::installation::Installation;
+use crate::services::door::Scrutiny;
 use crate::services::export_route::{self, Exports};
 use crate::services::{compose, one_time_links as links};
 use crate::settings::{DEFAULT_ADDRESS, Settings};
@@ -37,8 +38,15 @@ pub(super) async fn run(settings: Settings, arguments: Arguments) -> Outcome {
     let installation = Installation::open(settings).await?;
     let served = async {
         let engine = installation.engine()?;
-        let services = compose::services(&engine, &installation.settings, None);
+        let services = compose::services(
+            &engine,
+            &installation.settings,
+            &origin,
+            Scrutiny::Full,
+            None,
+        );
         let console = Console {
+            scrutiny: Scrutiny::Full,
             listener,
             site,
             services,
@@ -79,6 +87,7 @@ pub(super) struct Console {
     pub site: Site,
     pub services: Services,
     pub worker: bool,
+    pub scrutiny: Scrutiny,
 }
 
 impl Console {
@@ -101,6 +110,7 @@ impl Console {
             site: self.site,
             metrics: telemetry::start_metrics().map_err(Failure::failed)?,
             public_url: installation.settings.public_url.clone(),
+            scrutiny: self.scrutiny,
         };
         let router = http::router(&web).map_err(Failure::usage)?;
         let stop = engine.shutdown().clone();

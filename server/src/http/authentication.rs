@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use app::api::{ApiError, ErrorCode, local_path};
-use app::services::{Actor, RequestContext};
+use app::services::{Actor, Assured, RequestContext, Stage, Visitor};
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -16,18 +16,35 @@ use sqlx::PgPool;
 use tower_sessions::Session;
 
 use super::sessions::{self, BrowserSession};
+use crate::clock::Clock;
 use crate::services;
+use crate::services::door::Scrutiny;
+use crate::services::session_views::{SignedIn, kept_browser};
 use crate::store::administrators;
 
 const SIGN_IN: &str = "/sign-in";
 const SETUP: &str = "/setup";
+/// The second factor after the password.
+const SIGN_IN_CODE: &str = "/sign-in/code";
+/// Where a second factor is set up.
+const ENROLMENT: &str = "/second-factor";
 /// The server functions that work without a session; each makes one.
 const OPEN_FUNCTIONS: [&str; 3] = ["/api/sign_in", "/api/one_time_link", "/api/redeem_link"];
+/// Those that work once the password was right.
+const CODE_FUNCTIONS: [&str; 1] = ["/api/sign_in_code"];
+/// Those that work for whoever has to set up a second factor before anything else.
+const ENROLMENT_FUNCTIONS: [&str; 3] = [
+    "/api/enrolment",
+    "/api/begin_enrolment",
+    "/api/finish_enrolment",
+];
 
 /// What is known of a request before it is answered.
 #[derive(Clone)]
 pub(super) struct Visit {
     pub actor: Option<Actor>,
+    /// Of an actor who proved a short while ago who they are.
+    pub assured: Option<Assured>,
     pub context: RequestContext,
 }
 
@@ -35,14 +52,18 @@ pub(super) struct Visit {
 #[derive(Clone)]
 pub(super) struct Gate {
     pool: PgPool,
+    clock: Arc<dyn Clock>,
+    scrutiny: Scrutiny,
     /// Once somebody can sign in, somebody always can.
     set_up: Arc<AtomicBool>,
 }
 
 impl Gate {
-    pub(super) fn new(pool: PgPool) -> Self {
+    pub(super) fn new(pool: PgPool, clock: Arc<dyn Clock>, scrutiny: Scrutiny) -> Self {
         Self {
             pool,
+            clock,
+            scrutiny,
             set_up: Arc::default(),
         }
     }
@@ -57,13 +78,23 @@ impl Gate {
         Ok(any)
     }
 
-    async fn actor(&self, session: &Session) -> Result<Option<Actor>, VisitorError> {
-        let Some(id) = sessions::administrator(session).await? else {
+    /// Whose session it is, as they are now: a role or a lock counts from the next request on.
+    async fn look(&self, session: &Session) -> Result<Option<(SignedIn, Actor)>, VisitorError> {
+        let Some(held) = sessions::signed_in(session, self.clock.now()).await? else {
             return Ok(None);
         };
         let mut db = self.pool.acquire().await?;
-        let found = administrators::by_id(&mut db, id).await?;
-        Ok(found.map(|administrator| services::actor(&administrator)))
+        let found = administrators::by_id(&mut db, held.administrator).await?;
+        Ok(found.map(|administrator| (held, services::actor(&administrator))))
+    }
+
+    fn assured(&self, held: &SignedIn, actor: &Actor) -> Option<Assured> {
+        match self.scrutiny {
+            Scrutiny::Demo => Some(Assured::in_demo(actor.clone())),
+            Scrutiny::Full => {
+                Assured::by_confirmation(actor.clone(), held.confirmed_at, self.clock.now())
+            }
+        }
     }
 }
 
@@ -83,40 +114,69 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let actor = match gate.actor(&session).await {
-        Ok(actor) => actor,
+    let looked = match gate.look(&session).await {
+        Ok(looked) => looked,
         Err(error) => return unavailable(&error),
     };
-    let door = match actor {
-        Some(_) => past_the_door(&request),
-        None => match gate.is_set_up().await {
-            Ok(set_up) => at_the_door(&request, set_up),
+    let stage = looked.as_ref().map(|(held, _)| held.stage);
+    let door = match stage {
+        Some(Stage::Inside) => past_the_door(&request),
+        _ => match gate.is_set_up().await {
+            Ok(set_up) => at_the_door(&request, set_up, stage),
             Err(error) => return unavailable(&error),
         },
     };
     if let Some(answer) = door {
         return answer;
     }
+    let visitor = looked.as_ref().map(|(held, _)| Visitor {
+        administrator: held.administrator,
+        stage: held.stage,
+    });
+    let inside = looked.filter(|(held, _)| held.stage == Stage::Inside);
+    let assured = (inside.as_ref()).and_then(|(held, actor)| gate.assured(held, actor));
+    let actor = inside.map(|(_, actor)| actor);
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let address = address.map(|ConnectInfo(address)| address.ip().to_canonical());
+    let browser = request.headers().get(header::USER_AGENT);
+    let browser = browser.and_then(|text| text.to_str().ok());
     let context = RequestContext {
-        address: address.map(|ConnectInfo(address)| address.ip().to_canonical()),
-        session: Arc::new(BrowserSession(session)),
+        visitor,
+        address,
+        session: Arc::new(BrowserSession {
+            session,
+            clock: gate.clock.clone(),
+            address,
+            browser: browser.and_then(kept_browser),
+        }),
     };
     // For routes outside this module.
     request.extensions_mut().insert(actor.clone());
-    request.extensions_mut().insert(Visit { actor, context });
+    let visit = Visit {
+        actor,
+        assured,
+        context,
+    };
+    request.extensions_mut().insert(visit);
     next.run(request).await
 }
 
 /// Whoever is signed in has no business at the door.
 fn past_the_door(request: &Request) -> Option<Response> {
-    let there = request.method() == Method::GET && request.uri().path() == SIGN_IN;
+    let door = [SIGN_IN, SIGN_IN_CODE].contains(&request.uri().path());
+    let there = request.method() == Method::GET && door;
     there.then(|| Redirect::to(local_path(next_of(request.uri()).as_deref())).into_response())
 }
 
-fn at_the_door(request: &Request, set_up: bool) -> Option<Response> {
+/// `stage` is how far somebody came who is not inside yet.
+fn at_the_door(request: &Request, set_up: bool, stage: Option<Stage>) -> Option<Response> {
     let (path, headers) = (request.uri().path(), request.headers());
-    if path == SETUP || OPEN_FUNCTIONS.contains(&path) {
+    let further = match stage {
+        Some(Stage::SecondFactor) => path == SIGN_IN_CODE || CODE_FUNCTIONS.contains(&path),
+        Some(Stage::Enrolment) => path == ENROLMENT || ENROLMENT_FUNCTIONS.contains(&path),
+        Some(Stage::Inside) | None => false,
+    };
+    if further || path == SETUP || OPEN_FUNCTIONS.contains(&path) {
         return None;
     }
     if path.starts_with("/api/") && !is_form(headers) {
@@ -140,13 +200,18 @@ fn at_the_door(request: &Request, set_up: bool) -> Option<Response> {
             .path_and_query()
             .map(|path| path.as_str().to_owned())
     };
-    Some(Redirect::to(&sign_in_for(wanted.as_deref())).into_response())
+    let door = match stage {
+        Some(Stage::SecondFactor) => SIGN_IN_CODE,
+        Some(Stage::Enrolment) => ENROLMENT,
+        Some(Stage::Inside) | None => SIGN_IN,
+    };
+    Some(Redirect::to(&and_back(door, wanted.as_deref())).into_response())
 }
 
-fn sign_in_for(wanted: Option<&str>) -> String {
+fn and_back(door: &str, wanted: Option<&str>) -> String {
     match local_path(wanted) {
-        "/" => SIGN_IN.to_owned(),
-        path => format!("{SIGN_IN}?next={}", utf8_percent_encode(path, QUERY_VALUE)),
+        "/" => door.to_owned(),
+        path => format!("{door}?next={}", utf8_percent_encode(path, QUERY_VALUE)),
     }
 }
 

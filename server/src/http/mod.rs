@@ -33,10 +33,10 @@ use url::Url;
 
 pub use push::routes as push_routes;
 pub use serve::{bind, serve};
-pub use sessions::{ABSOLUTE_LIFETIME, IDLE_LIFETIME};
 pub use site::{Site, SiteError};
 
 use crate::clock::Clock;
+use crate::services::door::Scrutiny;
 
 /// The largest request body: a pasted key file or SSO metadata stays far below it.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -60,6 +60,7 @@ pub struct Web {
     pub hooks: Router,
     pub site: Site,
     pub metrics: PrometheusHandle,
+    pub scrutiny: Scrutiny,
     /// Set when browsers reach the console through a proxy.
     pub public_url: Option<Url>,
 }
@@ -76,7 +77,7 @@ pub fn router(web: &Web) -> Result<Router, RouterError> {
     if let Some(url) = &web.public_url {
         csrf = csrf.add_trusted_origin(url.origin().ascii_serialization())?;
     }
-    let gate = authentication::Gate::new(web.pool.clone());
+    let gate = authentication::Gate::new(web.pool.clone(), web.clock.clone(), web.scrutiny);
     let console = pages::routes(web)
         .merge(web.downloads.clone())
         .layer(from_fn_with_state(gate, authentication::admit))

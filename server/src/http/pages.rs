@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use app::App;
 use app::api::preferences::{self, ReaderClock};
-use app::services::Actor;
+use app::services::{Actor, Assured};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::header;
@@ -61,6 +61,7 @@ fn provide_request(clock: &Arc<dyn Clock>) {
     }
     let visit = parts.extensions.get::<Visit>();
     provide_context::<Option<Actor>>(visit.and_then(|visit| visit.actor.clone()));
+    provide_context::<Option<Assured>>(visit.and_then(|visit| visit.assured.clone()));
     if let Some(visit) = visit {
         provide_context(visit.context.clone());
     }

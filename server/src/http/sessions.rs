@@ -1,9 +1,10 @@
 //! Sessions in Postgres, and the cookie that names them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use app::api::ApiError;
-use app::services::{Actor, Answer, SessionAccess};
+use app::services::{Actor, Answer, SessionAccess, Stage};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -15,21 +16,19 @@ use tower_sessions::cookie::time::Duration;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result, SessionStore};
 use tower_sessions::{Expiry, Session, SessionManagerLayer};
-use uuid::Uuid;
 
 use super::Web;
 use crate::clock::Clock;
+use crate::services::session_views::{ABSOLUTE_LIFETIME, IDLE_LIFETIME, SignedIn, handle};
 use crate::store::sessions::{self, StoredSession};
 
-/// A session nobody used for so long is over.
-pub const IDLE_LIFETIME: TimeDelta = TimeDelta::hours(8);
-/// A session is over after so long in any case.
-pub const ABSOLUTE_LIFETIME: TimeDelta = TimeDelta::days(7);
+/// How long the second factor may take after the password.
+const DOOR_LIFETIME: TimeDelta = TimeDelta::minutes(10);
 /// How exactly it is known when a session was last used.
 const SEEN_STEP: TimeDelta = TimeDelta::minutes(1);
 
-/// The session's one value: who is signed in.
-const ADMINISTRATOR: &str = "administrator";
+/// The session's one value.
+const SIGNED_IN: &str = "signed_in";
 
 pub(super) fn layer(web: &Web) -> SessionManagerLayer<PgSessions> {
     let https = web
@@ -52,28 +51,73 @@ pub(super) fn layer(web: &Web) -> SessionManagerLayer<PgSessions> {
 }
 
 /// Who is signed in; a request without the cookie costs no look into the store.
-pub(super) async fn administrator(
+pub(super) async fn signed_in(
     session: &Session,
-) -> std::result::Result<Option<Uuid>, tower_sessions::session::Error> {
-    session.get(ADMINISTRATOR).await
+    now: DateTime<Utc>,
+) -> std::result::Result<Option<SignedIn>, tower_sessions::session::Error> {
+    let found: Option<SignedIn> = session.get(SIGNED_IN).await?;
+    Ok(found.filter(|one| one.stage == Stage::Inside || now - one.began_at < DOOR_LIFETIME))
 }
 
 /// The request's session as the console sees it.
-pub(super) struct BrowserSession(pub Session);
+pub(super) struct BrowserSession {
+    pub session: Session,
+    pub clock: Arc<dyn Clock>,
+    pub address: Option<IpAddr>,
+    /// As the browser calls itself.
+    pub browser: Option<String>,
+}
+
+impl BrowserSession {
+    async fn put(
+        &self,
+        signed_in: &SignedIn,
+    ) -> std::result::Result<(), tower_sessions::session::Error> {
+        self.session.cycle_id().await?;
+        self.session.clear().await;
+        self.session.insert(SIGNED_IN, signed_in).await
+    }
+}
 
 #[async_trait]
 impl SessionAccess for BrowserSession {
-    async fn start(&self, actor: &Actor) -> Answer<()> {
-        let started = async {
-            self.0.cycle_id().await?;
-            self.0.clear().await;
-            self.0.insert(ADMINISTRATOR, actor.id).await
+    async fn start(&self, actor: &Actor, stage: Stage) -> Answer<()> {
+        let now = self.clock.now();
+        let signed_in = SignedIn {
+            administrator: actor.id,
+            stage,
+            began_at: now,
+            confirmed_at: (stage == Stage::Inside).then_some(now),
+            address: self.address,
+            browser: self.browser.clone(),
         };
-        started.await.map_err(|error| unsaved(&error))
+        self.put(&signed_in).await.map_err(|error| unsaved(&error))
+    }
+
+    async fn confirm(&self) -> Answer<()> {
+        let confirmed = async {
+            let found: Option<SignedIn> = self.session.get(SIGNED_IN).await?;
+            let Some(mut signed_in) = found else {
+                return Ok(false);
+            };
+            signed_in.stage = Stage::Inside;
+            signed_in.confirmed_at = Some(self.clock.now());
+            self.put(&signed_in).await?;
+            Ok(true)
+        };
+        match confirmed.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ApiError::new(app::api::ErrorCode::Unauthenticated)),
+            Err(error) => Err(unsaved(&error)),
+        }
     }
 
     async fn end(&self) -> Answer<()> {
-        self.0.flush().await.map_err(|error| unsaved(&error))
+        self.session.flush().await.map_err(|error| unsaved(&error))
+    }
+
+    fn handle(&self) -> Option<String> {
+        self.session.id().map(|id| handle(&hash(id)))
     }
 }
 
@@ -107,13 +151,17 @@ impl SessionStore for PgSessions {
         sessions::prune(&mut db, now, Self::idle_since(now))
             .await
             .map_err(backend)?;
+        let signed_in = signed_in_of(record);
+        // A session that goes on under a new id has no longer life for it.
+        let began = signed_in.as_ref().map_or(now, |one| one.began_at);
         let session = StoredSession {
             data: encode(record)?,
-            created_at: now,
+            created_at: began,
             last_seen_at: now,
-            expires_at: now + ABSOLUTE_LIFETIME,
+            expires_at: began + ABSOLUTE_LIFETIME,
         };
-        while !sessions::create(&mut db, &hash(record.id), who(record), &session)
+        let administrator = signed_in.map(|one| one.administrator);
+        while !sessions::create(&mut db, &hash(record.id), administrator, &session)
             .await
             .map_err(backend)?
         {
@@ -126,8 +174,9 @@ impl SessionStore for PgSessions {
         let mut db = self.connection().await?;
         let data = encode(record)?;
         let now = self.clock.now();
+        let administrator = signed_in_of(record).map(|one| one.administrator);
         // One that was revoked meanwhile stays revoked.
-        sessions::save(&mut db, &hash(record.id), who(record), &data, now)
+        sessions::save(&mut db, &hash(record.id), administrator, &data, now)
             .await
             .map_err(backend)?;
         Ok(())
@@ -170,8 +219,8 @@ fn encode(record: &Record) -> Result<Value> {
     serde_json::to_value(&record.data).map_err(|error| Error::Encode(error.to_string()))
 }
 
-fn who(record: &Record) -> Option<Uuid> {
-    record.data.get(ADMINISTRATOR)?.as_str()?.parse().ok()
+fn signed_in_of(record: &Record) -> Option<SignedIn> {
+    serde_json::from_value(record.data.get(SIGNED_IN)?.clone()).ok()
 }
 
 fn hash(id: Id) -> [u8; 32] {

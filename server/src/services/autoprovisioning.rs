@@ -3,7 +3,7 @@
 use app::api::autoprovisioning::{AutoprovisioningPage, Configured};
 use app::api::usage::Usage;
 use app::api::{ApiError, ErrorCode};
-use app::services::{Actor, Answer, Autoprovisioning, Runs as _};
+use app::services::{Actor, Answer, Assured, Autoprovisioning, Runs as _};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use provisioning::config::AppConfig;
@@ -45,7 +45,7 @@ impl Autoprovisioning for AppServices {
         })
     }
 
-    async fn turn_on(&self, actor: &Actor, slug: &str) -> Answer<()> {
+    async fn turn_on(&self, actor: &Assured, slug: &str) -> Answer<()> {
         let by = self.by(actor);
         let mut transaction = self.begin().await?;
         let db = &mut *transaction;
@@ -93,7 +93,7 @@ impl Autoprovisioning for AppServices {
         commit(transaction).await
     }
 
-    async fn delete_configuration(&self, actor: &Actor, slug: &str) -> Answer<()> {
+    async fn delete_configuration(&self, actor: &Assured, slug: &str) -> Answer<()> {
         let by = self.by(actor);
         let mut transaction = self.begin().await?;
         let app = standing::app(&mut transaction, slug).await?;

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use app::services::{Demo, Services};
 
+use super::account::AccountService;
 use super::accounts::AccountsService;
 use super::administrators::AdministratorsService;
 use super::apps::AppServices;
 use super::audit::AuditService;
+use super::breached::BreachedPasswords;
 use super::demo::DemoService;
 use super::directory::DirectoryService;
+use super::door::{Door, Scrutiny};
 use super::failures::FailuresService;
 use super::frame::FrameService;
 use super::home::HomeService;
@@ -29,16 +32,26 @@ pub struct Backstage {
     pub origin: String,
 }
 
-/// The console's services; with `demo`, its extra page too.
-pub fn services(engine: &Engine, settings: &Settings, demo: Option<Backstage>) -> Services {
+/// The console's services; with `demo`, its extra page too. Browsers reach it at `origin`.
+pub fn services(
+    engine: &Engine,
+    settings: &Settings,
+    origin: &str,
+    scrutiny: Scrutiny,
+    demo: Option<Backstage>,
+) -> Services {
     let (pool, clock) = (engine.pool.clone(), engine.clock.clone());
     let (engine, queue) = (engine.clone(), Queue::new(engine.clone()));
     let is_demo = demo.is_some();
-    let about = AdministratorsService::new(pool.clone(), &clock, settings, is_demo);
+    let breached = BreachedPasswords::new(settings.breached_passwords.clone());
+    let door = Door::new(&engine, scrutiny, breached);
+    let administrators =
+        AdministratorsService::new(door.clone(), settings, origin.to_owned(), is_demo);
     let apps = Arc::new(AppServices::new(engine.clone(), queue.clone()));
     Services {
-        setup: Arc::new(SetupService::new(pool.clone(), clock.clone())),
-        sign_in: Arc::new(SignInService::new(pool.clone(), clock.clone())),
+        setup: Arc::new(SetupService::new(door.clone())),
+        sign_in: Arc::new(SignInService::new(door.clone())),
+        account: Arc::new(AccountService::new(door)),
         shell: Arc::new(FrameService::new(pool.clone(), is_demo)),
         home: Arc::new(HomeService {
             engine: engine.clone(),
@@ -64,7 +77,7 @@ pub fn services(engine: &Engine, settings: &Settings, demo: Option<Backstage>) -
             engine: engine.clone(),
         }),
         audit: Arc::new(AuditService { engine }),
-        administrators: Arc::new(about),
+        administrators: Arc::new(administrators),
         demo: demo.map(|Backstage { sandbox, origin }| -> Arc<dyn Demo> {
             Arc::new(DemoService::new(pool, clock, sandbox, origin))
         }),

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::answers::{database, store};
 use super::app_status::app_status;
 use super::zones;
-use crate::store::{apps, connection, imports};
+use crate::store::{apps, connection, imports, second_factors};
 
 #[derive(Clone, Debug)]
 pub struct FrameService {
@@ -41,6 +41,8 @@ impl Shell for FrameService {
                 status,
             });
         }
+        let factor = second_factors::find(&mut db, actor.id).await;
+        let factor = factor.map_err(database)?;
         let number = |count: i32| u32::try_from(count).unwrap_or(0);
         let counts = read
             .as_ref()
@@ -58,6 +60,9 @@ impl Shell for FrameService {
             demo: self.demo,
             // Only the request knows it.
             zone: String::new(),
+            // The request knows; a page says so.
+            confirmed: false,
+            second_factor: factor.is_some(),
         })
     }
 }

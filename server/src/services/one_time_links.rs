@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use crate::store::one_time_links::{self, Purpose};
 
-/// How long a link is good.
+/// How long a link is good that is printed where it is needed.
 pub const LIFETIME: TimeDelta = TimeDelta::hours(1);
 
 /// Makes a link and returns its address, which nobody can learn again.
@@ -18,9 +18,20 @@ pub async fn issue(
     now: DateTime<Utc>,
     origin: &str,
 ) -> Result<String, sqlx::Error> {
+    issue_until(db, purpose, now, now + LIFETIME, origin).await
+}
+
+/// The same for a link that has to reach somebody else.
+pub async fn issue_until(
+    db: &mut PgConnection,
+    purpose: Purpose,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+    origin: &str,
+) -> Result<String, sqlx::Error> {
     let bytes: [u8; 32] = rand::random();
     let token = BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    one_time_links::add(db, &hash(&token), purpose, now, now + LIFETIME).await?;
+    one_time_links::add(db, &hash(&token), purpose, now, until).await?;
     Ok(format!("{origin}/setup?token={token}"))
 }
 

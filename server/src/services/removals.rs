@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use app::api::queue::{
-    Chosen, DecidedSteps, HeldChoice, HeldKey, HeldRow, Question, Queue, QueueQuery, Review,
-    StepChoice, StepKey, StepKind,
+    Chosen, DecidedSteps, HeldDecision, HeldKey, HeldRow, Question, Queue, QueueQuery, Review,
+    StepChoice, StepDecision, StepKey, StepKind,
 };
 use app::api::terms::{Role, Time, Trigger as TriggerWord};
 use app::api::{ApiError, ErrorCode, FieldCode};
@@ -99,11 +99,12 @@ impl Removals for RemovalsService {
         &self,
         actor: &Actor,
         slug: &str,
-        choice: StepChoice,
+        decision: StepDecision,
         chosen: Chosen,
         version: &str,
         zone: &str,
     ) -> Answer<DecidedSteps> {
+        let choice = decision.choice();
         self.decide_many(actor, slug, choice, &chosen, version, Zone::named(zone))
             .await
     }
@@ -143,17 +144,17 @@ impl Removals for RemovalsService {
         &self,
         actor: &Actor,
         slug: &str,
-        choice: HeldChoice,
+        decision: HeldDecision,
         chosen: &[HeldKey],
         version: &str,
     ) -> Answer<()> {
         let app = self.app(slug).await?;
-        let (removals, creates) = match choice {
-            HeldChoice::AllowSelected if chosen.is_empty() => {
+        let (removals, creates) = match decision {
+            HeldDecision::AllowSelected(_) if chosen.is_empty() => {
                 return Err(ApiError::field("chosen", FieldCode::NothingTicked));
             }
-            HeldChoice::AllowSelected => parted(chosen),
-            HeldChoice::AllowAll | HeldChoice::DismissAll => {
+            HeldDecision::AllowSelected(_) => parted(chosen),
+            HeldDecision::AllowAll(_) | HeldDecision::DismissAll => {
                 let held = self.held(&app).await?;
                 if held.version() != version {
                     return Err(ApiError::new(ErrorCode::Conflict));
@@ -164,9 +165,11 @@ impl Removals for RemovalsService {
             }
         };
         let by = &actor.email;
-        let (decision, creates) = match choice {
-            HeldChoice::AllowSelected | HeldChoice::AllowAll => (Decision::Allow, creates),
-            HeldChoice::DismissAll => (Decision::Dismiss, Vec::new()),
+        let (decision, creates) = match decision {
+            HeldDecision::AllowSelected(_) | HeldDecision::AllowAll(_) => {
+                (Decision::Allow, creates)
+            }
+            HeldDecision::DismissAll => (Decision::Dismiss, Vec::new()),
         };
         let missed = decisions::decide(&self.engine, &app, &removals, decision, by).await?;
         let created = decisions::allow_creates(&self.engine, &app, &creates, by).await?;

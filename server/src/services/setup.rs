@@ -1,34 +1,32 @@
-//! What one-time links are good for: the first administrator, a new password, the demo's door.
-
-use std::sync::Arc;
+//! What one-time links are good for: the first administrator, a first or new password, the demo's
+//! door.
 
 use app::api::setup::{LinkPurpose, OneTimeLink, RedeemForm};
-use app::api::{ApiError, ErrorCode, FieldCode, FieldError};
-use app::services::{Actor, Answer, RequestContext, Secret, Setup};
+use app::api::{ApiError, ErrorCode, FieldCode};
+use app::services::{Answer, RequestContext, Secret, Setup, SignInStep, Stage};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use provisioning::event::EventName;
 use secrecy::SecretString;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::answers::{database, hashing, store};
-use super::passwords::PasswordProblem;
-use super::{email, one_time_links as links, passwords};
-use crate::clock::Clock;
+use super::door::{Door, Scrutiny};
+use super::{email, new_password, one_time_links as links, passwords, second_factor};
 use crate::store::administrators::{self, Administrator, Role};
 use crate::store::events::{self, NewEvent};
 use crate::store::one_time_links::{self, Purpose};
+use crate::store::sessions;
 
 #[derive(Clone, Debug)]
 pub struct SetupService {
-    pool: PgPool,
-    clock: Arc<dyn Clock>,
+    door: Door,
 }
 
 impl SetupService {
-    pub fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock }
+    pub fn new(door: Door) -> Self {
+        Self { door }
     }
 
     /// What the link is good for now, and until when; an error says why it is not.
@@ -45,7 +43,7 @@ impl SetupService {
         if link.used_at.is_some() {
             return refuse(ErrorCode::LinkUsed);
         }
-        if link.expires_at <= self.clock.now() {
+        if link.expires_at <= self.door.clock.now() {
             return refuse(ErrorCode::LinkExpired);
         }
         if link.purpose == Purpose::FirstAdministrator
@@ -57,76 +55,143 @@ impl SetupService {
     }
 
     /// In one transaction: nothing happens to the link unless all of it happens.
-    async fn carry_out(&self, token: &Secret, deed: Deed) -> Answer<Actor> {
-        let now = self.clock.now();
-        let mut transaction = self.pool.begin().await.map_err(database)?;
-        let taken = one_time_links::take(&mut transaction, &links::hash(token.reveal()), now).await;
+    async fn carry_out(&self, token: &Secret, deed: Deed) -> Answer<(Administrator, Stage)> {
+        let now = self.door.clock.now();
+        let mut transaction = self.door.pool.begin().await.map_err(database)?;
+        let db = &mut *transaction;
+        let taken = one_time_links::take(&mut *db, &links::hash(token.reveal()), now).await;
         if !taken.map_err(database)? {
             return Err(ApiError::new(ErrorCode::LinkUsed));
         }
+        let is_demo = matches!(deed, Deed::SignIn { .. });
         let (id, told) = match deed {
             Deed::Create { email, hash } => {
-                let id = Uuid::now_v7();
-                let administrator = Administrator {
-                    id,
-                    email,
-                    role: Role::SuperAdministrator,
-                    created_at: now,
-                    last_sign_in: None,
-                };
-                let added = administrators::add(&mut transaction, &administrator, &hash).await;
-                if !added.map_err(database)? {
-                    return Err(ApiError::field("email", FieldCode::Taken));
-                }
-                one_time_links::end_first_run(&mut transaction)
-                    .await
-                    .map_err(database)?;
-                (
-                    id,
-                    vec![EventName::FirstRunSetup, EventName::AdministratorAdded],
-                )
+                let id = create(&mut *db, email, &hash, now).await?;
+                let told = vec![EventName::FirstRunSetup, EventName::AdministratorAdded];
+                (id, told)
             }
-            Deed::SetPassword { id, hash } => {
-                administrators::set_password(&mut transaction, id, &hash)
+            Deed::SetPassword { id, hash, anew } => {
+                administrators::set_password(&mut *db, id, &hash)
                     .await
                     .map_err(database)?;
-                (id, vec![EventName::AdministratorChanged])
+                // Whoever was signed in as them is signed out.
+                sessions::revoke_all(&mut *db, id, None)
+                    .await
+                    .map_err(database)?;
+                let mut told = vec![EventName::AdministratorChanged];
+                if anew
+                    && second_factor::remove(&mut *db, id)
+                        .await
+                        .map_err(database)?
+                {
+                    told.push(EventName::SecondFactorChanged);
+                }
+                (id, told)
             }
             Deed::SignIn { id } => (id, Vec::new()),
         };
-        administrators::signed_in(&mut transaction, id, now)
-            .await
-            .map_err(database)?;
-        let administrator = administrators::by_id(&mut transaction, id)
+        let administrator = administrators::by_id(&mut *db, id)
             .await
             .map_err(database)?;
         let administrator = administrator.ok_or_else(|| ApiError::new(ErrorCode::LinkInvalid))?;
-        for name in told.into_iter().chain([EventName::SignIn]) {
-            let event = NewEvent::new(now, name, &administrator.email).reason("One-time link");
-            events::record(&mut transaction, &event)
+        let stage = match self.door.scrutiny {
+            Scrutiny::Demo if is_demo => Stage::Inside,
+            _ => {
+                self.door
+                    .after_password(&mut *db, &administrator, now)
+                    .await?
+            }
+        };
+        let mut told = told;
+        if stage != Stage::SecondFactor {
+            administrators::signed_in(&mut *db, id, now)
                 .await
-                .map_err(store)?;
+                .map_err(database)?;
+            told.push(EventName::SignIn);
+        }
+        for name in told {
+            let event = NewEvent::new(now, name, &administrator.email).reason("One-time link");
+            events::record(&mut *db, &event).await.map_err(store)?;
         }
         transaction.commit().await.map_err(database)?;
-        Ok(super::actor(&administrator))
+        Ok((administrator, stage))
+    }
+
+    async fn first_administrator(&self, form: &RedeemForm) -> Answer<(String, SecretString)> {
+        let typed = form.email.as_deref();
+        let email = typed.and_then(email::normalize);
+        let password = self
+            .password(form, email.as_deref().unwrap_or_default())
+            .await;
+        let Some(email) = email else {
+            let code = match typed {
+                None => FieldCode::Required,
+                Some(_) => FieldCode::NotAnEmail,
+            };
+            let mut problems = ApiError::field("email", code);
+            if let Err(further) = password {
+                problems.fields.extend(further.fields);
+            }
+            return Err(problems);
+        };
+        Ok((email, password?))
+    }
+
+    async fn password(&self, form: &RedeemForm, email: &str) -> Answer<SecretString> {
+        let (password, repeated) = (form.password.as_ref(), form.repeated.as_ref());
+        new_password::check(&self.door.breached, password, repeated, email).await
     }
 }
 
 /// What a redeemed link does.
 enum Deed {
-    Create { email: String, hash: String },
-    SetPassword { id: Uuid, hash: String },
-    SignIn { id: Uuid },
+    Create {
+        email: String,
+        hash: String,
+    },
+    /// `anew`: the second factor is set up anew, too.
+    SetPassword {
+        id: Uuid,
+        hash: String,
+        anew: bool,
+    },
+    SignIn {
+        id: Uuid,
+    },
+}
+
+async fn create(
+    db: &mut PgConnection,
+    email: String,
+    hash: &str,
+    now: DateTime<Utc>,
+) -> Answer<Uuid> {
+    let administrator = Administrator {
+        id: Uuid::now_v7(),
+        email,
+        role: Role::SuperAdministrator,
+        created_at: now,
+        last_sign_in: None,
+    };
+    let added = administrators::add(&mut *db, &administrator, hash).await;
+    if !added.map_err(database)? {
+        return Err(ApiError::field("email", FieldCode::Taken));
+    }
+    one_time_links::end_first_run(db).await.map_err(database)?;
+    Ok(administrator.id)
 }
 
 #[async_trait]
 impl Setup for SetupService {
     async fn link(&self, token: &Secret) -> Answer<OneTimeLink> {
-        let mut db = self.pool.acquire().await.map_err(database)?;
+        let mut db = self.door.pool.acquire().await.map_err(database)?;
         let (purpose, expires_at) = self.look(&mut db, token).await?;
         let (purpose, administrator) = match purpose {
             Purpose::FirstAdministrator => (LinkPurpose::FirstAdministrator, None),
-            Purpose::ResetPassword(id) => (LinkPurpose::ResetPassword, Some(id)),
+            Purpose::Invitation(id) => (LinkPurpose::Invitation, Some(id)),
+            Purpose::ResetPassword(id) | Purpose::ResetAccess(id) => {
+                (LinkPurpose::ResetPassword, Some(id))
+            }
             Purpose::DemoSignIn(id) => (LinkPurpose::DemoSignIn, Some(id)),
         };
         let email = match administrator {
@@ -145,92 +210,37 @@ impl Setup for SetupService {
         request: &RequestContext,
         token: Secret,
         form: RedeemForm,
-    ) -> Answer<Actor> {
-        let mut db = self.pool.acquire().await.map_err(database)?;
+    ) -> Answer<SignInStep> {
+        let mut db = self.door.pool.acquire().await.map_err(database)?;
         let (purpose, _) = self.look(&mut db, &token).await?;
         let deed = match purpose {
             Purpose::DemoSignIn(id) => Deed::SignIn { id },
             Purpose::FirstAdministrator => {
                 drop(db);
-                let (email, password) = first_administrator(&form)?;
-                Deed::Create {
-                    email,
-                    hash: passwords::hash(password).await.map_err(hashing)?,
-                }
+                let (email, password) = self.first_administrator(&form).await?;
+                let hash = passwords::hash(password).await.map_err(hashing)?;
+                Deed::Create { email, hash }
             }
-            Purpose::ResetPassword(id) => {
+            Purpose::Invitation(id) | Purpose::ResetPassword(id) | Purpose::ResetAccess(id) => {
                 let whose = administrators::by_id(&mut db, id).await.map_err(database)?;
                 drop(db);
-                let email = whose.map(|one| one.email).unwrap_or_default();
-                let mut problems = ApiError::new(ErrorCode::Invalid);
-                let password = new_password(&form, &email, &mut problems);
-                problems.into_result()?;
+                // Shut out meanwhile, or removed.
+                let whose = whose.ok_or_else(|| ApiError::new(ErrorCode::LinkInvalid))?;
+                let password = self.password(&form, &whose.email).await?;
                 Deed::SetPassword {
                     id,
                     hash: passwords::hash(password).await.map_err(hashing)?,
+                    anew: matches!(purpose, Purpose::ResetAccess(_)),
                 }
             }
         };
-        let actor = self.carry_out(&token, deed).await?;
-        request.session.start(&actor).await?;
-        Ok(actor)
+        let (administrator, stage) = self.carry_out(&token, deed).await?;
+        let actor = super::actor(&administrator);
+        request.session.start(&actor, stage).await?;
+        Ok(match stage {
+            Stage::Inside => SignInStep::Inside,
+            Stage::SecondFactor => SignInStep::SecondFactor,
+            Stage::Enrolment => SignInStep::Enrolment,
+        })
     }
-}
-
-fn first_administrator(form: &RedeemForm) -> Answer<(String, SecretString)> {
-    let mut problems = ApiError::new(ErrorCode::Invalid);
-    let typed = form.email.as_deref();
-    let email = typed.and_then(email::normalize);
-    if email.is_none() {
-        let code = if typed.is_none() {
-            FieldCode::Required
-        } else {
-            FieldCode::NotAnEmail
-        };
-        problems = problems.and_field("email", code);
-    }
-    let email = email.unwrap_or_default();
-    let password = new_password(form, &email, &mut problems);
-    problems.into_result()?;
-    Ok((email, password))
-}
-
-/// Adds what is wrong with the new password to `problems`.
-fn new_password(form: &RedeemForm, email: &str, problems: &mut ApiError) -> SecretString {
-    let mut refuse = |field: &str, code, args| {
-        problems.fields.push(FieldError {
-            field: field.to_owned(),
-            code,
-            args,
-        });
-    };
-    let Some(password) = &form.password else {
-        refuse("password", FieldCode::Required, Vec::new());
-        return SecretString::default();
-    };
-    let text = SecretString::from(password.reveal());
-    match passwords::check(&text, email) {
-        Ok(()) => {}
-        Err(PasswordProblem::TooShort) => {
-            refuse(
-                "password",
-                FieldCode::TooShort,
-                vec![passwords::SHORTEST.to_string()],
-            );
-        }
-        Err(PasswordProblem::TooLong) => {
-            refuse(
-                "password",
-                FieldCode::TooLong,
-                vec![passwords::LONGEST.to_string()],
-            );
-        }
-        Err(PasswordProblem::TooCommon) => {
-            refuse("password", FieldCode::PasswordTooCommon, Vec::new());
-        }
-    }
-    if form.repeated.as_ref().map(Secret::reveal) != Some(password.reveal()) {
-        refuse("repeated", FieldCode::PasswordsDiffer, Vec::new());
-    }
-    text
 }

@@ -1,101 +1,57 @@
-//! Signing in and out, with a delay that grows by failure, per account and per address.
+//! Signing in and out, and confirming who somebody is.
 
-use std::net::IpAddr;
-use std::sync::Arc;
-
-use app::api::{ApiError, ErrorCode};
-use app::services::{Actor, Answer, RequestContext, Secret, SignIn};
+use app::api::account::ConfirmForm;
+use app::api::{ApiError, ErrorCode, FieldCode};
+use app::services::{Actor, Answer, RequestContext, Secret, SignIn, SignInStep, Stage};
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use provisioning::event::EventName;
 use serde_json::json;
-use sqlx::PgPool;
 
 use super::answers::{database, hashing, store};
+use super::door::Door;
+use super::second_factor::{self, Right};
+use super::tries::Try;
 use super::{email, passwords};
-use crate::clock::Clock;
-use crate::store::administrators::{self, Administrator};
+use crate::store::administrators;
 use crate::store::events::{self, NewEvent};
-use crate::store::{StoreError, sign_in_failures};
-
-/// Failures that cost nothing: everybody mistypes, and an office shares one address.
-const FREE_FOR_ACCOUNT: i32 = 3;
-const FREE_FOR_ADDRESS: i32 = 10;
-const LONGEST_DELAY: TimeDelta = TimeDelta::minutes(15);
-/// Failures this old are forgotten.
-const MEMORY: TimeDelta = TimeDelta::hours(12);
 
 #[derive(Clone, Debug)]
 pub struct SignInService {
-    pool: PgPool,
-    clock: Arc<dyn Clock>,
+    door: Door,
 }
 
 impl SignInService {
-    pub fn new(pool: PgPool, clock: Arc<dyn Clock>) -> Self {
-        Self { pool, clock }
-    }
-
-    /// Counts the try as a failure before the password is looked at, so that parallel guesses
-    /// gain nothing. A try that comes too early is not looked at and not counted.
-    async fn count(&self, subjects: &[(String, i32)], now: DateTime<Utc>) -> Answer<()> {
-        let mut transaction = self.pool.begin().await.map_err(database)?;
-        for (subject, free) in subjects {
-            let counted =
-                sign_in_failures::count(&mut transaction, subject, now, now - MEMORY).await;
-            match counted.map_err(database)? {
-                Ok(failures) => {
-                    let next = now + delay(failures, *free);
-                    sign_in_failures::wait_until(&mut transaction, subject, next)
-                        .await
-                        .map_err(database)?;
-                }
-                Err(next) => return Err(too_early(next - now)),
-            }
-        }
-        transaction.commit().await.map_err(database)
-    }
-
-    async fn succeed(
-        &self,
-        subjects: &[(String, i32)],
-        actor: &Actor,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        for (index, (subject, _)) in subjects.iter().enumerate() {
-            if index == 0 {
-                sign_in_failures::clear(&mut transaction, subject).await?;
-            } else {
-                sign_in_failures::take_back(&mut transaction, subject, now).await?;
-            }
-        }
-        sign_in_failures::prune(&mut transaction, now - MEMORY).await?;
-        administrators::signed_in(&mut transaction, actor.id, now).await?;
-        events::record(
-            &mut transaction,
-            &NewEvent::new(now, EventName::SignIn, &actor.email),
-        )
-        .await?;
-        transaction.commit().await?;
-        Ok(())
+    pub fn new(door: Door) -> Self {
+        Self { door }
     }
 
     /// An e-mail that nobody has is not kept: it may be a password in the wrong field.
     async fn fail(
         &self,
-        known: Option<&Administrator>,
+        known: Option<&str>,
         request: &RequestContext,
+        (code, message): (&str, &str),
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let mut db = self.pool.acquire().await?;
-        let actor = known.map_or("unknown", |administrator| &administrator.email);
+    ) -> Answer<()> {
+        let mut db = self.door.pool.acquire().await.map_err(database)?;
         let address = request.address.map(|address| address.to_string());
-        let event = NewEvent::new(now, EventName::FailedSignIn, actor)
-            .failed("wrong-credentials", "The e-mail or the password is wrong.")
+        let event = NewEvent::new(now, EventName::FailedSignIn, known.unwrap_or("unknown"))
+            .failed(code, message)
             .detail(json!({ "address": address }));
-        events::record(&mut db, &event).await?;
+        events::record(&mut db, &event).await.map_err(store)?;
         Ok(())
+    }
+
+    async fn is_right_code(
+        &self,
+        actor: &Actor,
+        code: &Secret,
+        now: DateTime<Utc>,
+    ) -> Answer<Option<Right>> {
+        let mut db = self.door.pool.acquire().await.map_err(database)?;
+        let vault = &self.door.vault;
+        Ok(second_factor::verify(&mut db, vault, actor.id, code.reveal(), now).await?)
     }
 }
 
@@ -106,15 +62,11 @@ impl SignIn for SignInService {
         request: &RequestContext,
         email: String,
         password: Secret,
-    ) -> Answer<Actor> {
-        let now = self.clock.now();
+    ) -> Answer<SignInStep> {
+        let now = self.door.clock.now();
         let email = email::normalize(&email).ok_or_else(wrong)?;
-        let mut subjects = vec![(format!("account {email}"), FREE_FOR_ACCOUNT)];
-        if let Some(address) = request.address {
-            subjects.push((format!("address {}", network(address)), FREE_FOR_ADDRESS));
-        }
-        self.count(&subjects, now).await?;
-        let mut db = self.pool.acquire().await.map_err(database)?;
+        let attempt = Try::count(&self.door.pool, &email, request.address, now).await?;
+        let mut db = self.door.pool.acquire().await.map_err(database)?;
         let found = administrators::with_password(&mut db, &email)
             .await
             .map_err(database)?;
@@ -123,74 +75,173 @@ impl SignIn for SignInService {
         let right = passwords::verify(password.reveal().into(), hash)
             .await
             .map_err(hashing)?;
-        match administrator {
-            Some(administrator) if right => {
-                let actor = super::actor(&administrator);
-                self.succeed(&subjects, &actor, now).await.map_err(store)?;
-                request.session.start(&actor).await?;
-                Ok(actor)
+        let Some(administrator) = administrator.as_ref().filter(|_| right) else {
+            let known = administrator.as_ref().map(|known| known.email.as_str());
+            let cause = ("wrong-credentials", "The e-mail or the password is wrong.");
+            self.fail(known, request, cause, now).await?;
+            return Err(wrong());
+        };
+        let actor = super::actor(administrator);
+        let mut transaction = self.door.pool.begin().await.map_err(database)?;
+        let stage = self
+            .door
+            .after_password(&mut transaction, administrator, now)
+            .await?;
+        let step = match stage {
+            Stage::SecondFactor => {
+                attempt
+                    .half_succeeded(&mut transaction)
+                    .await
+                    .map_err(database)?;
+                SignInStep::SecondFactor
             }
-            known => {
-                self.fail(known.as_ref(), request, now)
+            Stage::Enrolment | Stage::Inside => {
+                attempt
+                    .succeeded(&mut transaction)
+                    .await
+                    .map_err(database)?;
+                administrators::signed_in(&mut transaction, actor.id, now)
+                    .await
+                    .map_err(database)?;
+                let mut event = signed_in(&actor, request, now);
+                if stage == Stage::Enrolment {
+                    event = event.reason("Has to set up a second factor first");
+                }
+                events::record(&mut transaction, &event)
                     .await
                     .map_err(store)?;
-                Err(wrong())
+                match stage {
+                    Stage::Enrolment => SignInStep::Enrolment,
+                    _ => SignInStep::Inside,
+                }
             }
+        };
+        transaction.commit().await.map_err(database)?;
+        request.session.start(&actor, stage).await?;
+        Ok(step)
+    }
+
+    async fn second_factor(&self, request: &RequestContext, code: Secret) -> Answer<()> {
+        let now = self.door.clock.now();
+        let visitor = request
+            .visitor
+            .filter(|one| one.stage == Stage::SecondFactor);
+        let visitor = visitor.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+        let mut db = self.door.pool.acquire().await.map_err(database)?;
+        let found = administrators::by_id(&mut db, visitor.administrator).await;
+        drop(db);
+        let found = found.map_err(database)?;
+        let administrator = found.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+        let actor = super::actor(&administrator);
+        let attempt = Try::count(&self.door.pool, &actor.email, request.address, now).await?;
+        let Some(right) = self.is_right_code(&actor, &code, now).await? else {
+            let cause = ("wrong-code", "The second factor is wrong.");
+            self.fail(Some(&actor.email), request, cause, now).await?;
+            return Err(wrong_code());
+        };
+        let mut transaction = self.door.pool.begin().await.map_err(database)?;
+        attempt
+            .succeeded(&mut transaction)
+            .await
+            .map_err(database)?;
+        administrators::signed_in(&mut transaction, actor.id, now)
+            .await
+            .map_err(database)?;
+        let event = with_factor(signed_in(&actor, request, now), right);
+        events::record(&mut transaction, &event)
+            .await
+            .map_err(store)?;
+        transaction.commit().await.map_err(database)?;
+        request.session.confirm().await
+    }
+
+    async fn confirm(
+        &self,
+        request: &RequestContext,
+        actor: &Actor,
+        form: ConfirmForm,
+    ) -> Answer<()> {
+        let now = self.door.clock.now();
+        let (code, password) = match (form.code, form.password) {
+            (Some(code), _) => (Some(code), None),
+            (None, Some(password)) => (None, Some(password)),
+            (None, None) => return Err(ApiError::field("password", FieldCode::Required)),
+        };
+        let attempt = Try::count(&self.door.pool, &actor.email, request.address, now).await?;
+        let mut right = None;
+        let mut is_right = false;
+        if let Some(code) = &code {
+            right = self.is_right_code(actor, code, now).await?;
+            is_right = right.is_some();
+        } else if let Some(password) = &password {
+            is_right = self.is_right_password(actor, password).await?;
         }
+        if !is_right {
+            let cause = ("wrong-confirmation", "They could not confirm who they are.");
+            self.fail(Some(&actor.email), request, cause, now).await?;
+            return Err(match code {
+                Some(_) => ApiError::field("code", FieldCode::CodeWrong),
+                None => ApiError::field("password", FieldCode::PasswordWrong),
+            });
+        }
+        let mut transaction = self.door.pool.begin().await.map_err(database)?;
+        attempt
+            .succeeded(&mut transaction)
+            .await
+            .map_err(database)?;
+        let mut event = NewEvent::new(now, EventName::StepUp, &actor.email)
+            .detail(json!({ "address": request.address.map(|one| one.to_string()) }));
+        event = match right {
+            Some(right) => with_factor(event, right),
+            None => event.reason("Password"),
+        };
+        events::record(&mut transaction, &event)
+            .await
+            .map_err(store)?;
+        transaction.commit().await.map_err(database)?;
+        request.session.confirm().await
     }
 
     async fn sign_out(&self, request: &RequestContext, actor: &Actor) -> Answer<()> {
         request.session.end().await?;
-        let mut db = self.pool.acquire().await.map_err(database)?;
-        let event = NewEvent::new(self.clock.now(), EventName::SignOut, &actor.email);
+        let mut db = self.door.pool.acquire().await.map_err(database)?;
+        let event = NewEvent::new(self.door.clock.now(), EventName::SignOut, &actor.email);
         events::record(&mut db, &event).await.map_err(store)?;
         Ok(())
     }
+}
+
+impl SignInService {
+    async fn is_right_password(&self, actor: &Actor, password: &Secret) -> Answer<bool> {
+        let mut db = self.door.pool.acquire().await.map_err(database)?;
+        let found = administrators::with_password(&mut db, &actor.email).await;
+        drop(db);
+        let hash = found
+            .map_err(database)?
+            .filter(|(who, _)| who.id == actor.id)
+            .map(|(_, hash)| hash);
+        passwords::verify(password.reveal().into(), hash)
+            .await
+            .map_err(hashing)
+    }
+}
+
+fn signed_in<'a>(actor: &'a Actor, request: &RequestContext, now: DateTime<Utc>) -> NewEvent<'a> {
+    let address = request.address.map(|address| address.to_string());
+    NewEvent::new(now, EventName::SignIn, &actor.email).detail(json!({ "address": address }))
+}
+
+fn with_factor(event: NewEvent<'_>, right: Right) -> NewEvent<'_> {
+    event.reason(match right {
+        Right::App => "Authenticator app".to_owned(),
+        Right::RecoveryCode { left } => format!("Recovery code; codes left: {left}"),
+    })
 }
 
 fn wrong() -> ApiError {
     ApiError::new(ErrorCode::WrongCredentials)
 }
 
-fn too_early(wait: TimeDelta) -> ApiError {
-    let seconds = (wait.num_milliseconds().max(1) + 999) / 1000;
-    ApiError::new(ErrorCode::TooManyAttempts).with(seconds)
-}
-
-/// Nothing, then 1, 2, 4 ... seconds.
-fn delay(failures: i32, free: i32) -> TimeDelta {
-    let Some(doublings) = u32::try_from(failures - free - 1).ok() else {
-        return TimeDelta::zero();
-    };
-    TimeDelta::seconds(1_i64.checked_shl(doublings.min(40)).unwrap_or(i64::MAX)).min(LONGEST_DELAY)
-}
-
-/// Whoever has one IPv6 address has the whole network of it.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_delay_doubles_after_the_free_failures_up_to_a_quarter_of_an_hour() {
-        let seconds: Vec<_> = (1..=8).map(|count| delay(count, 3).num_seconds()).collect();
-        assert_eq!(seconds, [0, 0, 0, 1, 2, 4, 8, 16]);
-        assert_eq!(delay(i32::MAX, 3), LONGEST_DELAY);
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_network_count_together() {
-        let one: IpAddr = "2001:db8:1:2::a".parse().unwrap();
-        let other: IpAddr = "2001:db8:1:2:ffff::b".parse().unwrap();
-        assert_eq!(network(one), network(other));
-    }
+fn wrong_code() -> ApiError {
+    ApiError::new(ErrorCode::WrongCode).and_field("code", FieldCode::CodeWrong)
 }

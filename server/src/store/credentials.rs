@@ -1,4 +1,4 @@
-//! Encrypted credentials: the directory's key and the apps' tokens.
+//! Encrypted credentials: the directory's key, the apps' tokens, administrators' second factors.
 
 use std::fmt;
 
@@ -16,6 +16,12 @@ pub enum Credential {
     DirectoryKey,
     /// The access token of the app with this id.
     AppToken(Uuid),
+    /// The secret of this administrator's authenticator app.
+    Authenticator(Uuid),
+    /// One that its owner has not confirmed yet.
+    NewAuthenticator(Uuid),
+    /// What this administrator may see once, such as recovery codes.
+    ShownOnce(Uuid),
 }
 
 impl Credential {
@@ -23,13 +29,19 @@ impl Credential {
         match self {
             Self::DirectoryKey => "directory_key",
             Self::AppToken(_) => "app_token",
+            Self::Authenticator(_) => "authenticator",
+            Self::NewAuthenticator(_) => "new_authenticator",
+            Self::ShownOnce(_) => "shown_once",
         }
     }
 
     fn owner(self) -> String {
         match self {
             Self::DirectoryKey => "google".to_owned(),
-            Self::AppToken(app) => app.to_string(),
+            Self::AppToken(id)
+            | Self::Authenticator(id)
+            | Self::NewAuthenticator(id)
+            | Self::ShownOnce(id) => id.to_string(),
         }
     }
 

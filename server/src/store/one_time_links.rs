@@ -9,8 +9,12 @@ use uuid::Uuid;
 pub enum Purpose {
     /// Nobody can sign in yet.
     FirstAdministrator,
+    /// The first password of somebody who was invited.
+    Invitation(Uuid),
     /// A new password for this administrator.
     ResetPassword(Uuid),
+    /// The same, and the second factor is taken off; made at the shell only.
+    ResetAccess(Uuid),
     /// Signs this administrator in; made by the demo only.
     DemoSignIn(Uuid),
 }
@@ -19,7 +23,9 @@ impl Purpose {
     const fn word(self) -> &'static str {
         match self {
             Self::FirstAdministrator => "first_administrator",
+            Self::Invitation(_) => "invitation",
             Self::ResetPassword(_) => "reset_password",
+            Self::ResetAccess(_) => "reset_access",
             Self::DemoSignIn(_) => "demo_sign_in",
         }
     }
@@ -27,14 +33,19 @@ impl Purpose {
     const fn administrator(self) -> Option<Uuid> {
         match self {
             Self::FirstAdministrator => None,
-            Self::ResetPassword(id) | Self::DemoSignIn(id) => Some(id),
+            Self::Invitation(id)
+            | Self::ResetPassword(id)
+            | Self::ResetAccess(id)
+            | Self::DemoSignIn(id) => Some(id),
         }
     }
 
     /// The table's constraints admit nothing else.
     fn of(word: &str, administrator: Option<Uuid>) -> Self {
         match (word, administrator) {
+            ("invitation", Some(id)) => Self::Invitation(id),
             ("reset_password", Some(id)) => Self::ResetPassword(id),
+            ("reset_access", Some(id)) => Self::ResetAccess(id),
             ("demo_sign_in", Some(id)) => Self::DemoSignIn(id),
             _ => Self::FirstAdministrator,
         }
@@ -111,6 +122,17 @@ pub async fn take(
     .execute(db)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Ends every unused link of an administrator.
+pub async fn end_all_of(db: &mut PgConnection, administrator: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "DELETE FROM one_time_links WHERE administrator_id = $1 AND used_at IS NULL",
+        administrator
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Ends every unused link for a first administrator: there is one now.

@@ -99,6 +99,74 @@ pub async fn delete(db: &mut PgConnection, id_hash: &[u8; 32]) -> Result<(), sql
     Ok(())
 }
 
+/// One of an administrator's sessions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    pub id_hash: Vec<u8>,
+    pub session: StoredSession,
+}
+
+/// Those that are neither over nor idle, the last used first.
+pub async fn of_administrator(
+    db: &mut PgConnection,
+    administrator: Uuid,
+    now: DateTime<Utc>,
+    idle_since: DateTime<Utc>,
+) -> Result<Vec<Listed>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "SELECT id_hash, data, created_at, last_seen_at, expires_at FROM sessions
+         WHERE administrator_id = $1 AND expires_at > $2 AND last_seen_at > $3
+         ORDER BY last_seen_at DESC, created_at DESC",
+        administrator,
+        now,
+        idle_since,
+    )
+    .fetch_all(db)
+    .await?;
+    let listed = rows.into_iter().map(|row| Listed {
+        id_hash: row.id_hash,
+        session: StoredSession {
+            data: row.data,
+            created_at: row.created_at,
+            last_seen_at: row.last_seen_at,
+            expires_at: row.expires_at,
+        },
+    });
+    Ok(listed.collect())
+}
+
+/// Ends one of this administrator's sessions; `false` when they have none of this name.
+pub async fn revoke(
+    db: &mut PgConnection,
+    administrator: Uuid,
+    id_hash: &[u8],
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "DELETE FROM sessions WHERE administrator_id = $1 AND id_hash = $2",
+        administrator,
+        id_hash,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ends all of an administrator's sessions but one, and says how many.
+pub async fn revoke_all(
+    db: &mut PgConnection,
+    administrator: Uuid,
+    but: Option<&[u8]>,
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "DELETE FROM sessions WHERE administrator_id = $1 AND id_hash IS DISTINCT FROM $2",
+        administrator,
+        but,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 pub async fn prune(
     db: &mut PgConnection,
     now: DateTime<Utc>,

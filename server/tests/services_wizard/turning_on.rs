@@ -231,7 +231,7 @@ async fn sections_of_an_app_that_is_on_are_saved_at_once_as_new_versions(pool: P
     );
     assert!(walk.services.scope("asana").await.unwrap().had_groups);
     let everyone = ScopeForm {
-        everyone: true,
+        everyone: Some(walk.here.actor.proof()),
         ..ScopeForm::default()
     };
     walk.save_scope(everyone, Mode::Live).await.unwrap();

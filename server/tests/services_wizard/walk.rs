@@ -136,7 +136,7 @@ impl Walk {
             .await
             .unwrap();
         let everyone = ScopeForm {
-            everyone: true,
+            everyone: Some(self.here.actor.proof()),
             ..ScopeForm::default()
         };
         self.save_scope(everyone, Mode::Draft).await.unwrap();

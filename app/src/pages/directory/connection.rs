@@ -144,7 +144,7 @@ fn question(question: DirectoryQuestion) -> AnyView {
         view! {
             <p>{text}</p>
             <div class="actions">
-                <PostForm action="/api/confirm_directory" class="inline">
+                <PostForm action="/api/confirm_directory" class="inline" confirmed=true>
                     {fields}
                     <button class="button button--danger" type="submit">{action}</button>
                 </PostForm>
@@ -377,7 +377,7 @@ fn connection_form(
         "button"
     };
     let form = view! {
-        <PostForm action="/api/save_connection" class="stack measure">
+        <PostForm action="/api/save_connection" class="stack measure" confirmed=true>
             {pasted(key_field, "key", ".json,application/json", "Or choose the file")}
             {Field::new("admin_email", "Administrator’s e-mail")
                 .kind("email")

@@ -186,7 +186,7 @@ fn question(question: Question) -> AnyView {
             "button--primary"
         };
         view! {
-            <PostForm action="/api/decide_steps" class="inline">
+            <PostForm action="/api/decide_steps" class="inline" confirmed=choice == StepChoice::Now>
                 {fields}
                 <button class=format!("button {class}") type="submit">{deed.clone()}</button>
             </PostForm>

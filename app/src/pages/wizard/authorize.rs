@@ -135,7 +135,7 @@ fn page(page: Loaded) -> AnyView {
     };
     view! {
         {step_head(&step.head, &step.progress, Step::Authorize, live, heading, lede.into_any())}
-        <PostForm action="/api/save_authorize" class="beside">
+        <PostForm action="/api/save_authorize" class="beside" confirmed=true>
             {hidden("slug", slug.clone())}
             {live.then(|| hidden("live", "true"))}
             <div class="stack measure">

@@ -48,7 +48,7 @@ fn page(step: DeprovisioningStep) -> AnyView {
     };
     view! {
         {step_head(&step.head, &step.progress, Step::Deprovisioning, live, "What happens when somebody leaves?".to_owned(), lede.into_any())}
-        <PostForm action="/api/save_deprovisioning" class="beside">
+        <PostForm action="/api/save_deprovisioning" class="beside" confirmed=true>
             {hidden("slug", slug.clone())}
             {live.then(|| hidden("live", "true"))}
             <div>{sentences()}{step.due_at_once.as_ref().map(due_at_once)}</div>

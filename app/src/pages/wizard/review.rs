@@ -159,7 +159,7 @@ fn ready(slug: &str, app: &str, plan: Plan, back: String) -> AnyView {
             <div class="actions">
                 {again}
                 <a class="button" href=back>"Back"</a>
-                <PostForm action="/api/turn_on_first" class="inline">
+                <PostForm action="/api/turn_on_first" class="inline" confirmed=true>
                     {hidden("slug", slug)}
                     {hidden("plan", plan.number.to_string())}
                     <button class="button button--primary" type="submit">"Turn on"</button>

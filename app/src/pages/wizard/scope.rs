@@ -6,8 +6,8 @@ use crate::{
         Members, ScopeEffect, ScopeGroup, ScopeStep, Step, load_scope_effect, load_scope_step,
     },
     components::{
-        PostForm, default_button, field_error, group_finder, hidden, icon, load, loaded, param,
-        words,
+        PostForm, confirm_link, default_button, field_error, group_finder, hidden, icon,
+        is_confirmed, load, loaded, param, words,
     },
     format,
 };
@@ -90,7 +90,7 @@ fn page(page: Loaded) -> AnyView {
                 <h2 id="groups">"Groups " <span class="muted">"(optional)"</span></h2>
                 {picked()}
                 {group_finder("Add a group", chosen)}
-                {confirm.then(|| everyone_box(everyone))}
+                {confirm.then(|| if is_confirmed() { everyone_box(everyone) } else { everyone_later() })}
                 <p class="hint">
                     "Members from a secondary domain or from outside your organization are not provisioned, whatever group they are in."
                 </p>
@@ -99,6 +99,17 @@ fn page(page: Loaded) -> AnyView {
             {panel}
             {save_bar(&slug, Step::Scope, live, next)}
         </PostForm>
+    }
+    .into_any()
+}
+
+/// Leaving the page keeps the draft.
+fn everyone_later() -> AnyView {
+    view! {
+        <div class="field">
+            <p class="hint">"There were groups before. Without them, everybody for whom the app is on gets an account: to choose that, confirm that it is you."</p>
+            {confirm_link()}
+        </div>
     }
     .into_any()
 }

@@ -10,7 +10,7 @@ use app::api::directory::{
     People, PeopleQuery, Person,
 };
 use app::api::terms::PersonRef;
-use app::services::{Actor, Answer, Directory};
+use app::services::{Actor, Answer, Assured, Directory};
 use async_trait::async_trait;
 
 use crate::sync::Engine;
@@ -26,7 +26,7 @@ impl Directory for DirectoryService {
         connection::show(&self.engine).await
     }
 
-    async fn save_connection(&self, actor: &Actor, form: ConnectionForm) -> Answer<()> {
+    async fn save_connection(&self, actor: &Assured, form: ConnectionForm) -> Answer<()> {
         connection::save(&self.engine, actor, form).await
     }
 
@@ -34,7 +34,7 @@ impl Directory for DirectoryService {
         connection::test(&self.engine).await
     }
 
-    async fn confirm_directory(&self, actor: &Actor, confirmed: Confirmed) -> Answer<()> {
+    async fn confirm_directory(&self, actor: &Assured, confirmed: Confirmed) -> Answer<()> {
         connection::confirm(&self.engine, actor, confirmed).await
     }
 

@@ -13,7 +13,7 @@ use app::api::wizard::{
     MappingInput, Mode, Progress, ReviewStep, ScopeEffect, ScopeForm, ScopeStep, Step,
 };
 use app::api::{ApiError, ErrorCode};
-use app::services::{Actor, Answer, Wizard};
+use app::services::{Actor, Answer, Assured, Wizard};
 use async_trait::async_trait;
 use provisioning::config::{AppConfig, Draft, validate_mapping, validate_policies, validate_scope};
 use provisioning::event::EventName;
@@ -43,7 +43,7 @@ impl Wizard for AppServices {
 
     async fn save_authorize(
         &self,
-        actor: &Actor,
+        actor: &Assured,
         slug: &str,
         form: AuthorizeForm,
         mode: Mode,
@@ -89,7 +89,7 @@ impl Wizard for AppServices {
 
     async fn save_deprovisioning(
         &self,
-        actor: &Actor,
+        actor: &Assured,
         slug: &str,
         form: DeprovisioningForm,
         mode: Mode,
@@ -113,7 +113,7 @@ impl Wizard for AppServices {
         }
     }
 
-    async fn turn_on(&self, actor: &Actor, slug: &str, plan: i64) -> Answer<i64> {
+    async fn turn_on(&self, actor: &Assured, slug: &str, plan: i64) -> Answer<i64> {
         self.turn_on_first(actor, slug, plan).await
     }
 

@@ -188,7 +188,7 @@ impl AppServices {
             });
         }
         Ok(Scope {
-            everyone: form.everyone && groups.is_empty(),
+            everyone: form.everyone.is_some() && groups.is_empty(),
             groups,
             ..current
         })

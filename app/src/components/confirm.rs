@@ -1,0 +1,122 @@
+//! What asks again who somebody is before it is done (S13).
+
+use super::{
+    form::{Field, PostForm, hidden},
+    page::asked,
+    parts::icon,
+};
+use crate::api::{ApiError, local_path, shell::Frame, with_next};
+use leptos::prelude::*;
+use leptos_router::hooks::use_location;
+
+/// Whether the session's owner confirmed a short while ago who they are. Pages are built after it
+/// is known.
+#[derive(Clone, Copy)]
+pub struct Confirmation {
+    frame: Resource<Result<Frame, ApiError>>,
+    now: RwSignal<(bool, bool)>,
+}
+
+impl Confirmation {
+    pub fn provide(frame: Resource<Result<Frame, ApiError>>) {
+        provide_context(Self {
+            frame,
+            now: RwSignal::new((false, false)),
+        });
+    }
+
+    pub async fn known(self) {
+        if let Ok(frame) = self.frame.await {
+            self.now.set((frame.confirmed, frame.second_factor));
+        }
+    }
+}
+
+/// At the door there is nothing to confirm.
+#[must_use]
+pub fn is_confirmed() -> bool {
+    use_context::<Confirmation>().is_none_or(|known| known.now.get_untracked().0)
+}
+
+/// The page that the browser is on, without what an earlier form left in its address.
+fn here() -> String {
+    let location = use_location();
+    let path = location.pathname.get_untracked();
+    let query = location.search.with_untracked(|search| {
+        let kept = search.split('&').filter(|pair| {
+            !pair.is_empty() && !pair.starts_with("__err=") && !pair.starts_with("__path=")
+        });
+        kept.collect::<Vec<_>>().join("&")
+    });
+    if query.is_empty() {
+        path
+    } else {
+        format!("{path}?{query}")
+    }
+}
+
+/// In place of a button that needs a confirmation first.
+#[must_use]
+pub fn confirm_link() -> AnyView {
+    let href = with_next("/confirm-identity", Some(&here()));
+    view! { <a class="button" href=href>{icon("shield")}"Confirm that it is you"</a> }.into_any()
+}
+
+/// In place of a form that needs a confirmation first: nothing typed can be lost.
+#[must_use]
+pub fn confirm_first() -> AnyView {
+    view! {
+        <section class="panel measure confirm" aria-labelledby="confirm-title">
+            <header>
+                <h2 id="confirm-title">"First confirm that it is you"</h2>
+                <p class="hint">"What comes next changes who has access or what is removed. A confirmation holds for 10 minutes."</p>
+            </header>
+            <div>{confirm_form(here())}</div>
+        </section>
+    }
+    .into_any()
+}
+
+/// By a code, when there is a second factor, or by the password.
+#[must_use]
+pub fn confirm_form(next: String) -> AnyView {
+    let known = use_context::<Confirmation>();
+    let by_code = known.is_some_and(|known| known.now.get_untracked().1);
+    let fields = move || {
+        let password = Field::new("password", "Your password")
+            .kind("password")
+            .autocomplete("current-password");
+        if by_code {
+            view! {
+                {code_field("Code from your authenticator app")}
+                <details class="fold"><summary>"Use your password instead"</summary>{password.input()}</details>
+            }
+            .into_any()
+        } else {
+            password.required().input()
+        }
+    };
+    view! {
+        <PostForm action="/api/confirm_identity" class="stack">
+            {hidden("next", next)}
+            {fields()}
+            <div class="actions"><button class="button button--primary" type="submit">"Confirm"</button></div>
+        </PostForm>
+    }
+    .into_any()
+}
+
+/// Six digits, or one of the recovery codes.
+#[must_use]
+pub fn code_field(label: &'static str) -> AnyView {
+    Field::new("code", label)
+        .autocomplete("one-time-code")
+        .hint("6 digits. A recovery code does, too.")
+        .input()
+}
+
+/// Where to go on after something was confirmed or set up.
+#[must_use]
+pub fn next_page() -> String {
+    local_path(asked("next").as_deref()).to_owned()
+}

@@ -1,0 +1,89 @@
+//! Signing in, and what everybody who is signed in decides about themselves.
+
+use super::{Actor, Answer, Assured, RequestContext, Secret, Visitor};
+use crate::api::account::*;
+use async_trait::async_trait;
+
+/// What comes after a right password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInStep {
+    Inside,
+    SecondFactor,
+    Enrolment,
+}
+
+#[async_trait]
+pub trait SignIn: Send + Sync {
+    /// Checks the password and starts the session. Wrong: `WrongCredentials` or
+    /// `TooManyAttempts(seconds)`.
+    async fn sign_in(
+        &self,
+        request: &RequestContext,
+        email: String,
+        password: Secret,
+    ) -> Answer<SignInStep>;
+    /// The second factor after the password: a code of the app, or a recovery code. Field `code`.
+    async fn second_factor(&self, request: &RequestContext, code: Secret) -> Answer<()>;
+    /// Proves once more who somebody is, by either. Fields `code`, `password`.
+    async fn confirm(
+        &self,
+        request: &RequestContext,
+        actor: &Actor,
+        form: ConfirmForm,
+    ) -> Answer<()>;
+    async fn sign_out(&self, request: &RequestContext, actor: &Actor) -> Answer<()>;
+}
+
+/// One's own account. Who is at the door and has to enrol may use what takes a [`Visitor`].
+#[async_trait]
+pub trait Account: Send + Sync {
+    async fn overview(&self, request: &RequestContext, actor: &Actor) -> Answer<MyAccount>;
+    /// The QR code and secret to set up with, if that was begun.
+    async fn enrolment(&self, visitor: &Visitor) -> Answer<Enrolment>;
+    /// Makes a new secret; what was set up before holds until the new one is confirmed.
+    async fn begin_enrolment(&self, enroller: Enroller) -> Answer<()>;
+    /// Field `code`. Afterwards the recovery codes are shown.
+    async fn finish_enrolment(
+        &self,
+        request: &RequestContext,
+        enroller: Enroller,
+        code: Secret,
+    ) -> Answer<()>;
+    /// Only who need not have a second factor may go without.
+    async fn remove_second_factor(&self, request: &RequestContext, actor: &Assured) -> Answer<()>;
+    async fn renew_recovery_codes(&self, actor: &Assured) -> Answer<()>;
+    /// What is shown once, until it is put away or ten minutes have passed.
+    async fn shown_once(&self, actor: &Actor) -> Answer<ShownOnce>;
+    async fn put_away(&self, actor: &Actor) -> Answer<()>;
+    /// Fields `current`, `password`, `repeated`. Ends every other session.
+    async fn change_password(
+        &self,
+        request: &RequestContext,
+        actor: &Actor,
+        form: PasswordForm,
+    ) -> Answer<()>;
+    /// One session by its handle, or all but this one.
+    async fn revoke(
+        &self,
+        request: &RequestContext,
+        actor: &Actor,
+        session: Option<String>,
+    ) -> Answer<()>;
+}
+
+/// Who may set up a second factor: somebody assured, or somebody at the door who has to.
+#[derive(Clone, Debug)]
+pub enum Enroller {
+    Assured(Assured),
+    AtTheDoor(Visitor),
+}
+
+impl Enroller {
+    #[must_use]
+    pub fn id(&self) -> uuid::Uuid {
+        match self {
+            Self::Assured(actor) => actor.id,
+            Self::AtTheDoor(visitor) => visitor.administrator,
+        }
+    }
+}
