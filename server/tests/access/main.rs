@@ -5,10 +5,14 @@
     reason = "a test that can not go on stops"
 )]
 
+#[path = "../fixture/mod.rs"]
+mod fixture;
 
 mod administrators;
 mod confirming;
 mod factors;
+mod hostile;
 mod house;
+mod markup;
 mod sessions;
 mod table;
