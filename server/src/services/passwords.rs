@@ -53,13 +53,42 @@ pub fn check(password: &SecretString, email: &str) -> Result<(), PasswordProblem
         return Err(PasswordProblem::TooLong);
     }
     let lower = text.to_lowercase();
-    let mut letters = lower.chars();
-    let first = letters.next();
-    let one_letter = letters.all(|letter| Some(letter) == first);
-    if one_letter || COMMON.contains(&lower.as_str()) || lower == email.to_lowercase() {
+    if COMMON.contains(&lower.as_str()) || is_pattern(&lower) || is_mostly(&lower, email) {
         return Err(PasswordProblem::TooCommon);
     }
     Ok(())
+}
+
+/// One letter, a short piece again and again, or a run of neighbours: long, and guessed at once.
+fn is_pattern(text: &str) -> bool {
+    let letters: Vec<char> = text.chars().collect();
+    let repeats = (1..=4).any(|piece| {
+        let mut pairs = letters.iter().zip(letters.iter().skip(piece));
+        pairs.all(|(letter, later)| letter == later)
+    });
+    let step = |pair: &[char]| match pair {
+        [one, next] => i64::from(u32::from(*next)) - i64::from(u32::from(*one)),
+        _ => 0,
+    };
+    let steps: Vec<i64> = letters.windows(2).map(step).collect();
+    repeats
+        || [1, -1]
+            .iter()
+            .any(|way| steps.iter().all(|step| step == way))
+}
+
+/// One's own address, or its name with a few letters around it.
+fn is_mostly(text: &str, email: &str) -> bool {
+    let email = email.to_lowercase();
+    let name = email.split('@').next().unwrap_or_default();
+    let rest = |part: &str| {
+        let found = part.chars().count() >= 4 && text.contains(part);
+        found.then(|| text.chars().count() - part.chars().count())
+    };
+    [email.as_str(), name]
+        .into_iter()
+        .filter_map(rest)
+        .any(|around| around < 6)
 }
 
 pub async fn hash(password: SecretString) -> Result<String, HashError> {
@@ -131,9 +160,23 @@ mod tests {
         let check = |text: &str| check(&text.into(), "eleven@example.com");
         assert_eq!(check("short"), Err(PasswordProblem::TooShort));
         assert_eq!(check(&"ab".repeat(200)), Err(PasswordProblem::TooLong));
-        for common in ["PasswordPassword", "aaaaaaaaaaaaaaa", "Eleven@example.com"] {
+        for common in [
+            "PasswordPassword",
+            "aaaaaaaaaaaaaaa",
+            "Eleven@example.com",
+            "1eleven@example.com!",
+            "abcabcabcabcab",
+            "abcdefghijklm",
+            "9876543210/.-",
+        ] {
             assert_eq!(check(common), Err(PasswordProblem::TooCommon), "{common}");
         }
-        assert_eq!(check("correct horse battery"), Ok(()));
+        for fine in [
+            "correct horse battery",
+            "eleven horses in a row",
+            "aaaabbbbcccc",
+        ] {
+            assert_eq!(check(fine), Ok(()), "{fine}");
+        }
     }
 }
