@@ -68,6 +68,8 @@ test("every page", async ({ visit }) => {
     "/audit?event=nothing",
     "/preferences",
     "/administrators",
+    "/administrators/invite",
+    "/account",
     "/settings",
     "/about",
     "/demo",
