@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 
-use super::{ENTERPRISE_SCHEMA, USER_SCHEMA};
+use super::{ENTERPRISE_SCHEMA, USER_SCHEMA, same_value};
 
 /// `[schema:]attribute[filter].sub`.
 ///
@@ -243,6 +243,41 @@ impl ScimPath {
                 }
                 entries[at] = value;
             }
+        }
+    }
+
+    /// Some apps keep the entry and drop the mark by which it is told: then the one without a mark
+    /// that holds one of these values, and is not `claimed`, gets it again, instead of a second one
+    /// beside it.
+    pub(super) fn mark_again(
+        &self,
+        resource: &mut Value,
+        values: &[&Value],
+        claimed: impl Fn(&Value) -> bool,
+    ) {
+        let (Some(filter), Some(sub)) = (&self.filter, &self.sub) else {
+            return;
+        };
+        let Some(parent) = self.parent(resource) else {
+            return;
+        };
+        let Some(entries) = name_in(parent, &self.attribute)
+            .and_then(|name| parent.get_mut(&name))
+            .and_then(Value::as_array_mut)
+        else {
+            return;
+        };
+        if entries.iter().any(|entry| filter.selects(entry)) {
+            return;
+        }
+        let unmarked = entries.iter_mut().find(|entry| {
+            member(entry, &filter.attribute).is_none_or(Value::is_null)
+                && member(entry, sub)
+                    .is_some_and(|held| values.iter().any(|value| same_value(held, value)))
+                && !claimed(entry)
+        });
+        if let Some(entry) = unmarked.and_then(object) {
+            set(entry, &filter.attribute, filter.value.json());
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::body::set_schemas;
-use super::scim_path::{manager, member};
+use super::scim_path::{Filter, manager, member};
 use super::{ENTERPRISE_SCHEMA, FieldChange, MappingRow, PATCH_SCHEMA, ScimPath};
 use crate::config::Missing;
 
@@ -104,6 +104,7 @@ fn whole_lists(
         if let Some(known) = list.read(current) {
             list.write(&mut account, without_nulls(known));
         }
+        mark_again(&mut account, &list, changes, body);
         lists.push((list, account));
     }
     lists
@@ -193,6 +194,7 @@ pub fn patch_value_style(
                     .or_else(|| list.read(body));
                 if let Some(known) = known {
                     list.write(&mut value, known.clone());
+                    mark_again(&mut value, &list, changes, body);
                 }
             }
         }
@@ -253,6 +255,7 @@ pub fn replace_body(
         // was acknowledged once.
         let changed = (changes.iter()).any(|change| change.attribute == row.attribute);
         let keeps = row.missing == Missing::Keep && !changed && path.read(&account).is_some();
+        mark_one_again(&mut account, &path, &row.attribute, changes, body);
         if let Some(value) = path.read(body).filter(|_| !keeps) {
             path.write(&mut account, value.clone());
         }
@@ -264,6 +267,51 @@ pub fn replace_body(
     }
     set_schemas(&mut account);
     account
+}
+
+/// Entries of a list, told again by what they held, where the app dropped their marks.
+fn mark_again(account: &mut Value, list: &ScimPath, changes: &[FieldChange], body: &Value) {
+    for change in changes {
+        if let Ok(path) = ScimPath::parse(&change.attribute)
+            && list_of(&path).same_as(list)
+        {
+            mark_one_again(account, &path, &change.attribute, changes, body);
+        }
+    }
+}
+
+fn mark_one_again(
+    account: &mut Value,
+    path: &ScimPath,
+    attribute: &str,
+    changes: &[FieldChange],
+    body: &Value,
+) {
+    let old = (changes.iter())
+        .find(|change| change.attribute == attribute)
+        .and_then(|change| change.old.as_ref());
+    let values: Vec<&Value> = old.into_iter().chain(path.read(body)).collect();
+    let Some(filter) = &path.filter else { return };
+    let list = list_of(path);
+    // An entry that another row means stays that row's.
+    let others: Vec<Filter> = (changes.iter())
+        .filter_map(|change| ScimPath::parse(&change.attribute).ok())
+        .filter(|other| list_of(other).same_as(&list))
+        .filter_map(|other| other.filter)
+        .filter(|other| other != filter)
+        .collect();
+    let mapped = list.read(body).and_then(Value::as_array);
+    let mapped = mapped.map_or(&[][..], Vec::as_slice);
+    path.mark_again(account, &values, |entry| {
+        let same_mark = |one: &Value| {
+            ["type", "primary"].iter().any(|mark| {
+                let mark = member(one, mark).zip(member(entry, mark));
+                mark.is_some_and(|(a, b)| a == b && !a.is_null())
+            })
+        };
+        others.iter().any(|other| other.selects(entry))
+            || (mapped.iter()).any(|one| !filter.selects(one) && same_mark(one))
+    });
 }
 
 fn without_nulls(value: &Value) -> Value {
@@ -396,6 +444,27 @@ mod tests {
         let body = json!({"userName": "u", "title": "New"});
         let put = replace_body(&read_back, &body, &rows, &title, None);
         assert_eq!(put["title"], "New");
+    }
+
+    #[test]
+    fn an_entry_whose_mark_the_app_dropped_is_changed_and_gets_no_second_beside_it() {
+        let read_back = json!({"emails": [{"value": "old", "primary": true}]});
+        let body = json!({"emails": [{"type": "work", "value": "new"}]});
+        let work = "emails[type eq \"work\"].value";
+        let rows = [MappingRow::from_attribute(work, "primaryEmail")];
+        let renamed = [change(work, Some("old"), Some("new"))];
+        let expected = json!([{"value": "new", "primary": true, "type": "work"}]);
+        let put = replace_body(&read_back, &body, &rows, &renamed, None);
+        assert_eq!(put["emails"], expected);
+        let value = patch_value_style(&renamed, &body, Some(&read_back), None).unwrap();
+        assert_eq!(value["Operations"][0]["value"]["emails"], expected);
+        // Somebody else's address stays.
+        let other = json!({"emails": [{"value": "private"}]});
+        let put = replace_body(&other, &body, &rows, &renamed, None);
+        assert_eq!(
+            put["emails"],
+            json!([{"value": "private"}, {"type": "work", "value": "new"}])
+        );
     }
 
     #[test]

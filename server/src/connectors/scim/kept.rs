@@ -75,9 +75,17 @@ impl Kept {
             None => return,
         };
         let wanted = entry.get(mark);
-        let found = held.iter().filter_map(Value::as_object).find(|candidate| {
+        let held = || held.iter().filter_map(Value::as_object);
+        let marked = held().find(|candidate| {
             let value = member(candidate, mark);
             value.zip(wanted).is_some_and(|(a, b)| same(a, b))
+        });
+        // Some keep the entry and drop the mark.
+        let found = marked.or_else(|| {
+            held().find(|candidate| {
+                let value = member(candidate, "value").zip(entry.get("value"));
+                member(candidate, mark).is_none() && value.is_some_and(|(a, b)| same(a, b))
+            })
         });
         for (sub, value) in entry
             .iter()
