@@ -62,7 +62,8 @@ fn read(attribute: &Value, prefix: &str, found: &mut Vec<CatalogAttribute>) {
     }
     let subs = list(attribute, "subAttributes");
     if subs.is_empty() {
-        found.extend(mapped(attribute, format!("{prefix}{name}"), name, false));
+        let path = format!("{prefix}{name}");
+        found.extend(mapped(attribute, path, name, is_required(attribute)));
         return;
     }
     if name == "manager" && !prefix.is_empty() {
@@ -94,7 +95,9 @@ fn read(attribute: &Value, prefix: &str, found: &mut Vec<CatalogAttribute>) {
         if is_writable(sub) && !is_mark {
             let label = format!("{name}, {sub_name}");
             let path = format!("{prefix}{name}{filter}.{sub_name}");
-            found.extend(mapped(sub, path, &label, mandatory && sub_name == "value"));
+            // A part that must be there when its attribute is does not make the attribute mandatory.
+            let required = mandatory && (is_required(sub) || sub_name == "value");
+            found.extend(mapped(sub, path, &label, required));
         }
     }
 }
@@ -103,7 +106,7 @@ fn mapped(
     attribute: &Value,
     path: String,
     label: &str,
-    required: bool,
+    mandatory: bool,
 ) -> Option<CatalogAttribute> {
     let kind = match attribute
         .get("type")
@@ -119,7 +122,7 @@ fn mapped(
     Some(CatalogAttribute {
         path,
         label: label.to_owned(),
-        mandatory: required || is_required(attribute),
+        mandatory,
         kind,
         max_length: None,
         hint: (attribute.get("description").and_then(Value::as_str))
@@ -178,6 +181,16 @@ mod tests {
             ]
         );
         assert!(found[0].mandatory && !found[1].mandatory);
+        let answer = json!({"id": USER_SCHEMA, "attributes": [
+            {"name": "phoneNumbers", "multiValued": true, "required": false, "subAttributes": [
+                {"name": "value", "required": true}]},
+            {"name": "name", "required": true, "subAttributes": [
+                {"name": "formatted", "required": true}, {"name": "middleName"}]}]});
+        let mandatory: Vec<bool> = attributes_from_schemas(&answer)
+            .iter()
+            .map(|attribute| attribute.mandatory)
+            .collect();
+        assert_eq!(mandatory, [false, true, false]);
         assert_eq!(attributes_from_schemas(&json!("<html>")), vec![]);
     }
 }
