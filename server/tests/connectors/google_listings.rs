@@ -108,6 +108,38 @@ async fn deleted_people_groups_and_members_may_leave_their_list_out() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_null_is_empty_where_nobody_may_be_meant() {
+    let script = Scripted::directory(|_| {
+        ok(
+            json!({"users": null, "groups": null, "members": null, "organizationUnits": null,
+            "domains": null, "etag": 3, "somethingNew": [{}]}),
+        )
+    })
+    .await;
+    let google = script.google();
+    for listing in [
+        google.users(UserListing::Deleted),
+        google.groups(),
+        google.members(&GroupId::new("g/1")),
+    ] {
+        assert_eq!(listing.all().await, Ok(Vec::new()));
+    }
+    assert_eq!(google.org_units().await, Ok(Vec::new()));
+    assert_eq!(google.domains().await, Ok(Vec::new()));
+    assert!(google.users(UserListing::Current).all().await.is_err());
+}
+
+#[tokio::test]
+async fn people_whose_ids_are_numbers_are_somebody() {
+    let script = Scripted::directory(|_| {
+        ok(json!({"users": [{"id": 118_273_645_001_i64, "primaryEmail": "ann@example.com"}]}))
+    })
+    .await;
+    let people = script.google().users(UserListing::Current).all().await;
+    assert_eq!(people.map(|people| people.len()), Ok(1));
+}
+
+#[tokio::test]
 async fn a_page_token_given_twice_ends_the_listing() {
     let (error, script) = failed_listing(vec![
         page(0..2, Some("one")),

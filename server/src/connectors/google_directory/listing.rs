@@ -178,7 +178,7 @@ impl Listing {
                 let listing = self.kind.name();
                 return Err(self.incomplete(Incompleteness::MissingList { listing }));
             }
-            None => Vec::new(),
+            None | Some(Value::Null) => Vec::new(),
             Some(_) => {
                 let detail = format!("{:?} is not a list", self.kind.key());
                 return Err(protocol(&call.what, &detail));
@@ -191,10 +191,15 @@ impl Listing {
         let mut fresh = items.is_empty();
         for item in &items {
             // Members from outside may have no id: nothing to compare then.
-            match item.get("id").and_then(Value::as_str) {
-                Some(id) => fresh |= self.ids.insert(self.hasher.hash_one(id)),
-                None => fresh = true,
-            }
+            let id = match item.get("id") {
+                Some(Value::String(id)) => self.hasher.hash_one(id.as_str()),
+                Some(Value::Number(id)) => self.hasher.hash_one(id.to_string()),
+                _ => {
+                    fresh = true;
+                    continue;
+                }
+            };
+            fresh |= self.ids.insert(id);
         }
         if !fresh {
             return Err(self.incomplete(Incompleteness::RepeatedPage { page: self.page }));

@@ -316,7 +316,7 @@ fn list_of(answer: Value, key: &'static str, what: &str) -> Result<Vec<Value>, D
         return Err(protocol(what, "it is not an object"));
     };
     match answer.remove(key) {
-        None => Ok(Vec::new()),
+        None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(list)) => Ok(list),
         Some(_) => Err(protocol(what, &format!("{key:?} is not a list"))),
     }
