@@ -113,6 +113,17 @@ async fn the_first_page_again_and_again_is_not_the_whole() {
 }
 
 #[tokio::test]
+async fn the_first_account_is_found_where_an_app_counts_from_zero() {
+    let script = Scripted::answering(|request| {
+        let start = number(request, "startIndex").unwrap_or(0);
+        let end = (start + 3).min(7);
+        ok(list(7, &accounts(start.min(7)..end)))
+    })
+    .await;
+    assert_eq!(read(&script.app()).await.unwrap(), (7, Trust::Trusted));
+}
+
+#[tokio::test]
 async fn an_empty_page_before_the_total_is_not_the_whole() {
     let script = Scripted::in_turn(vec![ok(list(20, &accounts(0..7))), ok(list(20, &[]))]).await;
     let (count, trust) = read(&script.app()).await.unwrap();

@@ -37,6 +37,8 @@ pub struct AccountListing {
     total: Option<u64>,
     doubts: Option<String>,
     probing: bool,
+    /// Whether it was tried if the app counts from zero, so that the first account is missing.
+    from_zero: bool,
     ended: bool,
 }
 
@@ -51,6 +53,7 @@ impl ScimApp {
             total: None,
             doubts: None,
             probing: false,
+            from_zero: false,
             ended: false,
         }
     }
@@ -110,7 +113,32 @@ impl AccountListing {
             }
             Err(error) => return Err(error),
         };
+        if let Some(first) = self.first_of_all(&page).await? {
+            self.seen.insert(first.id.clone());
+            self.ended = true;
+            return Ok(Some(vec![first]));
+        }
         Ok(self.take(page))
+    }
+
+    /// Some count from zero, against the standard: where the last page is empty and one account is
+    /// missing, it is the one before the first.
+    async fn first_of_all(&mut self, last: &Page) -> Result<Option<Account>, ScimError> {
+        let one_is_missing = self.total == Some(self.seen.len() as u64 + 1);
+        if self.from_zero || self.probing || !one_is_missing || !last.resources.is_empty() {
+            return Ok(None);
+        }
+        self.from_zero = true;
+        let page = match Page::read(&self.app, "startIndex=0&count=1", false).await {
+            Ok(page) => page,
+            Err(error) if error.is_authorization() => return Err(error),
+            // What counts from one may refuse it.
+            Err(_) => return Ok(None),
+        };
+        let first = page.resources.into_iter().next();
+        Ok(first
+            .and_then(|resource| Account::from_resource(resource).ok())
+            .filter(|account| !self.seen.contains(&account.id)))
     }
 
     /// Errors that spoil the listing but not the app: whoever is needed is looked up instead.
