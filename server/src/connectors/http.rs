@@ -102,7 +102,12 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(&self) -> Option<serde_json::Value> {
-        serde_json::from_slice(&self.body).ok()
+        // Some platforms begin every text with a byte order mark.
+        let body = self
+            .body
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&self.body);
+        serde_json::from_slice(body).ok()
     }
 
     /// A web page, by its type or by how it starts.
@@ -118,7 +123,10 @@ impl Answer {
                 .get(..prefix.len())
                 .is_some_and(|head| head.eq_ignore_ascii_case(prefix))
         };
-        looks(b"<!doctype html") || looks(b"<html") || (typed && !looks(b"{"))
+        // Frameworks give their usual type to an empty answer, too.
+        looks(b"<!doctype html")
+            || looks(b"<html")
+            || (typed && !start.is_empty() && !looks(b"{") && !looks(b"["))
     }
 }
 

@@ -9,7 +9,7 @@ use provisioning::catalog::{self, CatalogEntry};
 use provisioning::config::{AppConfig, Draft};
 use provisioning::identity::{AccountId, GroupId, OrgUnitId, Person, PersonId, Standing};
 use provisioning::lifecycle::Lifecycle;
-use provisioning::mapping::{ManagerAccount, PreparedMapping};
+use provisioning::mapping::{ManagerAccount, MappingRow, PreparedMapping, ScimPath};
 use provisioning::plan::{Link, PlanContext};
 use provisioning::scope::{
     self, DirectoryFacts, GroupFact, GroupMemberships, MemberKind, OrgUnit, Resolved,
@@ -19,7 +19,7 @@ use sqlx::PgConnection;
 use super::client;
 use super::engine::Engine;
 use super::run::RunError;
-use crate::connectors::ScimApp;
+use crate::connectors::{Learned, ScimApp};
 use crate::store::apps::{self, App};
 use crate::store::failures::{self, Failure};
 use crate::store::person_decisions::{self, PersonDecision};
@@ -88,7 +88,7 @@ impl World {
     pub async fn load(engine: &Engine, app: &App, preview: bool) -> Result<Self, RunError> {
         let mut db = engine.connection().await?;
         let entry = catalog_entry(app)?;
-        let config = match configuration(&mut db, app).await? {
+        let mut config = match configuration(&mut db, app).await? {
             Some(config) => config,
             None if preview => draft(&mut db, app)
                 .await?
@@ -101,6 +101,7 @@ impl World {
                 });
             }
         };
+        leave_out_refused(app, &mut config, &entry);
         let facts = facts(&mut db, &config).await?;
         let problems = scope::unresolved(&config, &facts);
         if !problems.is_empty() {
@@ -135,6 +136,20 @@ impl World {
             .user_name()
             .map(str::to_owned)
     }
+}
+
+/// Optional rows that the app refuses to hear of: nothing is planned from them.
+fn leave_out_refused(app: &App, config: &mut AppConfig, entry: &CatalogEntry) {
+    let learned = serde_json::from_value::<Learned>(app.learned.clone()).unwrap_or_default();
+    let mandatory = |row: &MappingRow| {
+        ScimPath::parse(&row.attribute)
+            .ok()
+            .and_then(|path| entry.attribute(&path))
+            .is_some_and(|attribute| attribute.mandatory)
+    };
+    config
+        .mapping
+        .retain(|row| mandatory(row) || !learned.refuses(&row.attribute));
 }
 
 /// The catalogue entry that an app was added from, with the attributes that the app itself named.

@@ -14,5 +14,6 @@ mod outgoing;
 mod scim_errors;
 mod scim_listing;
 mod scim_lookup;
+mod scim_odd;
 mod scim_writes;
 mod script;

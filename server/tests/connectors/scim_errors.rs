@@ -404,15 +404,16 @@ async fn a_403_on_one_account_is_its_own_and_on_one_after_the_other_the_tokens()
 }
 
 #[tokio::test]
-async fn a_token_that_may_not_ask_what_the_app_can_do_is_refused() {
+async fn a_token_that_reads_accounts_is_good_though_the_description_is_closed_to_it() {
     for code in [401, 403] {
         let script = Scripted::answering(move |request| match request.url.path() {
             "/scim/v2/Users" => ok(list(0, &[])),
             _ => scim_error(code, None, "no"),
         })
         .await;
-        let error = script.app().check().await.unwrap_err();
-        assert_eq!(error.class, Class::Authorization);
+        let facts = script.app().check().await.unwrap();
+        assert_eq!(facts.service_provider_config, None);
+        assert!(facts.remarks[0].contains("ServiceProviderConfig"));
     }
 }
 

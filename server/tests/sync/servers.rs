@@ -612,6 +612,26 @@ async fn an_app_that_was_configured_by_file_is_asked_for_its_schemas_at_its_firs
     rests(&house).await;
 }
 
+#[sqlx::test(migrations = "./migrations")]
+async fn everybody_gets_an_account_where_unknown_attributes_are_refused(pool: PgPool) {
+    let house = company(pool, quirks(|q| q.refuses_unknown = true)).await;
+    custom(&house).await;
+    let run = works(&house).await;
+    assert!(run.applied.create > 10, "{run:?}");
+    let known = learned(&house).await;
+    assert!(
+        known.refuses("displayName") && !known.refuses("title"),
+        "{known:?}"
+    );
+    rests(&house).await;
+    let email = somebody(&house).await;
+    promoted(&house, &email, Some("Reader"));
+    assert_eq!(works(&house).await.applied.update, 1);
+    let account = house.sandbox.account(&email).unwrap();
+    assert_eq!(account.title(), Some("Reader"));
+    rests(&house).await;
+}
+
 /// Slack is in the catalogue by a data file alone.
 #[sqlx::test(migrations = "./migrations")]
 async fn an_app_of_the_catalogue_that_is_only_a_file_is_configured_and_run(pool: PgPool) {

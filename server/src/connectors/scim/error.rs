@@ -220,6 +220,7 @@ impl ScimError {
         let code = match class {
             ScimErrorClass::NoSeats => "scim-no-seats",
             ScimErrorClass::Forbidden => "scim-forbidden",
+            ScimErrorClass::NotFound => "scim-not-found",
             _ => self.code,
         };
         Self {

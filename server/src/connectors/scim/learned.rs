@@ -51,6 +51,16 @@ pub enum BodyType {
     Json,
 }
 
+/// What a write has to say of the version that it changes (RFC 7644, 3.14), where an app insists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IfMatch {
+    /// `If-Match: *` is enough.
+    Any,
+    /// The very version, which is read before each write.
+    Version,
+}
+
 /// What DELETE leaves behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,6 +84,11 @@ pub struct Learned {
     /// When that was; larger ones are tried again some time later.
     pub page_size_at: Option<DateTime<Utc>>,
     pub delete: Option<DeleteEffect>,
+    pub if_match: Option<IfMatch>,
     /// Attributes that were sent and came back without a value or with another one.
     pub not_kept: BTreeSet<String>,
+    /// Names that the app refuses as such: attributes, extensions, or parts of them.
+    pub refused: BTreeSet<String>,
+    /// Names that it took in a body as a whole, so that a later refusal is about a value.
+    pub taken: BTreeSet<String>,
 }

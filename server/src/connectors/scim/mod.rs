@@ -7,9 +7,11 @@ mod learned;
 mod limits;
 mod listing;
 mod lookup;
+mod refused;
 mod request;
 mod settings;
 mod verify;
+mod version;
 mod write;
 
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use url::Url;
 
 pub use self::discovery::AppFacts;
 pub use self::error::{ScimError, ScimErrorClass};
-pub use self::learned::{BodyType, DeleteEffect, FilterWorth, Learned, UpdateStyle};
+pub use self::learned::{BodyType, DeleteEffect, FilterWorth, IfMatch, Learned, UpdateStyle};
 pub use self::limits::{Access, Limiter};
 pub use self::listing::{AccountListing, Trust};
 pub use self::settings::{ScimLimits, ScimSettings};

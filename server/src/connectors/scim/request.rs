@@ -1,7 +1,7 @@
 //! One request to an app, with the retries that are safe.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, IF_MATCH};
 use http::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use super::ScimApp;
 use super::error::{ScimError, ScimErrorClass};
 use super::learned::BodyType;
 use super::limits::Access;
+use super::listing::Page;
 use crate::connectors::http::{Answer, SendFailure};
 use crate::connectors::path;
 use crate::connectors::retry::{Backoff, retry_after};
@@ -30,6 +31,10 @@ pub(super) struct Call {
     body: Option<Bytes>,
     /// Whether a read is tried again after a server error.
     patient: bool,
+    /// Whether it is about one account, by its id.
+    names_account: bool,
+    /// The version that a write is meant for.
+    if_match: Option<HeaderValue>,
 }
 
 impl Call {
@@ -40,14 +45,19 @@ impl Call {
         body: Option<&Value>,
     ) -> Result<Self, ScimError> {
         let shown = format!("{method} /{}", parts.join("/"));
-        let url = path::join(&app.app.settings.endpoint, parts.iter().copied())
+        let endpoint = &app.app.settings.endpoint;
+        let mut url = path::join(endpoint, parts.iter().copied())
             .map_err(|error| ScimError::rejected(&shown, &error.to_string()))?;
+        // Some endpoints name a tenant or a flavour in their query: it goes with every request.
+        url.set_query(endpoint.query().filter(|query| !query.is_empty()));
         Ok(Self {
             method,
             url,
             shown,
             body: body.map(|body| Bytes::from(body.to_string())),
             patient: true,
+            names_account: matches!(parts, ["Users", _]),
+            if_match: None,
         })
     }
 
@@ -57,13 +67,36 @@ impl Call {
 
     /// `query` is already percent-encoded.
     pub fn with_query(mut self, query: &str) -> Self {
-        self.url.set_query((!query.is_empty()).then_some(query));
+        let whole = match (self.url.query(), query) {
+            (_, "") => return self,
+            (Some(endpoints), query) => format!("{endpoints}&{query}"),
+            (None, query) => query.to_owned(),
+        };
+        self.url.set_query(Some(&whole));
         self
     }
 
     pub fn impatient(mut self) -> Self {
         self.patient = false;
         self
+    }
+
+    pub fn if_match(&self, version: HeaderValue) -> Self {
+        Self {
+            if_match: Some(version),
+            ..self.clone()
+        }
+    }
+
+    /// The read of what this write changes.
+    pub fn reading(&self) -> Self {
+        Self {
+            method: Method::GET,
+            shown: self.shown.replacen(self.method.as_str(), "GET", 1),
+            body: None,
+            if_match: None,
+            ..self.clone()
+        }
     }
 
     fn writes(&self) -> bool {
@@ -158,7 +191,7 @@ impl ScimApp {
                 && !sent_write
                 && (call.patient || error.status.is_none());
             if !harmless {
-                return Err(error);
+                return Err(self.understood(call, error).await);
             }
             failed += 1;
             match HARMLESS.after(failed, error.retry_after()) {
@@ -168,6 +201,24 @@ impl ScimApp {
                 _ => return Err(error),
             }
         }
+    }
+
+    /// Some answer a web page where no account is. The address is right when the listing answers
+    /// below it, so then it is the account that is not there.
+    async fn understood(&self, call: &Call, error: ScimError) -> ScimError {
+        let nothing_here = error.class == ScimErrorClass::Endpoint
+            && matches!(error.status, Some(404 | 410))
+            && call.names_account;
+        if nothing_here && Box::pin(self.listing_answers()).await {
+            return error.of_class(ScimErrorClass::NotFound);
+        }
+        error
+    }
+
+    async fn listing_answers(&self) -> bool {
+        Page::read(self, "startIndex=1&count=1", false)
+            .await
+            .is_ok()
     }
 
     /// Sends a read and gives back its JSON.
@@ -202,6 +253,9 @@ impl ScimApp {
             .request(call.method.clone(), call.url.clone())
             .bearer_auth(it.settings.token.expose_secret())
             .header(ACCEPT, ACCEPTED);
+        if let Some(version) = &call.if_match {
+            request = request.header(IF_MATCH, version);
+        }
         if let Some(body) = &call.body {
             let content_type = match body_type {
                 BodyType::ScimJson => "application/scim+json",

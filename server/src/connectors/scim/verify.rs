@@ -55,7 +55,7 @@ impl ScimApp {
     /// Sends a write. A refusal is told apart by what it is about.
     pub(super) async fn send_write(&self, call: &Call) -> Result<Answer, ScimError> {
         let refusals = &self.app.refusals;
-        match self.send(call).await {
+        match self.send_versioned(call).await {
             Ok(answer) => {
                 refusals.in_a_row.store(0, Ordering::Relaxed);
                 Ok(answer)

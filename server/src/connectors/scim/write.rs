@@ -1,5 +1,7 @@
 //! Creating, changing and removing accounts.
 
+use std::collections::BTreeSet;
+
 use http::{Method, StatusCode};
 use provisioning::identity::{Account, AccountId};
 use provisioning::mapping::{
@@ -8,9 +10,9 @@ use provisioning::mapping::{
 use serde_json::Value;
 
 use super::error::{ScimError, ScimErrorClass};
-use super::learned::UpdateStyle;
+use super::learned::{Learned, UpdateStyle};
 use super::request::Call;
-use super::{ScimApp, account_of};
+use super::{ScimApp, account_of, refused};
 
 /// What to change of an account.
 #[derive(Clone, Copy, Debug)]
@@ -48,14 +50,40 @@ enum Refusal {
 }
 
 impl ScimApp {
-    /// Makes an account. A conflict is for the caller to resolve.
+    /// Makes an account, without what the app refuses to hear of. A conflict is for the caller to
+    /// resolve.
     pub async fn create(&self, body: &Value) -> Result<Account, ScimError> {
+        let mut leaner = Leaner::new(self, body);
+        loop {
+            match self.create_as(leaner.body()).await {
+                Ok(account) => {
+                    leaner.worked(self, true);
+                    return Ok(account);
+                }
+                Err(error) => leaner.without_suspects(self, error)?,
+            }
+        }
+    }
+
+    async fn create_as(&self, body: &Value) -> Result<Account, ScimError> {
         let call = Call::new(self, Method::POST, &["Users"], Some(body))?;
         let answer = self.send_write(&call).await?;
         if answer.is_web_page() {
             return Err(web_page(&call, answer.status));
         }
-        let account = match answer.json().map(Account::from_resource) {
+        let answered = answer.json().map(|mut made| {
+            // Some answer with no more than the id.
+            if let (Some(members), Some(name)) = (made.as_object_mut(), body.get("userName"))
+                && members.contains_key("id")
+                && !members
+                    .keys()
+                    .any(|key| key.eq_ignore_ascii_case("userName"))
+            {
+                members.insert("userName".to_owned(), name.clone());
+            }
+            Account::from_resource(made)
+        });
+        let account = match answered {
             Some(Ok(account)) => account,
             // Done, it says, but not which: it has to be found.
             _ => self.find_created(&call, body, answer.status).await?,
@@ -96,7 +124,7 @@ impl ScimApp {
         id: &AccountId,
         update: Update<'_>,
     ) -> Result<Option<Account>, ScimError> {
-        let account = match self.update_in_some_style(id, &update).await {
+        let account = match self.update_without_refused(id, &update).await {
             Ok(None) if update.renames(id).is_some() => self.read_after(id, &update).await?,
             Ok(account) => account,
             // Sent before without a known answer, it may be there under its new id already.
@@ -119,6 +147,39 @@ impl ScimApp {
             self.seat_was_freed();
         }
         Ok(account)
+    }
+
+    async fn update_without_refused(
+        &self,
+        id: &AccountId,
+        update: &Update<'_>,
+    ) -> Result<Option<Account>, ScimError> {
+        let mut leaner = Leaner::new(self, update.body);
+        loop {
+            let changes: Vec<FieldChange> = update
+                .changes
+                .iter()
+                .filter(|change| !leaner.refuses(&change.attribute))
+                .cloned()
+                .collect();
+            if changes.is_empty() && update.active.is_none() && !update.changes.is_empty() {
+                // All of it is what the app does not want to hear.
+                leaner.worked(self, false);
+                return Ok(None);
+            }
+            let lean = Update {
+                body: leaner.body(),
+                changes: &changes,
+                ..*update
+            };
+            match self.update_in_some_style(id, &lean).await {
+                Ok(account) => {
+                    leaner.worked(self, self.learned().update == Some(UpdateStyle::Put));
+                    return Ok(account);
+                }
+                Err(error) => leaner.without_suspects(self, error)?,
+            }
+        }
     }
 
     async fn update_in_some_style(
@@ -339,6 +400,84 @@ impl ScimApp {
             }
             _ => false,
         }
+    }
+}
+
+/// So many times one body is made leaner.
+const LEANER_AT_MOST: usize = 3;
+
+/// A body that is sent again without what the app seems to refuse, until it is taken.
+struct Leaner<'a> {
+    whole: &'a Value,
+    lean: Option<Value>,
+    refused: BTreeSet<String>,
+    found: BTreeSet<String>,
+    rounds: usize,
+    first: Option<ScimError>,
+}
+
+impl<'a> Leaner<'a> {
+    fn new(app: &ScimApp, whole: &'a Value) -> Self {
+        let refused = app.learned().refused;
+        let lean = (!refused.is_empty()).then(|| refused::without(whole, &refused));
+        Self {
+            whole,
+            lean,
+            refused,
+            found: BTreeSet::new(),
+            rounds: 0,
+            first: None,
+        }
+    }
+
+    fn body(&self) -> &Value {
+        self.lean.as_ref().unwrap_or(self.whole)
+    }
+
+    fn refuses(&self, attribute: &str) -> bool {
+        let refused = self.refused.clone();
+        Learned {
+            refused,
+            ..Learned::default()
+        }
+        .refuses(attribute)
+    }
+
+    /// Leaves out what the error may be about; gives it back when that is nothing.
+    fn without_suspects(&mut self, app: &ScimApp, error: ScimError) -> Result<(), ScimError> {
+        let suspects = refused::suspects(&error, self.body(), &app.learned().taken);
+        if suspects.is_empty() || self.rounds >= LEANER_AT_MOST {
+            return Err(
+                match (error.class == ScimErrorClass::Rejected, self.first.take()) {
+                    // It was not about what was left out.
+                    (true, Some(first)) => first,
+                    _ => error,
+                },
+            );
+        }
+        self.rounds += 1;
+        self.first.get_or_insert(error);
+        self.found.extend(suspects.iter().cloned());
+        self.refused.extend(suspects);
+        self.lean = Some(refused::without(self.whole, &self.refused));
+        Ok(())
+    }
+
+    /// Remembers what the app refuses, and what it took where it looked at the body as a whole.
+    fn worked(self, app: &ScimApp, as_a_whole: bool) {
+        let taken = if as_a_whole {
+            refused::names(self.body())
+        } else {
+            BTreeSet::new()
+        };
+        let known = app.learned();
+        if self.found.is_subset(&known.refused) && taken.is_subset(&known.taken) {
+            return;
+        }
+        app.learn(|learned| {
+            learned.refused.extend(self.found);
+            learned.taken.extend(taken);
+        });
     }
 }
 

@@ -180,17 +180,21 @@ pub(in super::super) fn mapping_views(
 /// Says beside a row that the app took its value and did not keep it.
 fn name_what_is_not_kept(views: &mut [MappingView], app: &App) {
     let learned = serde_json::from_value::<Learned>(app.learned.clone()).unwrap_or_default();
-    for path in learned.not_kept {
-        for view in views
-            .iter_mut()
-            .filter(|view| same_attribute(&view.attribute, &path))
-        {
-            let said = format!("{} does not keep this value as it is sent.", app.name);
-            view.hint = Some(match view.hint.take() {
-                Some(hint) => format!("{hint} {said}"),
-                None => said,
-            });
-        }
+    for view in views {
+        let said = if learned.refuses(&view.attribute) {
+            format!(
+                "{} refuses accounts with this attribute, so it is not sent.",
+                app.name
+            )
+        } else if (learned.not_kept.iter()).any(|path| same_attribute(&view.attribute, path)) {
+            format!("{} does not keep this value as it is sent.", app.name)
+        } else {
+            continue;
+        };
+        view.hint = Some(match view.hint.take() {
+            Some(hint) => format!("{hint} {said}"),
+            None => said,
+        });
     }
 }
 
