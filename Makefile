@@ -12,8 +12,9 @@ export ROLLCALL_TOOLS ?= $(CACHE)/tools
 export PATH := $(ROLLCALL_TOOLS)/bin:$(HOME)/.cargo/bin:$(PATH)
 # Queries are checked against .sqlx, so that building needs no database.
 export SQLX_OFFLINE ?= true
-# An app and judges from PyPI, for the tests of interoperability.
+# Apps and judges from PyPI and npm, for the tests of interoperability.
 export ROLLCALL_INTEROP_VENV ?= $(CACHE)/interop-venv
+INTEROP := $(ROLLCALL_INTEROP_VENV)/node/.stamp
 
 ROLLCALL := $(CARGO_TARGET_DIR)/debug/rollcall
 SITE := $(CARGO_TARGET_DIR)/site
@@ -76,7 +77,7 @@ release: ## Build the optimised server and browser files
 test: ## Everything that gates: rules, store, connectors, web server, browser
 	$(call step,1/5,Tools that are missing)
 	@.ci/tools cc postgres chromium python faketime wasm-target wasm-bindgen
-	@$(MAKE) $(ROLLCALL_INTEROP_VENV)/.stamp
+	@$(MAKE) $(INTEROP)
 	$(call step,2/5,Build the server and the tests)
 	@$(if $(NEXTEST),cargo nextest run --workspace --no-run,cargo test --workspace --no-run)
 	$(call step,3/5,Build the browser files)
@@ -89,17 +90,23 @@ test: ## Everything that gates: rules, store, connectors, web server, browser
 # Only one that is complete gets a stamp; it is made anew when a version changes.
 $(ROLLCALL_INTEROP_VENV)/.stamp: server/tests/interoperability/requirements.txt
 	@.ci/tools cc python faketime
-	@printf '      installing an app and judges from PyPI into %s ...\n' $(@D)
+	@printf '      installing apps and judges from PyPI into %s ...\n' $(@D)
 	@rm -rf $(@D) && python3 -m venv $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-interop: $(ROLLCALL_INTEROP_VENV)/.stamp ## Only the tests against an app from PyPI
+$(INTEROP): server/tests/interoperability/scimmy/package-lock.json $(ROLLCALL_INTEROP_VENV)/.stamp
+	@printf '      installing an app from npm into %s ...\n' $(@D)
+	@rm -rf $(@D) && mkdir -p $(@D) && cp $(<D)/package.json $< $(@D)
+	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+interop: $(INTEROP) ## Only the tests against apps from PyPI and npm
 	@.ci/tools cc postgres
 	@cargo build -p server && cargo test -p server --test interoperability --no-run
 	@$(ROLLCALL) database --throw-away -- cargo test -p server --test interoperability
 
-unit: $(ROLLCALL_INTEROP_VENV)/.stamp
+unit: $(INTEROP)
 	@$(ROLLCALL) database --throw-away -- $(if $(NEXTEST),cargo nextest run --workspace,cargo test --workspace)
 
 end2end/node_modules/.stamp: end2end/package-lock.json
@@ -112,7 +119,7 @@ end2end: end2end/node_modules/.stamp
 screenshots: end2end/node_modules/.stamp build ## Take pictures of every page, light and dark, wide and narrow
 	@cd end2end && SCREENSHOTS=$(CURDIR)/screenshots ROLLCALL_BIN=$(ROLLCALL) npx playwright test --project=screenshots
 
-soak: $(ROLLCALL_INTEROP_VENV)/.stamp ## The long proofs in full; ONLY=crash (or rules, answers, processes, life, lighthouse) does one
+soak: $(INTEROP) ## The long proofs in full; ONLY=crash (or rules, answers, processes, life, lighthouse) does one
 	@.ci/tools cc postgres python faketime
 	@cargo build -p server
 	@.ci/soak $(ONLY)

@@ -33,11 +33,18 @@ impl Company {
     }
 
     pub async fn found_with(pool: PgPool, adapt: impl FnOnce(&mut SandboxOptions)) -> Self {
+        Self::found_before(pool, ScimServer::start().await, adapt).await
+    }
+
+    pub async fn found_before(
+        pool: PgPool,
+        server: ScimServer,
+        adapt: impl FnOnce(&mut SandboxOptions),
+    ) -> Self {
         // The recorder's client wants a provider, though nothing here speaks TLS.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let program = Program::new(pool);
         let (sandbox, google) = program::emulate(&program.clock, adapt).await;
-        let server = ScimServer::start().await;
         program.write("sa.json", &sandbox.service_account_key_json(&google));
         program.write("token", TOKEN);
         Self {
@@ -53,7 +60,7 @@ impl Company {
     pub fn file(&self, catalog: &str) -> String {
         self.program.file(&Places {
             directory: self.directory.base(),
-            app: &format!("{}/v2", self.app.base()),
+            app: &format!("{}{}", self.app.base(), self.server.prefix),
             catalog,
         })
     }

@@ -1,5 +1,6 @@
-//! Rollcall as a program, between the emulated directory and an app that somebody else wrote:
-//! scim2-server. What it sends is judged by scim2-models and scim-sanity.
+//! Rollcall as a program, between the emulated directory and apps that somebody else wrote:
+//! scim2-server, and a few that take the standard in their own way. What it sends is judged by
+//! scim2-models and scim-sanity.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,6 +14,7 @@ mod directory;
 mod kill;
 mod mistakes;
 mod on_demand;
+mod other_apps;
 #[path = "../program/mod.rs"]
 mod program;
 mod python;
