@@ -182,6 +182,20 @@ async fn a_web_page_for_a_missing_account_is_understood_where_the_listing_answer
 }
 
 #[tokio::test]
+async fn one_account_that_may_not_be_read_is_not_the_tokens_trouble() {
+    let script = Scripted::answering(|request| match request.url.path() {
+        "/scim/v2/Users" => ok(list(0, &[])),
+        _ => scim_error(403, None, "no"),
+    })
+    .await;
+    let error = script.app().get(&AccountId::new("7")).await.unwrap_err();
+    assert_eq!(error.class, ScimErrorClass::Forbidden);
+    let script = Scripted::answering(|_| scim_error(403, None, "no")).await;
+    let error = script.app().get(&AccountId::new("7")).await.unwrap_err();
+    assert!(error.is_authorization());
+}
+
+#[tokio::test]
 async fn an_id_alone_names_the_new_account() {
     let script = Scripted::answering(|_| {
         ResponseTemplate::new(201).set_body_raw("\u{feff}{\"id\": 41}", "application/json")

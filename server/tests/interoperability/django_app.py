@@ -23,7 +23,7 @@ class SignIn:
         self.get_response = get_response
 
     def __call__(self, request):
-        request.user = type("Caller", (), {"is_anonymous": not is_ours(request)})()
+        request.user = type("Caller", (), {"is_authenticated": is_ours(request)})()
         return self.get_response(request)
 
 

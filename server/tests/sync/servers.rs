@@ -4,6 +4,7 @@
 use chrono::TimeDelta;
 use provisioning::catalog;
 use provisioning::config::{AppConfig, Policy, Window};
+use provisioning::mapping::MappingRow;
 use serde_json::{Value, json};
 use server::connectors::Learned;
 use server::connectors::scim::{DeleteEffect, FilterWorth, UpdateStyle};
@@ -616,11 +617,15 @@ async fn an_app_that_was_configured_by_file_is_asked_for_its_schemas_at_its_firs
 async fn everybody_gets_an_account_where_unknown_attributes_are_refused(pool: PgPool) {
     let house = company(pool, quirks(|q| q.refuses_unknown = true)).await;
     custom(&house).await;
+    let badge = MappingRow::from_attribute("badge", "name.givenName");
+    house
+        .change_config(|config| config.mapping.push(badge))
+        .await;
     let run = works(&house).await;
     assert!(run.applied.create > 10, "{run:?}");
     let known = learned(&house).await;
     assert!(
-        known.refuses("displayName") && !known.refuses("title"),
+        known.refuses("badge") && !known.refuses("title"),
         "{known:?}"
     );
     rests(&house).await;

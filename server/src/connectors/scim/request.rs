@@ -203,16 +203,22 @@ impl ScimApp {
         }
     }
 
-    /// Some answer a web page where no account is. The address is right when the listing answers
-    /// below it, so then it is the account that is not there.
+    /// What is about one account and not about the app, when the listing answers: some answer a web
+    /// page where no account is, others hide one account behind 403.
     async fn understood(&self, call: &Call, error: ScimError) -> ScimError {
-        let nothing_here = error.class == ScimErrorClass::Endpoint
-            && matches!(error.status, Some(404 | 410))
-            && call.names_account;
-        if nothing_here && Box::pin(self.listing_answers()).await {
-            return error.of_class(ScimErrorClass::NotFound);
+        let class = match (&error.class, error.status) {
+            _ if !call.names_account => return error,
+            (ScimErrorClass::Endpoint, Some(404 | 410)) => ScimErrorClass::NotFound,
+            // What a refused write is about, `send_write` tells.
+            (ScimErrorClass::Authorization, Some(403)) if !call.writes() => {
+                ScimErrorClass::Forbidden
+            }
+            _ => return error,
+        };
+        match Box::pin(self.listing_answers()).await {
+            true => error.of_class(class),
+            false => error,
         }
-        error
     }
 
     async fn listing_answers(&self) -> bool {
