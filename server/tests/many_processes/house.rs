@@ -4,11 +4,14 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use app::api::account::Enrolment;
 use provisioning::catalog;
+use server::clock::{Clock as _, SystemClock};
 use server::sandbox::Sandbox;
 use sqlx::PgPool;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Child;
+use tokio::sync::OnceCell;
 
 use crate::program::{self, Places, Program};
 
@@ -21,6 +24,8 @@ pub struct House {
     pub program: Program,
     pub sandbox: Sandbox,
     site: PathBuf,
+    /// One session for all consoles: they share the database.
+    cookie: OnceCell<String>,
 }
 
 /// A console with a browser that is signed in.
@@ -58,6 +63,7 @@ impl House {
             program,
             sandbox,
             site,
+            cookie: OnceCell::new(),
         }
     }
 
@@ -109,24 +115,15 @@ impl House {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        let form = [("email", EMAIL), ("password", PASSWORD)];
-        let signed_in = client
-            .post(format!("{base}/api/sign_in"))
-            .form(&form)
-            .send()
-            .await
-            .unwrap();
-        let cookie = signed_in.headers().get("set-cookie").cloned();
-        let Some(cookie) = cookie else {
-            panic!("nobody was signed in: {signed_in:?}");
-        };
-        let cookie = cookie.to_str().unwrap();
-        Console {
-            cookie: cookie.split(';').next().unwrap().to_owned(),
+        let mut console = Console {
             base,
+            cookie: String::new(),
             client,
             _process: process,
-        }
+        };
+        let cookie = self.cookie.get_or_init(|| console.sign_in()).await.clone();
+        console.cookie = cookie;
+        console
     }
 
     /// The process that holds the lease of the run that is under way.
@@ -170,10 +167,29 @@ impl House {
 }
 
 impl Console {
+    /// With a second factor that is set up on the way.
+    async fn sign_in(&self) -> String {
+        let form = [("email", EMAIL), ("password", PASSWORD), ("next", "")];
+        let halfway = cookie(&self.post_as("", "/api/sign_in", &form).await);
+        let enrolment = self.post_as(&halfway, "/api/enrolment", &[]).await;
+        let enrolment: Enrolment = enrolment.json().await.unwrap();
+        let secret = enrolment.secret.unwrap().text.replace(' ', "");
+        let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
+        let app = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+        let now = u64::try_from(SystemClock.now().timestamp()).unwrap();
+        let code = app.generate(now).to_string();
+        let form = [("code", code.as_str())];
+        cookie(&self.post_as(&halfway, "/api/finish_enrolment", &form).await)
+    }
+
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> reqwest::Response {
+        self.post_as(&self.cookie, path, form).await
+    }
+
+    async fn post_as(&self, cookie: &str, path: &str, form: &[(&str, &str)]) -> reqwest::Response {
         self.client
             .post(format!("{}{path}", self.base))
-            .header("cookie", &self.cookie)
+            .header("cookie", cookie)
             .form(form)
             .send()
             .await
@@ -200,4 +216,13 @@ impl Console {
         let status = answer.status();
         assert!(status.is_success() || status.is_redirection(), "{answer:?}");
     }
+}
+
+/// The session's cookie, as the browser sends it back.
+fn cookie(answer: &reqwest::Response) -> String {
+    let Some(set) = answer.headers().get("set-cookie") else {
+        panic!("no session: {answer:?}");
+    };
+    let set = set.to_str().unwrap();
+    set.split(';').next().unwrap().to_owned()
 }
