@@ -157,7 +157,7 @@ pub fn follow<T>(
 {
     Effect::new(move |_| {
         // Each answer asks for the next look.
-        let _ = data.with(|_| ());
+        data.with(|_| ());
         if wanted()
             && let Ok(timer) = set_timeout_with_handle(move || data.refetch(), every)
         {

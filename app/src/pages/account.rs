@@ -3,8 +3,8 @@
 use crate::{
     api::account::{MyAccount, SessionView, ShownOnce, load_my_account, load_shown_once},
     components::{
-        Field, PostForm, button_link, confirm_form, confirmed_button, fact, facts, head, hidden,
-        icon, is_confirmed, load, loaded, moment, next_page, note, sheet, state_chip,
+        Field, PostForm, asked, button_link, confirm_form, confirmed_button, fact, facts, head,
+        hidden, icon, is_confirmed, load, loaded, moment, next_page, note, sheet, state_chip,
     },
     format, words,
 };
@@ -202,7 +202,8 @@ pub fn ConfirmPage() -> impl IntoView {
                 },
             )
         } else {
-            // Alive, the browser stays here until "Go on"; without scripts it goes on by itself.
+            // Opened beside a form that waits, it stays here and says so.
+            let next = asked("next").map_or_else(|| "/confirm-identity".to_owned(), |_| next);
             view! { <div class="measure">{confirm_form(next)}</div> }.into_any()
         };
         view! {
