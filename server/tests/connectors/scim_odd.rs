@@ -108,6 +108,23 @@ async fn a_refused_value_costs_nobody_an_attribute() {
 }
 
 #[tokio::test]
+async fn what_is_taken_from_one_is_not_left_out_because_another_was_refused_meanwhile() {
+    let script = Scripted::answering(|request| {
+        let body: Value = request.body_json().unwrap();
+        if body["userName"] == "ann1@example.com" && body.get(ENTERPRISE).is_some() {
+            return ResponseTemplate::new(400);
+        }
+        made(request)
+    })
+    .await;
+    let app = script.app();
+    let (one, two) = (ann("1"), ann("2"));
+    let (one, two) = tokio::join!(app.create(&one), app.create(&two));
+    assert!(one.is_ok() && two.is_ok());
+    assert!(app.learned().refused.is_empty());
+}
+
+#[tokio::test]
 async fn a_change_of_what_an_app_refuses_is_not_sent_and_the_rest_is() {
     let script = Scripted::answering(|request| match request.method.as_str() {
         "POST" if holds(request, ENTERPRISE) => scim_error(400, Some("invalidPath"), "no"),

@@ -477,6 +477,9 @@ impl<'a> Leaner<'a> {
         app.learn(|learned| {
             learned.refused.extend(self.found);
             learned.taken.extend(taken);
+            // What was taken from somebody else is not refused as such.
+            let taken = &learned.taken;
+            learned.refused.retain(|name| !taken.contains(name));
         });
     }
 }
