@@ -144,7 +144,11 @@ impl AddressKind {
     }
 
     fn of_v4(ip: Ipv4Addr) -> Self {
-        let [a, b, c, _] = ip.octets();
+        let [a, b, c, d] = ip.octets();
+        // Metadata services that large clouds keep outside the link-local range.
+        if matches!([a, b, c, d], [168, 63, 129, 16] | [100, 100, 100, 200]) {
+            return Self::Forbidden;
+        }
         match (a, b, c) {
             (127, ..) => Self::Loopback,
             (10, ..) | (192, 168, _) => Self::Private,
@@ -175,10 +179,10 @@ impl AddressKind {
             // NAT64 and 6to4 reach the IPv4 address that they carry.
             [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
             [0x2002, high, low, ..] => embedded(high, low),
-            // The metadata service of a large cloud lives inside the unique-local range.
-            [0xfd00, 0xec2, ..] => Self::Forbidden,
+            // Metadata services of large clouds live inside the unique-local range.
+            [0xfd00, 0xec2, ..] | [0xfd20, 0xce, ..] => Self::Forbidden,
             [0xfc00..=0xfdff, ..] => Self::Private,
-            [0x2001, 0, ..] | [0x2001, 0xdb8, ..] => Self::Forbidden,
+            [0x2001, 0, ..] | [0x2001, 0xdb8, ..] | [0x3fff, ..] => Self::Forbidden,
             [0x2000..=0x3fff, ..] => Self::Public,
             _ => Self::Forbidden,
         }
@@ -286,6 +290,17 @@ mod tests {
             ("https://169.254.169.254/", "target-forbidden"),
             ("https://[::ffff:169.254.169.254]/", "target-forbidden"),
             ("https://[fd00:ec2::254]/", "target-forbidden"),
+            ("https://[fd20:ce::254]/", "target-forbidden"),
+            ("https://100.100.100.200/", "target-forbidden"),
+            ("https://168.63.129.16/", "target-forbidden"),
+            ("https://0xa9fea9fe/", "target-forbidden"),
+            ("https://0251.0376.0251.0376/", "target-forbidden"),
+            ("https://2852039166/", "target-forbidden"),
+            ("https://169.254.169.254./", "target-forbidden"),
+            ("https://[64:ff9b::a9fe:a9fe]/", "target-forbidden"),
+            ("https://[64:ff9b:1::a9fe:a9fe]/", "target-forbidden"),
+            ("https://[::ffff:0:a9fe:a9fe]/", "target-forbidden"),
+            ("https://[3fff::1]/", "target-forbidden"),
             ("https://[fe80::1]/", "target-forbidden"),
             ("https://0.0.0.0/", "target-forbidden"),
             ("https://[::]/", "target-forbidden"),
@@ -336,10 +351,14 @@ mod tests {
             refused(policy, "https://127.0.0.1/"),
             Some("target-loopback")
         );
-        assert_eq!(
-            refused(policy, "https://169.254.169.254/"),
-            Some("target-forbidden")
-        );
+        for metadata in [
+            "https://169.254.169.254/",
+            "https://100.100.100.200/",
+            "https://[fd00:ec2::254]/",
+            "https://[fd20:ce::254]/",
+        ] {
+            assert_eq!(refused(policy, metadata), Some("target-forbidden"));
+        }
     }
 
     #[test]

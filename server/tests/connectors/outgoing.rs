@@ -1,7 +1,10 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use server::connectors::http::{SendFailure, fixed_lookup};
+use server::connectors::targets::Lookup;
 use server::connectors::{Outgoing, RequestLimits, TargetPolicy, TargetRefusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -45,6 +48,34 @@ async fn a_name_that_resolves_to_an_inside_address_is_refused_before_anything_is
             other => panic!("{address}: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_name_that_changes_its_mind_is_checked_for_each_connection() {
+    let answers = [
+        "127.0.0.1",
+        "10.0.0.7",
+        "169.254.169.254",
+        "::ffff:10.0.0.7",
+    ];
+    let asked = Arc::new(AtomicUsize::new(0));
+    let lookup: Lookup = {
+        let asked = asked.clone();
+        Arc::new(move |_| {
+            let address = answers[asked.fetch_add(1, Ordering::SeqCst)];
+            Box::pin(async move { Ok(vec![SocketAddr::new(address.parse().unwrap(), 0)]) })
+        })
+    };
+    let outgoing = Outgoing::custom(loopback(), RequestLimits::default(), lookup).unwrap();
+    // Nothing listens there, but it was allowed to try.
+    let url = "https://scim.example.com:1/Users";
+    let first = get(&outgoing, url).await.unwrap_err();
+    assert!(matches!(first, SendFailure::NotConnected { .. }), "{first}");
+    for _ in 1..answers.len() {
+        let later = get(&outgoing, url).await.unwrap_err();
+        assert!(matches!(later, SendFailure::Refused(_)), "{later}");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), answers.len(), "once for each");
 }
 
 #[tokio::test]
