@@ -119,7 +119,7 @@ end2end: end2end/node_modules/.stamp
 screenshots: end2end/node_modules/.stamp build ## Take pictures of every page, light and dark, wide and narrow
 	@cd end2end && SCREENSHOTS=$(CURDIR)/screenshots ROLLCALL_BIN=$(ROLLCALL) npx playwright test --project=screenshots
 
-soak: $(INTEROP) ## The long proofs in full; ONLY=crash (or rules, answers, processes, life, lighthouse) does one
+soak: $(INTEROP) ## The long proofs in full; ONLY=crash (or rules, answers, fuzz, processes, life, lighthouse) does one
 	@.ci/tools cc postgres python faketime
 	@cargo build -p server
 	@.ci/soak $(ONLY)
