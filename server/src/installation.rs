@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
@@ -14,9 +15,9 @@ use crate::connectors::http::SetupError;
 use crate::connectors::{Outgoing, TargetPolicy};
 use crate::jobs::{self, JobError};
 use crate::postgres::{Cluster, ClusterError, Durability};
-use crate::secrets::{SecretKey, SecretKeyError, Vault};
+use crate::secrets::{Keyring, KeyringError, Vault};
 use crate::settings::{DATABASE_URL, MIGRATE_URL, SECRET_KEY, SECRET_KEY_FILE, Settings};
-use crate::store::schema;
+use crate::store::schema::{self, Standing};
 use crate::sync::Engine;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -27,7 +28,7 @@ pub enum InstallationError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error(transparent)]
-    SecretKey(#[from] SecretKeyError),
+    SecretKey(#[from] KeyringError),
     #[error(
         "{SECRET_KEY} is not set: with {DATABASE_URL}, give the key that encrypts secrets in {SECRET_KEY} or {SECRET_KEY_FILE} (openssl rand -base64 32)"
     )]
@@ -38,9 +39,21 @@ pub enum InstallationError {
         cause: String,
     },
     #[error("the database could not be brought up to date: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[from] MigrateError),
     #[error("the database could not be brought up to date: {0}")]
     Jobs(#[from] JobError),
+    #[error(
+        "the database has migration {found} of a newer Rollcall, this program knows them up to {known}: start the newer version"
+    )]
+    Newer { found: i64, known: i64 },
+    #[error(
+        "{missing} migrations are missing, and the role of {DATABASE_URL} may not add them: run rollcall migrate with the owner of the tables in {MIGRATE_URL}"
+    )]
+    NotTheOwner { missing: usize },
+    #[error("the role of {MIGRATE_URL} could not grant what the role of {DATABASE_URL} needs: {0}")]
+    Grants(sqlx::Error),
+    #[error("the database did not answer: {0}")]
+    Database(#[from] sqlx::Error),
     #[error(transparent)]
     Outgoing(#[from] SetupError),
 }
@@ -51,7 +64,7 @@ pub struct Installation {
     pub settings: Settings,
     pub pool: PgPool,
     pub clock: Arc<dyn Clock>,
-    pub secret_key: SecretKey,
+    pub keys: Keyring,
     pub vault: Vault,
     cluster: Option<Cluster>,
 }
@@ -69,16 +82,37 @@ impl Installation {
     /// As [`Installation::open`]; says how many migrations were applied.
     pub async fn open_and_migrate(settings: Settings) -> Result<(Self, usize), InstallationError> {
         let installation = Self::reach(settings).await?;
-        let applied = match &installation.settings.migrate_url {
-            Some(url) => {
-                let owner = connect(MIGRATE_URL, parse(MIGRATE_URL, url)?, 1).await?;
-                let applied = migrate(&owner).await;
-                owner.close().await;
-                applied?
-            }
-            None => migrate(&installation.pool).await?,
-        };
+        let applied = installation.migrate().await?;
         Ok((installation, applied))
+    }
+
+    async fn migrate(&self) -> Result<usize, InstallationError> {
+        let standing = {
+            let mut db = self.pool.acquire().await?;
+            schema::standing(&mut db).await?
+        };
+        let missing = match standing {
+            Standing::Newer { found, known } => {
+                return Err(InstallationError::Newer { found, known });
+            }
+            Standing::Behind { missing } => missing,
+            Standing::Current => 0,
+        };
+        let Some(url) = &self.settings.migrate_url else {
+            return migrate(&self.pool, missing).await;
+        };
+        let owner = connect(MIGRATE_URL, parse(MIGRATE_URL, url)?, 2).await?;
+        let done = async {
+            let applied = migrate(&owner, missing).await?;
+            let process = schema::role_name(&mut *self.pool.acquire().await?).await?;
+            schema::grant(&owner, &process)
+                .await
+                .map_err(InstallationError::Grants)?;
+            Ok(applied)
+        };
+        let done = done.await;
+        owner.close().await;
+        done
     }
 
     /// Opens the database as it is, whatever its schema.
@@ -92,19 +126,20 @@ impl Installation {
                 (Some(cluster), options)
             }
         };
-        let secret_key = match (&settings.secret_key, &cluster) {
-            (Some(key), _) => key.clone(),
-            (None, Some(_)) => SecretKey::load_or_create(&settings.data_dir.join("secret-key"))?,
+        let keys = match (&settings.secret_keys, &cluster) {
+            (Some(keys), _) => keys.clone(),
+            (None, Some(_)) => Keyring::load_or_create(&settings.data_dir.join("secret-key"))?,
             (None, None) => return Err(InstallationError::NoSecretKey),
         };
+        let keys = keys.with_older(settings.old_secret_keys.iter().cloned());
         let pool = connect(DATABASE_URL, options, MOST_CONNECTIONS).await?;
-        let vault = Vault::new(&secret_key);
+        let vault = Vault::new(&keys);
         let clock = Arc::new(SystemClock);
         Ok(Self {
             settings,
             pool,
             clock,
-            secret_key,
+            keys,
             vault,
             cluster,
         })
@@ -120,7 +155,7 @@ impl Installation {
         let checkpoints = self.settings.audit_checkpoints.clone();
         Seals::new(
             self.pool.clone(),
-            &self.secret_key,
+            &self.keys,
             self.clock.clone(),
             checkpoints,
         )
@@ -162,10 +197,27 @@ impl Installation {
     }
 }
 
-async fn migrate(pool: &PgPool) -> Result<usize, InstallationError> {
-    let applied = schema::migrate(pool).await?;
+/// A role that owns nothing can't migrate, and need not when nothing is missing.
+async fn migrate(pool: &PgPool, missing: usize) -> Result<usize, InstallationError> {
+    let refused = |error: InstallationError| match &error {
+        InstallationError::Migration(MigrateError::Execute(cause)) if is_refused(cause) => {
+            InstallationError::NotTheOwner { missing }
+        }
+        _ => error,
+    };
+    let applied = match missing {
+        0 => 0,
+        _ => schema::migrate(pool)
+            .await
+            .map_err(|error| refused(error.into()))?,
+    };
     jobs::migrate(pool).await?;
     Ok(applied)
+}
+
+fn is_refused(error: &sqlx::Error) -> bool {
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some(INSUFFICIENT_PRIVILEGE))
 }
 
 fn parse(

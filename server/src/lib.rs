@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod measures;
 pub mod postgres;
 mod remedies;
+pub mod rotation;
 pub mod sandbox;
 pub mod secrets;
 pub mod services;

@@ -3,20 +3,19 @@
 //! Every sealed value names the key that sealed it, so that keys can be rotated, and is
 //! bound to its place by associated data: a ciphertext moved to another row does not open.
 
+mod keyring;
+
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+pub use keyring::{Keyring, KeyringError};
 
 const NONCE_LEN: usize = 12;
 
@@ -54,36 +53,6 @@ impl SecretKey {
         Self(Zeroizing::new(rand::random()))
     }
 
-    /// Reads the key file, or creates it (mode 0600) when it is not there. Two processes that
-    /// start together end up with the same key: the file is filled under its own lock.
-    pub fn load_or_create(path: &Path) -> Result<Self, SecretKeyError> {
-        let fail = |source| SecretKeyError::File {
-            path: path.to_owned(),
-            source,
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(fail)?;
-        file.lock().map_err(fail)?;
-        let mut text = Zeroizing::new(String::new());
-        file.read_to_string(&mut text).map_err(fail)?;
-        if text.trim().is_empty() {
-            let key = Self::generate();
-            let line = Zeroizing::new(format!("{}\n", BASE64_STANDARD.encode(key.0.as_slice())));
-            file.write_all(line.as_bytes()).map_err(fail)?;
-            file.sync_all().map_err(fail)?;
-            return Ok(key);
-        }
-        let text = SecretString::from(text.as_str());
-        Self::from_base64(&text).ok_or_else(|| SecretKeyError::Malformed {
-            path: path.to_owned(),
-        })
-    }
-
     /// A key of its own for one purpose.
     pub fn derive(&self, purpose: Purpose) -> Zeroizing<[u8; 32]> {
         let mut mac = keyed_hash(&self.0);
@@ -111,17 +80,6 @@ pub fn keyed_hash(key: &[u8; 32]) -> Hmac<Sha256> {
     let mut block = Zeroizing::new([0; 64]);
     block[..32].copy_from_slice(key);
     Hmac::new(&(*block).into())
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SecretKeyError {
-    #[error("can't use the key file {path}: {source}")]
-    File {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("the key file {path} does not hold the base64 of 32 bytes: restore it from a backup")]
-    Malformed { path: PathBuf },
 }
 
 /// The public name of a secret key.
@@ -161,23 +119,46 @@ pub enum VaultError {
 /// Seals and opens secrets. Cheap to clone; `Debug` shows the key's id only.
 #[derive(Clone)]
 pub struct Vault {
-    key_id: KeyId,
-    cipher: Aes256Gcm,
+    /// What everything is sealed with.
+    current: (KeyId, Aes256Gcm),
+    /// These only open.
+    older: Arc<[(KeyId, Aes256Gcm)]>,
 }
 
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Vault({})", self.key_id)
+        write!(f, "Vault({})", self.current.0)
     }
 }
 
 impl Vault {
-    pub fn new(key: &SecretKey) -> Self {
-        let derived = key.derive(Purpose::Credentials);
+    pub fn new(keys: impl Into<Keyring>) -> Self {
+        let cipher = |key: &SecretKey| {
+            let derived = key.derive(Purpose::Credentials);
+            (key.id(), Aes256Gcm::new(&(*derived).into()))
+        };
+        let keys = keys.into();
         Self {
-            key_id: key.id(),
-            cipher: Aes256Gcm::new(&(*derived).into()),
+            current: cipher(keys.current()),
+            older: keys.older().iter().map(cipher).collect(),
         }
+    }
+
+    /// The key that this vault seals with.
+    pub fn current(&self) -> &KeyId {
+        &self.current.0
+    }
+
+    /// Whether what was sealed with this key can be opened.
+    pub fn knows(&self, key: &KeyId) -> bool {
+        self.cipher(key).is_some()
+    }
+
+    fn cipher(&self, key: &KeyId) -> Option<&Aes256Gcm> {
+        std::iter::once(&self.current)
+            .chain(self.older.iter())
+            .find(|(id, _)| id == key)
+            .map(|(_, cipher)| cipher)
     }
 
     /// `place` names the row the value belongs to; opening demands the same name.
@@ -187,27 +168,28 @@ impl Vault {
             msg: secret.expose_secret().as_bytes(),
             aad: place.as_bytes(),
         };
-        let ciphertext = self
-            .cipher
-            .encrypt(&Nonce::from(nonce), payload)
-            .map_err(|_| VaultError::Seal {
-                place: place.to_owned(),
-            })?;
+        let (key_id, cipher) = &self.current;
+        let ciphertext =
+            cipher
+                .encrypt(&Nonce::from(nonce), payload)
+                .map_err(|_| VaultError::Seal {
+                    place: place.to_owned(),
+                })?;
         Ok(Sealed {
-            key_id: self.key_id.clone(),
+            key_id: key_id.clone(),
             nonce: nonce.to_vec(),
             ciphertext,
         })
     }
 
     pub fn open(&self, sealed: &Sealed, place: &str) -> Result<SecretString, VaultError> {
-        if sealed.key_id != self.key_id {
-            return Err(VaultError::OtherKey {
+        let cipher = self
+            .cipher(&sealed.key_id)
+            .ok_or_else(|| VaultError::OtherKey {
                 place: place.to_owned(),
                 sealed_with: sealed.key_id.clone(),
-                have: self.key_id.clone(),
-            });
-        }
+                have: self.current.0.clone(),
+            })?;
         let tampered = || VaultError::Tampered {
             place: place.to_owned(),
         };
@@ -216,8 +198,7 @@ impl Vault {
             msg: &sealed.ciphertext,
             aad: place.as_bytes(),
         };
-        let bytes = self
-            .cipher
+        let bytes = cipher
             .decrypt(&Nonce::from(nonce), payload)
             .map_err(|_| tampered())?;
         String::from_utf8(bytes)
@@ -228,12 +209,10 @@ impl Vault {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn vault(byte: u8) -> Vault {
-        Vault::new(&SecretKey::from_bytes(Zeroizing::new([byte; 32])))
+        Vault::new(SecretKey::from_bytes(Zeroizing::new([byte; 32])))
     }
 
     #[test]
@@ -278,6 +257,17 @@ mod tests {
     }
 
     #[test]
+    fn an_older_key_opens_and_never_seals() {
+        let key = |byte| SecretKey::from_bytes(Zeroizing::new([byte; 32]));
+        let old = vault(1).seal(&"token".into(), "p").unwrap();
+        let both = Vault::new(Keyring::new(key(2), vec![key(1)]));
+        assert_eq!(both.open(&old, "p").unwrap().expose_secret(), "token");
+        let new = both.seal(&"token".into(), "p").unwrap();
+        assert_eq!(new.key_id, key(2).id());
+        assert!(vault(1).open(&new, "p").is_err());
+    }
+
+    #[test]
     fn sealing_twice_never_repeats_a_nonce() {
         let vault = vault(1);
         let first = vault.seal(&"token".into(), "p").unwrap();
@@ -293,28 +283,5 @@ mod tests {
             *key.derive(Purpose::Audit),
             *key.derive(Purpose::Credentials)
         );
-    }
-
-    #[test]
-    fn a_key_file_is_created_once_with_mode_0600() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secret-key");
-        let first = SecretKey::load_or_create(&path).unwrap();
-        let second = SecretKey::load_or_create(&path).unwrap();
-        assert_eq!(first.id(), second.id());
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_damaged_key_file_is_an_error_and_stays_as_it_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secret-key");
-        std::fs::write(&path, "not a key").unwrap();
-        assert!(matches!(
-            SecretKey::load_or_create(&path),
-            Err(SecretKeyError::Malformed { .. })
-        ));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "not a key");
     }
 }

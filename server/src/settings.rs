@@ -4,19 +4,17 @@ use std::env::VarError;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use url::Url;
-use zeroize::Zeroizing;
 
-use crate::secrets::SecretKey;
+use crate::secrets::{Keyring, SecretKey};
 
 pub const DATABASE_URL: &str = "DATABASE_URL";
 pub const MIGRATE_URL: &str = "ROLLCALL_MIGRATE_URL";
 pub const DATA_DIR: &str = "ROLLCALL_DATA_DIR";
 pub const SECRET_KEY: &str = "ROLLCALL_SECRET_KEY";
 pub const SECRET_KEY_FILE: &str = "ROLLCALL_SECRET_KEY_FILE";
+pub const SECRET_KEY_OLD: &str = "ROLLCALL_SECRET_KEY_OLD";
 pub const ALLOW_LOOPBACK_TARGETS: &str = "ROLLCALL_ALLOW_LOOPBACK_TARGETS";
 pub const ALLOW_PRIVATE_TARGETS: &str = "ROLLCALL_ALLOW_PRIVATE_TARGETS";
 pub const PUBLIC_URL: &str = "ROLLCALL_PUBLIC_URL";
@@ -58,7 +56,9 @@ pub struct Settings {
     pub migrate_url: Option<SecretString>,
     pub data_dir: PathBuf,
     /// Unset: a key file in `data_dir`, created with the embedded cluster only.
-    pub secret_key: Option<SecretKey>,
+    pub secret_keys: Option<Keyring>,
+    /// Keys that only open what they sealed, beside those of the file.
+    pub old_secret_keys: Vec<SecretKey>,
     pub allowed_targets: AllowedTargets,
     /// How browsers reach the console, when that is not the listen address.
     pub public_url: Option<Url>,
@@ -90,7 +90,8 @@ impl Settings {
             database_url: postgres_url(DATABASE_URL, var(DATABASE_URL)?)?,
             migrate_url: postgres_url(MIGRATE_URL, var(MIGRATE_URL)?)?,
             data_dir: var(DATA_DIR)?.unwrap_or_else(|| "data".to_owned()).into(),
-            secret_key: secret_key(var(SECRET_KEY)?, var(SECRET_KEY_FILE)?)?,
+            secret_keys: secret_keys(var(SECRET_KEY)?, var(SECRET_KEY_FILE)?)?,
+            old_secret_keys: old_secret_keys(var(SECRET_KEY_OLD)?)?,
             allowed_targets: AllowedTargets {
                 loopback: switch(ALLOW_LOOPBACK_TARGETS, var(ALLOW_LOOPBACK_TARGETS)?)?,
                 private: switch(ALLOW_PRIVATE_TARGETS, var(ALLOW_PRIVATE_TARGETS)?)?,
@@ -168,41 +169,53 @@ fn public_url(value: String) -> Result<Url, SettingsError> {
     Ok(url)
 }
 
-fn secret_key(
+fn secret_keys(
     value: Option<String>,
     file: Option<String>,
-) -> Result<Option<SecretKey>, SettingsError> {
-    let (name, text) = match (value, file) {
-        (None, None) => return Ok(None),
-        (Some(_), Some(_)) => return Err(SettingsError::TwoKeys),
-        (Some(text), None) => (SECRET_KEY, SecretString::from(text)),
+) -> Result<Option<Keyring>, SettingsError> {
+    match (value, file) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(SettingsError::TwoKeys),
+        (Some(text), None) => match SecretKey::from_base64(&text.into()) {
+            Some(key) => Ok(Some(key.into())),
+            None => Err(not_a_key(SECRET_KEY)),
+        },
         (None, Some(path)) => {
             let text = std::fs::read_to_string(&path).map_err(|source| SettingsError::KeyFile {
                 path: path.into(),
                 source,
             })?;
-            (SECRET_KEY_FILE, SecretString::from(text))
+            match Keyring::parse(&text.into()) {
+                Some(keys) => Ok(Some(keys)),
+                None => Err(invalid(
+                    SECRET_KEY_FILE,
+                    "each line must be the base64 of exactly 32 bytes, the current key first (openssl rand -base64 32)",
+                )),
+            }
         }
-    };
-    SecretKey::from_base64(&text).map(Some).ok_or_else(|| {
-        invalid(
-            name,
-            "it must be the base64 of exactly 32 bytes (openssl rand -base64 32)",
-        )
-    })
+    }
 }
 
-impl SecretKey {
-    /// Reads the base64 of exactly 32 bytes; surrounding white space is ignored.
-    pub fn from_base64(text: &SecretString) -> Option<Self> {
-        let bytes = Zeroizing::new(BASE64_STANDARD.decode(text.expose_secret().trim()).ok()?);
-        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(bytes.as_slice().try_into().ok()?);
-        Some(Self::from_bytes(bytes))
-    }
+/// One or more, with white space between them.
+fn old_secret_keys(value: Option<String>) -> Result<Vec<SecretKey>, SettingsError> {
+    let keys = value.as_deref().unwrap_or_default().split_whitespace();
+    keys.map(|key| SecretKey::from_base64(&key.into()))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| not_a_key(SECRET_KEY_OLD))
+}
+
+fn not_a_key(name: &'static str) -> SettingsError {
+    invalid(
+        name,
+        "it must be the base64 of exactly 32 bytes (openssl rand -base64 32)",
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
@@ -237,6 +250,7 @@ mod tests {
         let settings = read(&[
             (DATABASE_URL, "postgres://r:hunter2@db/x"),
             (SECRET_KEY, &key),
+            (SECRET_KEY_OLD, &key),
         ])
         .unwrap();
         let shown = format!("{settings:?}");
@@ -253,6 +267,7 @@ mod tests {
             read(&[(SECRET_KEY, &short)]),
             Err(SettingsError::Invalid { .. })
         ));
+        assert!(read(&[(SECRET_KEY_OLD, &short)]).is_err());
         let both = read(&[(SECRET_KEY, "a"), (SECRET_KEY_FILE, "b")]);
         assert!(matches!(both, Err(SettingsError::TwoKeys)));
     }

@@ -86,6 +86,8 @@ event_names! {
     SettingsChanged = "Settings changed",
     Export = "Export",
     LogPruned = "Log pruned",
+    /// Everything that is sealed is sealed with the current secret key from here on.
+    SecretKeyRotated = "Secret key rotated",
     /// Only in demo mode: somebody changed the emulated directory.
     SandboxChanged = "Sandbox changed",
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::store::events::Head;
+use crate::store::seals::Head;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {

@@ -5,33 +5,37 @@
 //! breaks the chain from there on. The head says under the same key where the chain ends, so that
 //! a tail which is cut off is missed; checkpoints of it in a file outside the database also betray
 //! a database that was put back to an earlier state.
+//!
+//! When the secret key is rotated, the chain goes on in a new segment under the new key. Its first
+//! seal covers the last one of the old key, so that whoever gets hold of the old key can't rewrite
+//! what was sealed with it. Pruning leaves a record of where it cut, authenticated like the head.
 
+mod chain;
 mod checkpoints;
+mod prune;
 mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use hmac::{Hmac, Mac as _};
-use serde_json::{Value, json};
-use sha2::Sha256;
 use sqlx::PgPool;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::secrets::{Purpose, SecretKey, keyed_hash};
-use crate::store::StoreError;
-use crate::store::events::{self, EventRow, Head};
+use crate::secrets::{KeyId, Keyring, Vault, VaultError};
+use crate::store::{StoreError, seals};
 
 pub use checkpoints::CheckpointError;
+pub use prune::{LEAST_RETENTION, Pruned};
 pub use verify::{Break, Proof};
 
 const BATCH: i64 = 2000;
 /// How long an event waits for its seal at the most while a process runs.
 const SEAL_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked whether a month is old enough to go.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
@@ -41,13 +45,24 @@ pub enum SealError {
     Broken(Break),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    #[error(
+        "the audit log is sealed with secret key {sealed_with}, and this process has {have}: give it both keys and run rollcall secrets rotate, or give it the right one"
+    )]
+    OtherKey { sealed_with: KeyId, have: KeyId },
+    #[error(
+        "the key of the audit log from event {from_event} on is missing: add the old secret key {key} to the keys of this process"
+    )]
+    KeyMissing { key: KeyId, from_event: i64 },
+    #[error(transparent)]
+    Vault(VaultError),
 }
 
 /// The log's seals: what they are made with, and where its head is noted outside the database.
 #[derive(Clone)]
 pub struct Seals {
     pool: PgPool,
-    key: Zeroizing<[u8; 32]>,
+    keys: Keyring,
+    vault: Vault,
     clock: Arc<dyn Clock>,
     checkpoints: Option<PathBuf>,
 }
@@ -62,13 +77,15 @@ impl Seals {
     /// `checkpoints`: a file that the head is added to whenever it moves.
     pub fn new(
         pool: PgPool,
-        key: &SecretKey,
+        keys: impl Into<Keyring>,
         clock: Arc<dyn Clock>,
         checkpoints: Option<PathBuf>,
     ) -> Self {
+        let keys = keys.into();
         Self {
             pool,
-            key: key.derive(Purpose::Audit),
+            vault: Vault::new(&keys),
+            keys,
             clock,
             checkpoints,
         }
@@ -94,28 +111,33 @@ impl Seals {
     async fn seal_batch(&self) -> Result<u64, SealError> {
         let mut transaction = self.pool.begin().await.map_err(StoreError::from)?;
         // Most of the time nothing is new: then nobody has to wait for a lock.
-        if !events::any_unsealed(&mut transaction).await? {
+        if !seals::any_unsealed(&mut transaction).await? {
             return Ok(0);
         }
-        events::lock_seals(&mut transaction).await?;
-        let head = events::head(&mut transaction).await?;
-        let last = events::last_seal(&mut transaction).await?;
-        let head = self.end_of_chain(head, last).map_err(SealError::Broken)?;
+        seals::lock_seals(&mut transaction).await?;
+        let head = seals::head(&mut transaction).await?;
+        let last = seals::last_seal(&mut transaction).await?;
+        let chain = self.chain(&mut transaction, head.as_ref()).await?;
+        let head = chain.end(head, last).map_err(SealError::Broken)?;
         let (mut previous, before) = head.map_or((Vec::new(), 0), |head| (head.hash, head.events));
-        let batch = events::unsealed(&mut transaction, BATCH).await?;
+        let batch = seals::unsealed(&mut transaction, BATCH).await?;
         let Some(newest) = batch.last().map(|event| event.id) else {
             return Ok(0);
         };
-        let mut seals = Vec::with_capacity(batch.len());
-        for event in &batch {
-            previous = self.hash(&previous, event);
-            seals.push((event.id, previous.clone()));
+        if !chain.is_stored {
+            let (from, key) = (chain.from_event(), chain.key_id());
+            seals::begin_segment(&mut transaction, from, key).await?;
         }
-        events::add_seals(&mut transaction, &seals).await?;
-        let sealed = seals.len() as u64;
+        let mut made = Vec::with_capacity(batch.len());
+        for event in &batch {
+            previous = chain.seal(&previous, event);
+            made.push((event.id, previous.clone()));
+        }
+        seals::add_seals(&mut transaction, &made).await?;
+        let sealed = made.len() as u64;
         let events = before + i64::try_from(sealed).unwrap_or(i64::MAX);
-        let head = self.head(newest, previous, events, self.clock.now());
-        events::set_head(&mut transaction, &head).await?;
+        let head = chain.head(newest, previous, events, self.clock.now());
+        seals::set_head(&mut transaction, &head).await?;
         transaction.commit().await.map_err(StoreError::from)?;
         if let Some(file) = &self.checkpoints {
             checkpoints::add(file, &head).await?;
@@ -123,87 +145,22 @@ impl Seals {
         Ok(sealed)
     }
 
-    /// The head, once it is authentic and is the last seal.
-    fn end_of_chain(
-        &self,
-        head: Option<Head>,
-        last: Option<(i64, Vec<u8>)>,
-    ) -> Result<Option<Head>, Break> {
-        let (head, last) = match (head, last) {
-            (None, None) => return Ok(None),
-            (None, Some(_)) => return Err(Break::HeadMissing),
-            (Some(head), _) if !self.is_authentic(&head) => return Err(Break::HeadForged),
-            (Some(head), None) => {
-                return Err(Break::TailMissing {
-                    expected: head.event_id,
-                    found: None,
-                });
-            }
-            (Some(head), Some(last)) => (head, last),
-        };
-        if last.0 < head.event_id {
-            return Err(Break::TailMissing {
-                expected: head.event_id,
-                found: Some(last.0),
-            });
-        }
-        if last.0 > head.event_id || last.1 != head.hash {
-            return Err(Break::SealForged { event: last.0 });
-        }
-        Ok(Some(head))
-    }
-
-    fn head(&self, event_id: i64, hash: Vec<u8>, events: i64, at: DateTime<Utc>) -> Head {
-        // As precise as the database keeps it.
-        let sealed_at = DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
-        let mac = self.authenticator(event_id, &hash, events, sealed_at);
-        let mac = mac.finalize().into_bytes().to_vec();
-        Head {
-            event_id,
-            hash,
-            events,
-            sealed_at,
-            mac,
-        }
-    }
-
-    fn authenticator(
-        &self,
-        event: i64,
-        hash: &[u8],
-        events: i64,
-        at: DateTime<Utc>,
-    ) -> Hmac<Sha256> {
-        let mut mac = keyed_hash(&self.key);
-        // A seal begins with the length of the one before it, which is never this.
-        mac.update(&u64::MAX.to_be_bytes());
-        for number in [event, events, at.timestamp_micros()] {
-            mac.update(&number.to_be_bytes());
-        }
-        mac.update(hash);
-        mac
-    }
-
-    fn is_authentic(&self, head: &Head) -> bool {
-        self.authenticator(head.event_id, &head.hash, head.events, head.sealed_at)
-            .verify_slice(&head.mac)
-            .is_ok()
-    }
-
-    /// The seal of an event after the seal before it.
-    fn hash(&self, previous: &[u8], event: &EventRow) -> Vec<u8> {
-        let mut mac = keyed_hash(&self.key);
-        mac.update(&(previous.len() as u64).to_be_bytes());
-        mac.update(previous);
-        mac.update(canonical(event).to_string().as_bytes());
-        mac.finalize().into_bytes().to_vec()
-    }
-
-    /// Seals again and again until the process ends.
+    /// Seals again and again until the process ends, and now and then prunes by the setting.
     pub async fn keep(self, stop: CancellationToken) {
+        let mut prune_at = Instant::now();
         loop {
             if let Err(error) = self.seal().await {
                 tracing::error!(%error, "the audit log could not be sealed");
+            }
+            if Instant::now() >= prune_at {
+                prune_at = Instant::now() + PRUNE_EVERY;
+                match self.prune_by_setting().await {
+                    Ok(None) => {}
+                    Ok(Some(Pruned { events, months })) => {
+                        tracing::info!(events, ?months, "the audit log was pruned");
+                    }
+                    Err(error) => tracing::error!(%error, "the audit log could not be pruned"),
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -211,24 +168,4 @@ impl Seals {
             }
         }
     }
-}
-
-/// The event as it is sealed. `serde_json` sorts the keys of its maps.
-fn canonical(event: &EventRow) -> Value {
-    json!({
-        "id": event.id,
-        "time": event.time.timestamp_micros(),
-        "event": event.event,
-        "outcome": event.outcome,
-        "actor": event.actor,
-        "app": event.app,
-        "person_id": event.person_id,
-        "person_email": event.person_email,
-        "account_id": event.account_id,
-        "run_id": event.run_id,
-        "reason": event.reason,
-        "changes": event.changes,
-        "error": event.error,
-        "detail": event.detail,
-    })
 }

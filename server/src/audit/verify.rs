@@ -1,17 +1,21 @@
 //! Walks the whole log beside its seals and names the first place where they part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::chain::Chain;
 use super::{BATCH, SealError, Seals, checkpoints};
 use crate::store::StoreError;
-use crate::store::events::{self, EventRow};
+use crate::store::events::EventRow;
+use crate::store::seals::{self, Cut, Head};
 
 /// What was proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
     /// Events whose seals hold.
     pub events: u64,
+    /// Earlier events that were pruned.
+    pub pruned: u64,
     /// Checkpoints outside the database that the log agrees with.
     pub checkpoints: usize,
 }
@@ -42,6 +46,8 @@ pub enum Break {
     },
     HeadMissing,
     HeadForged,
+    /// The record of where the log was pruned was not made under its key.
+    CutForged,
     /// A checkpoint outside the database names another seal for this event.
     CheckpointDiffers {
         event: i64,
@@ -57,7 +63,7 @@ impl fmt::Display for Break {
         match self {
             Self::Changed { event } => write!(
                 f,
-                "event {event} was changed or moved after it was sealed (if it is the first event, check that the secret key is the right one)"
+                "event {event} was changed or moved after it was sealed (if it is the first one in the log, what came before it was cut off, or the secret key is not the one that it was sealed with)"
             ),
             Self::Deleted { event } => write!(f, "event {event} was deleted"),
             Self::Added { event } => write!(f, "event {event} was added among sealed events"),
@@ -80,6 +86,9 @@ impl fmt::Display for Break {
             Self::HeadForged => f.write_str(
                 "the head of the log is not genuine (or the secret key is not the one that it was sealed with)",
             ),
+            Self::CutForged => {
+                f.write_str("the record of where the log was pruned is not genuine")
+            }
             Self::CheckpointDiffers { event } => write!(
                 f,
                 "event {event} has another seal than the checkpoint outside the database says"
@@ -94,70 +103,128 @@ impl fmt::Display for Break {
 impl Seals {
     /// Proves every sealed event, then seals the rest. `Err(Broken)` names the first break.
     pub async fn verify(&self) -> Result<Proof, SealError> {
-        let noted = self.noted().await?;
-        let mut transaction = self.pool.begin().await.map_err(StoreError::from)?;
-        events::look_at_one_moment(&mut transaction).await?;
-        let head = events::head(&mut transaction).await?;
-        let last = events::last_seal(&mut transaction).await?;
-        let end = self.end_of_chain(head, last);
-        let mut walk = Walk {
-            seals: self,
-            previous: Vec::new(),
-            last: 0,
-            proven: 0,
-            noted: &noted,
+        let noted = match &self.checkpoints {
+            Some(file) => checkpoints::read(file).await?,
+            None => Vec::new(),
         };
+        let mut transaction = self.pool.begin().await.map_err(StoreError::from)?;
+        seals::look_at_one_moment(&mut transaction).await?;
+        let head = seals::head(&mut transaction).await?;
+        let last = seals::last_seal(&mut transaction).await?;
+        let chain = self.chain(&mut transaction, head.as_ref()).await?;
+        let cut = seals::cut(&mut transaction).await?;
+        let broken = SealError::Broken;
+        if cut.as_ref().is_some_and(|cut| !chain.is_authentic_cut(cut)) {
+            return Err(broken(Break::CutForged));
+        }
+        let noted = comparable(noted, &chain, cut.as_ref()).map_err(broken)?;
+        let end = chain.end(head, last);
+        let mut walk = Walk::after(&chain, cut.as_ref(), &noted);
         loop {
-            let seals = events::seals_after(&mut transaction, walk.last, BATCH).await?;
+            let seals = seals::seals_after(&mut transaction, walk.last, BATCH).await?;
             let Some(until) = seals.last().map(|(event, _)| *event) else {
                 break;
             };
-            let page = events::between(&mut transaction, walk.last, until).await?;
-            walk.page(&page, &seals).map_err(SealError::Broken)?;
+            let page = seals::between(&mut transaction, walk.last, until).await?;
+            walk.page(&page, &seals).map_err(broken)?;
         }
-        let Walk { last, proven, .. } = walk;
-        let head = end.map_err(SealError::Broken)?;
+        let Walk {
+            last,
+            proven,
+            passed,
+            ..
+        } = walk;
+        let head = end.map_err(broken)?;
         if let Some((event, _)) = noted.range(last + 1..).next() {
-            return Err(SealError::Broken(Break::TailMissing {
+            return Err(broken(Break::TailMissing {
                 expected: *event,
                 found: (last > 0).then_some(last),
             }));
         }
-        if head.is_some_and(|head| head.events.unsigned_abs() != proven) {
-            return Err(SealError::Broken(Break::HeadForged));
+        let before = cut.map_or(0, |cut| cut.events.unsigned_abs());
+        if head.is_some_and(|head| head.events.unsigned_abs() != before + proven + passed) {
+            return Err(broken(Break::HeadForged));
         }
         drop(transaction);
         Ok(Proof {
             events: proven + self.seal().await?,
+            pruned: before + passed,
             checkpoints: noted.len(),
         })
     }
+}
 
-    /// What was noted outside the database, by event.
-    async fn noted(&self) -> Result<BTreeMap<i64, Vec<u8>>, SealError> {
-        let Some(file) = &self.checkpoints else {
-            return Ok(BTreeMap::new());
-        };
-        let mut noted = BTreeMap::new();
-        for (at, head) in checkpoints::read(file).await?.into_iter().enumerate() {
-            if !self.is_authentic(&head) {
-                return Err(SealError::Broken(Break::CheckpointForged { line: at + 1 }));
-            }
-            noted.insert(head.event_id, head.hash);
+impl Seals {
+    /// Whether the log begins and ends as it was sealed, under keys that are there. Reads no event.
+    pub async fn check_ends(&self) -> Result<(), SealError> {
+        let mut transaction = self.pool.begin().await.map_err(StoreError::from)?;
+        seals::look_at_one_moment(&mut transaction).await?;
+        let head = seals::head(&mut transaction).await?;
+        let last = seals::last_seal(&mut transaction).await?;
+        let chain = self.chain(&mut transaction, head.as_ref()).await?;
+        let cut = seals::cut(&mut transaction).await?;
+        if cut.is_some_and(|cut| !chain.is_authentic_cut(&cut)) {
+            return Err(SealError::Broken(Break::CutForged));
         }
-        Ok(noted)
+        chain.end(head, last).map_err(SealError::Broken)?;
+        Ok(())
     }
 }
 
+/// What was noted outside the database of events that are still there, by event.
+fn comparable(
+    noted: Vec<Head>,
+    chain: &Chain,
+    cut: Option<&Cut>,
+) -> Result<BTreeMap<i64, Vec<u8>>, Break> {
+    let mut comparable = BTreeMap::new();
+    for (at, head) in noted.into_iter().enumerate() {
+        if !chain.was_authentic(&head) {
+            return Err(Break::CheckpointForged { line: at + 1 });
+        }
+        match cut {
+            Some(cut) if head.event_id < cut.event_id => {}
+            Some(cut) if head.event_id == cut.event_id => {
+                if head.hash != cut.hash {
+                    return Err(Break::CheckpointDiffers {
+                        event: head.event_id,
+                    });
+                }
+            }
+            _ => {
+                comparable.insert(head.event_id, head.hash);
+            }
+        }
+    }
+    Ok(comparable)
+}
+
 struct Walk<'a> {
-    seals: &'a Seals,
+    chain: &'a Chain,
     previous: Vec<u8>,
     last: i64,
     proven: u64,
+    /// Seals of events that were pruned.
+    passed: u64,
+    gone: BTreeSet<i64>,
     noted: &'a BTreeMap<i64, Vec<u8>>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn after(chain: &'a Chain, cut: Option<&Cut>, noted: &'a BTreeMap<i64, Vec<u8>>) -> Self {
+        Self {
+            chain,
+            previous: cut.map(|cut| cut.hash.clone()).unwrap_or_default(),
+            last: cut.map_or(0, |cut| cut.event_id),
+            proven: 0,
+            passed: 0,
+            gone: cut
+                .map(|cut| cut.gone.iter().copied().collect())
+                .unwrap_or_default(),
+            noted,
+        }
+    }
+
     /// `seals` are a page of the chain, `events` all that lie in it.
     fn page(&mut self, events: &[EventRow], seals: &[(i64, Vec<u8>)]) -> Result<(), Break> {
         let mut events = events.iter().peekable();
@@ -165,12 +232,15 @@ impl Walk<'_> {
             match events.peek() {
                 Some(event) if event.id < *id => return Err(Break::Added { event: event.id }),
                 Some(event) if event.id == *id => {
-                    let hash = self.seals.hash(&self.previous, event);
+                    let hash = self.chain.seal(&self.previous, event);
                     if hash != *seal {
                         return Err(Break::Changed { event: *id });
                     }
                     events.next();
+                    self.proven += 1;
                 }
+                // The seal after it, or the head, proves its seal.
+                _ if self.gone.contains(id) => self.passed += 1,
                 _ => return Err(Break::Deleted { event: *id }),
             }
             if self.noted.get(id).is_some_and(|noted| noted != seal) {
@@ -178,7 +248,6 @@ impl Walk<'_> {
             }
             self.previous.clone_from(seal);
             self.last = *id;
-            self.proven += 1;
         }
         Ok(())
     }

@@ -2,17 +2,19 @@
 
 use std::process::ExitCode;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use provisioning::event::EventName;
 use serde_json::json;
 
 use super::{Failure, Outcome, SHELL};
+use crate::audit::Pruned;
 use crate::export::{self, Format};
 use crate::installation::Installation;
 use crate::settings::{AUDIT_CHECKPOINT_FILE, Settings};
 use crate::store::StoreError;
 use crate::store::events::{self, EventFilter, NewEvent};
+use crate::store::settings::{self, RetentionDays};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -26,7 +28,19 @@ enum Command {
     Export(Export),
     /// Prove that no event was changed, added, moved or deleted, or name the first break
     Verify,
+    /// Drop whole months that are older than the retention; what is left can still be proven
+    Prune(Prune),
 }
+
+#[derive(Debug, Args)]
+struct Prune {
+    /// Keep the events of this many days, instead of as many as the setting says
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(i64::from(LEAST_DAYS)..=36_500))]
+    older_than: Option<u32>,
+}
+
+/// Nothing younger is ever pruned.
+const LEAST_DAYS: u32 = 30;
 
 #[derive(Debug, Args)]
 struct Export {
@@ -52,6 +66,7 @@ pub(super) async fn run(settings: Settings, arguments: Arguments) -> Outcome {
     let done = match arguments.command {
         Command::Export(arguments) => export(&installation, arguments).await,
         Command::Verify => verify(&installation).await,
+        Command::Prune(arguments) => prune(&installation, &arguments).await,
     };
     installation.close().await;
     done?;
@@ -68,10 +83,40 @@ async fn verify(installation: &Installation) -> Result<(), Failure> {
         (Some(_), 1) => "It agrees with 1 checkpoint outside the database.".to_owned(),
         (Some(_), count) => format!("It agrees with {count} checkpoints outside the database."),
     };
+    let pruned = match proof.pruned {
+        0 => String::new(),
+        count => format!(" {count} earlier ones were pruned."),
+    };
     println!(
-        "The audit log holds: {} events are as they were recorded. {checkpoints}",
+        "The audit log holds: {} events are as they were recorded.{pruned} {checkpoints}",
         proof.events
     );
+    Ok(())
+}
+
+async fn prune(installation: &Installation, arguments: &Prune) -> Result<(), Failure> {
+    let days = match arguments.older_than {
+        Some(days) => Some(days),
+        None => {
+            let mut db = installation.pool.acquire().await?;
+            let RetentionDays(days) = settings::get(&mut db).await?;
+            days
+        }
+    };
+    let Some(days) = days else {
+        return Err(Failure::usage(
+            "the audit log is kept for ever: set a retention in the console, or give --older-than DAYS",
+        ));
+    };
+    let before = installation.clock.now() - TimeDelta::days(days.into());
+    let pruned = installation.seals().prune(before, SHELL).await;
+    match pruned.map_err(Failure::failed)? {
+        None => println!("No month of the audit log is older than that as a whole."),
+        Some(Pruned { events, months }) => println!(
+            "Pruned from the audit log: {events} events, the months {}.",
+            months.join(", ")
+        ),
+    }
     Ok(())
 }
 

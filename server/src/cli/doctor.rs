@@ -15,7 +15,8 @@ use crate::settings::{
 };
 use crate::store::apps::{self, App, AppState};
 use crate::store::credentials::{self, Credential};
-use crate::store::{connection, measures, schema, workers};
+use crate::store::schema::{self, Standing};
+use crate::store::{connection, measures, sealed, workers};
 use crate::sync::{Engine, inputs};
 
 /// From here on the machine's clock and the database's are not the same.
@@ -178,13 +179,23 @@ async fn installed(installation: &Installation, findings: &mut Findings) -> Resu
         "database",
         format!("PostgreSQL {} answers", facts.server_version),
     );
-    match schema::missing(&mut db).await {
-        0 => findings.ok("migrations", "the schema is this program's"),
-        missing => {
+    match schema::standing(&mut db).await? {
+        Standing::Current => findings.ok("migrations", "the schema is this program's"),
+        Standing::Behind { missing } => {
             findings.fail(
                 "migrations",
                 format!("{missing} migrations are missing"),
                 "Run rollcall migrate.",
+            );
+            return Ok(());
+        }
+        Standing::Newer { found, known } => {
+            findings.fail(
+                "migrations",
+                format!(
+                    "the database has migration {found}, this program knows them up to {known}"
+                ),
+                "Use the newer version of Rollcall that migrated it.",
             );
             return Ok(());
         }
@@ -346,8 +357,23 @@ async fn key(
             unreadable.push(format!("{name}: {error}"));
         }
     }
-    if unreadable.is_empty() {
+    let others = sealed::keys_in_use(db).await.unwrap_or_default();
+    let others: Vec<String> = others
+        .iter()
+        .filter(|key| *key != installation.vault.current())
+        .map(ToString::to_string)
+        .collect();
+    if unreadable.is_empty() && others.is_empty() {
         findings.ok("secret key", "every stored secret can be read");
+    } else if unreadable.is_empty() {
+        findings.warn(
+            "secret key",
+            format!(
+                "secrets are still encrypted with an older key: {}",
+                others.join(", ")
+            ),
+            "Run rollcall secrets rotate.",
+        );
     } else {
         findings.fail(
             "secret key",
@@ -360,7 +386,12 @@ async fn key(
 }
 
 async fn log(installation: &Installation, findings: &mut Findings) {
-    match installation.seals().seal().await {
+    let seals = installation.seals();
+    let looked_at = async {
+        seals.check_ends().await?;
+        seals.seal().await
+    };
+    match looked_at.await {
         Ok(_) if installation.settings.audit_checkpoints.is_some() => {
             findings.ok("audit log", "it ends as it was sealed");
         }

@@ -46,8 +46,13 @@ impl Credential {
     }
 
     fn place(self) -> String {
-        format!("credentials/{}/{}", self.kind(), self.owner())
+        place(self.kind(), &self.owner())
     }
+}
+
+/// What a credential is bound to.
+pub(super) fn place(kind: &str, owner: &str) -> String {
+    format!("credentials/{kind}/{owner}")
 }
 
 impl fmt::Display for Credential {

@@ -28,6 +28,8 @@ pub mod runs;
 pub mod saved_filters;
 pub mod schema;
 pub mod scope_checks;
+pub mod sealed;
+pub mod seals;
 pub mod second_factors;
 pub mod second_pass;
 pub mod sessions;

@@ -27,9 +27,76 @@ async fn applied(db: &mut PgConnection) -> usize {
         .unwrap_or(0)
 }
 
-/// How many of this program's migrations the database lacks.
-pub async fn missing(db: &mut PgConnection) -> usize {
-    MIGRATIONS.iter().count().saturating_sub(applied(db).await)
+/// The database's schema beside this program's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Current,
+    Behind {
+        missing: usize,
+    },
+    /// A newer program has migrated it.
+    Newer {
+        found: i64,
+        known: i64,
+    },
+}
+
+pub async fn standing(db: &mut PgConnection) -> Result<Standing, sqlx::Error> {
+    const UNDEFINED_TABLE: &str = "42P01";
+    // The table is the migrator's own, so the query can't be checked against our schema.
+    let applied: Result<Vec<i64>, _> =
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+            .fetch_all(db)
+            .await;
+    let applied = match applied {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => {
+            Vec::new()
+        }
+        applied => applied?,
+    };
+    let known = schema_version();
+    if let Some(found) = applied.iter().copied().max().filter(|found| *found > known) {
+        return Ok(Standing::Newer { found, known });
+    }
+    let missing = MIGRATIONS
+        .iter()
+        .filter(|migration| !applied.contains(&migration.version))
+        .count();
+    Ok(match missing {
+        0 => Standing::Current,
+        missing => Standing::Behind { missing },
+    })
+}
+
+/// The number of this program's last migration.
+fn schema_version() -> i64 {
+    let versions = MIGRATIONS.iter().map(|migration| migration.version);
+    versions.max().unwrap_or(0)
+}
+
+/// The role of a connection.
+pub async fn role_name(db: &mut PgConnection) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar!("SELECT current_user::text AS \"role!\"")
+        .fetch_one(db)
+        .await
+}
+
+/// Grants a role that owns nothing what a process needs. Called as the owner of the tables, by one
+/// process at a time.
+pub async fn grant(owner: &PgPool, process: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = owner.begin().await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('grant_to_process'))")
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::query!(
+        "SELECT grant_to_process($1::text::name)
+         WHERE NOT pg_has_role($1::text::name,
+             (SELECT relowner FROM pg_class WHERE oid = to_regclass('events')), 'USAGE')",
+        process
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await
 }
 
 /// What the role of `DATABASE_URL` may do beyond what it needs.
@@ -79,13 +146,8 @@ pub async fn facts(db: &mut PgConnection) -> Result<Facts, sqlx::Error> {
         sqlx::query_scalar!("SELECT current_setting('server_version') AS \"version!\"")
             .fetch_one(db)
             .await?;
-    let schema_version = MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
     Ok(Facts {
         server_version,
-        schema_version,
+        schema_version: schema_version(),
     })
 }
