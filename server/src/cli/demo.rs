@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use tokio::net::TcpListener;
 
-use super::serve::{Console, first_link};
+use super::serve::{Console, Door, first_link};
 use super::{Failure, Outcome, sandbox};
-use crate::http::{self, Site};
+use crate::http::{self, Site, TrustedProxies};
 use crate::installation::Installation;
 use crate::sandbox::SandboxOptions;
 use crate::services::compose::{self, Backstage};
@@ -66,11 +66,12 @@ pub(super) async fn run(mut settings: Settings, arguments: Arguments) -> Outcome
             Some(backstage),
         );
         let console = Console {
-            listener,
+            listener: Door::Plain(listener),
             site,
             services,
             worker: true,
             scrutiny,
+            proxies: TrustedProxies::default(),
         };
         welcome(&installation, &origin, &sandbox_origin).await?;
         tokio::select! {

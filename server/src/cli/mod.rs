@@ -15,13 +15,16 @@ mod migrate;
 mod provision;
 mod queue;
 mod sandbox;
+mod secrets;
 mod serve;
+mod shell;
 mod sync;
 mod worker;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rustix::process::DumpableBehavior;
 
 pub use failure::Failure;
 
@@ -48,6 +51,7 @@ type Outcome = Result<ExitCode, Failure>;
         DATABASE_URL                      the Postgres to use; unset, an embedded one is started or joined\n  \
         ROLLCALL_DATA_DIR                 where the embedded Postgres and its keys are kept (./data)\n  \
         ROLLCALL_SECRET_KEY[_FILE]        the key that encrypts secrets: base64 of 32 bytes\n  \
+        ROLLCALL_SECRET_KEY_OLD           keys that were used before, until rollcall secrets rotate\n  \
         ROLLCALL_PUBLIC_URL               how browsers reach the console, such as https://rollcall.example.com\n  \
         ROLLCALL_ALLOW_LOOPBACK_TARGETS   1 lets apps and directory be on loopback, http included\n  \
         ROLLCALL_ALLOW_PRIVATE_TARGETS    1 lets them be on private addresses\n  \
@@ -67,7 +71,7 @@ enum Command {
     /// Serve the console, with a worker beside it
     Serve(serve::Arguments),
     /// Carry out runs, without a console
-    Worker,
+    Worker(worker::Arguments),
     /// Try it out: the console, a worker and emulators of Google and Asana on this machine
     Demo(demo::Arguments),
     /// Bring the database up to date
@@ -94,12 +98,18 @@ enum Command {
     Audit(audit::Arguments),
     /// Apply, write out or compare the configuration file
     Config(config::Arguments),
+    /// Rotate the key that encrypts secrets
+    Secrets(secrets::Arguments),
     /// Look for what is wrong with this installation, and say what helps
     Doctor(doctor::Arguments),
     /// Serve the emulated Google directory and Asana alone
     Sandbox(sandbox::Arguments),
     /// Run a command with DATABASE_URL set, or keep the database running until it is stopped
     Database(database::Arguments),
+    /// Write the completions of a shell: bash, zsh, fish, elvish or powershell
+    Completions(shell::Completions),
+    /// Write the pages for man into a folder
+    Manual(shell::Manual),
 }
 
 impl Command {
@@ -119,8 +129,11 @@ impl Command {
                 | Self::Admin(_)
                 | Self::Audit(_)
                 | Self::Config(_)
+                | Self::Secrets(_)
                 | Self::Doctor(_)
                 | Self::Database(_)
+                | Self::Completions(_)
+                | Self::Manual(_)
         )
     }
 }
@@ -154,7 +167,15 @@ fn refuse(error: &clap::Error) -> ExitCode {
 }
 
 fn run(command: Command) -> Outcome {
+    match &command {
+        Command::Completions(arguments) => return shell::completions(arguments),
+        Command::Manual(arguments) => return shell::manual(arguments),
+        _ => {}
+    }
     telemetry::start_logging(command.is_quiet())?;
+    // A dump of this process's memory would hold the keys. Where it can't be forbidden, nothing else
+    // is worse for it.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     // Failing means that the process has a provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let settings = Settings::from_env()?;
@@ -167,7 +188,7 @@ fn run(command: Command) -> Outcome {
             // What serves is large; on the heap it does not weigh on the others.
             Command::Serve(arguments) => Box::pin(serve::run(settings, arguments)).await,
             Command::Demo(arguments) => Box::pin(demo::run(settings, arguments)).await,
-            Command::Worker => Box::pin(worker::run(settings)).await,
+            Command::Worker(arguments) => Box::pin(worker::run(settings, arguments)).await,
             Command::Migrate => migrate::run(settings).await,
             Command::Admin(arguments) => admin::run(settings, arguments).await,
             Command::Directory(arguments) => directory::run(settings, arguments).await,
@@ -179,10 +200,13 @@ fn run(command: Command) -> Outcome {
             Command::Review(arguments) => queue::review(settings, arguments).await,
             Command::Accounts(arguments) => accounts::run(settings, arguments).await,
             Command::Audit(arguments) => audit::run(settings, arguments).await,
+            Command::Secrets(arguments) => secrets::run(settings, arguments).await,
             Command::Doctor(arguments) => doctor::run(settings, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Config(arguments) => config::run(settings, arguments).await,
             Command::Database(arguments) => database::run(settings, arguments).await,
+            // Written already, without settings.
+            Command::Completions(_) | Command::Manual(_) => Ok(ExitCode::SUCCESS),
         }
     })
 }

@@ -1,21 +1,23 @@
 //! `rollcall serve`: the console, with a worker beside it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use app::services::Services;
+use ipnet::IpNet;
 use leptos::prelude::provide_context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Outcome};
-use crate::http::{self, Site, Web};
+use crate::http::{self, Front, Site, TlsFiles, TlsListener, TrustedProxies, Web};
 use crate::installation::Installation;
 use crate::services::door::Scrutiny;
 use crate::services::export_route::{self, Exports};
 use crate::services::{compose, one_time_links as links};
-use crate::settings::{DEFAULT_ADDRESS, Settings};
+use crate::settings::{DEFAULT_ADDRESS, PUBLIC_URL, Settings};
 use crate::store::administrators;
 use crate::store::one_time_links::Purpose;
 use crate::sync::Engine;
@@ -29,12 +31,46 @@ pub(super) struct Arguments {
     /// Leave the runs to `rollcall worker`
     #[arg(long)]
     no_worker: bool,
+    /// Speak https by itself: the certificate's chain as PEM; read anew on SIGHUP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The network of a proxy in front whose X-Forwarded-For and X-Forwarded-Proto are believed;
+    /// may be given several times, and needs ROLLCALL_PUBLIC_URL
+    #[arg(long, value_name = "CIDR", value_parser = network)]
+    trusted_proxy: Vec<IpNet>,
+}
+
+/// A network, or a single address.
+fn network(text: &str) -> Result<IpNet, String> {
+    let single = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse::<IpNet>()
+        .or_else(|_| single())
+        .map_err(|_| "use a network such as 10.0.0.0/8, or an address".to_owned())
 }
 
 pub(super) async fn run(settings: Settings, arguments: Arguments) -> Outcome {
     let site = Site::find(settings.site_dir.clone()).map_err(Failure::usage)?;
+    if !arguments.trusted_proxy.is_empty() && settings.public_url.is_none() {
+        return Err(Failure::usage(format!(
+            "--trusted-proxy needs {PUBLIC_URL}: behind a proxy, only that says how browsers reach the console"
+        )));
+    }
     let listener = http::bind(arguments.addr).await.map_err(Failure::failed)?;
-    let origin = settings.origin(listener.local_addr().map_err(Failure::failed)?);
+    let mut origin = settings.origin(listener.local_addr().map_err(Failure::failed)?);
+    let tls = match (arguments.tls_cert, arguments.tls_key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        _ => None,
+    };
+    if tls.is_some() && settings.public_url.is_none() {
+        origin = origin.replacen("http://", "https://", 1);
+    }
+    let listener = match tls {
+        Some(files) => Door::Tls(TlsListener::start(listener, files).map_err(Failure::usage)?),
+        None => Door::Plain(listener),
+    };
     let installation = Installation::open(settings).await?;
     let served = async {
         let engine = installation.engine()?;
@@ -51,6 +87,7 @@ pub(super) async fn run(settings: Settings, arguments: Arguments) -> Outcome {
             site,
             services,
             worker: !arguments.no_worker,
+            proxies: arguments.trusted_proxy.into_iter().collect(),
         };
         if let Some(link) = first_link(&installation, &origin).await? {
             println!(
@@ -83,11 +120,18 @@ pub(super) async fn first_link(
 
 /// The web server and, unless another process does it, the worker.
 pub(super) struct Console {
-    pub listener: TcpListener,
+    pub listener: Door,
     pub site: Site,
     pub services: Services,
     pub worker: bool,
     pub scrutiny: Scrutiny,
+    pub proxies: TrustedProxies,
+}
+
+/// Where requests come in.
+pub(super) enum Door {
+    Plain(TcpListener),
+    Tls(TlsListener),
 }
 
 impl Console {
@@ -112,7 +156,12 @@ impl Console {
             public_url: installation.settings.public_url.clone(),
             scrutiny: self.scrutiny,
         };
-        let router = http::router(&web).map_err(Failure::usage)?;
+        let front = Front {
+            tls: matches!(self.listener, Door::Tls(_)),
+            proxies: self.proxies,
+            vault: Some(installation.vault.clone()),
+        };
+        let router = http::router_behind(&web, &front).map_err(Failure::usage)?;
         let stop = engine.shutdown().clone();
         let working = async {
             if self.worker {
@@ -121,7 +170,13 @@ impl Console {
                 Ok(())
             }
         };
-        let serving = http::serve(self.listener, router, stop.clone());
+        let stopping = stop.clone();
+        let serving = async move {
+            match self.listener {
+                Door::Plain(listener) => http::serve(listener, router, stopping).await,
+                Door::Tls(listener) => http::serve_tls(listener, router, stopping).await,
+            }
+        };
         let sealing = installation.seals().keep(stop.clone());
         tokio::try_join!(
             async {

@@ -9,8 +9,6 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::Web;
-
 /// The request's nonce: scripts of the page carry it, and the policy names it.
 #[derive(Clone, Debug)]
 pub(super) struct Nonce(pub Arc<str>);
@@ -24,12 +22,9 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    pub(super) fn new(web: &Web) -> Self {
+    pub(super) fn new(https: bool) -> Self {
         Self {
-            https: web
-                .public_url
-                .as_ref()
-                .is_some_and(|url| url.scheme() == "https"),
+            https,
             watched: std::env::var_os("LEPTOS_WATCH").is_some(),
         }
     }

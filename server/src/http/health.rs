@@ -13,50 +13,83 @@ use sqlx::PgPool;
 
 use crate::clock::Clock;
 use crate::measures;
-use crate::store::{StoreError, schema};
+use crate::secrets::Vault;
+use crate::store::schema::{self, Standing};
+use crate::store::{StoreError, sealed};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
-pub(super) fn routes(pool: PgPool, clock: Arc<dyn Clock>, metrics: PrometheusHandle) -> Router {
+/// What is watched.
+#[derive(Clone)]
+pub struct Health {
+    pub pool: PgPool,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: PrometheusHandle,
+    /// Without it, nothing is said about the secret key.
+    pub vault: Option<Vault>,
+}
+
+/// `/healthz`: the process lives. `/readyz`: it can do its work. `/metrics`: figures for Prometheus.
+pub fn routes(health: Health) -> Router {
     measures::describe();
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready).with_state(pool.clone()))
-        .route(
-            "/metrics",
-            get(measurements).with_state((pool, clock, metrics)),
-        )
+        .route("/readyz", get(ready))
+        .route("/metrics", get(measurements))
+        .with_state(health)
 }
 
-async fn ready(State(pool): State<PgPool>) -> impl IntoResponse {
-    match tokio::time::timeout(PATIENCE, schema::answers(&pool)).await {
-        Ok(Ok(())) => (StatusCode::OK, "ready\n"),
+async fn ready(State(health): State<Health>) -> Response {
+    match tokio::time::timeout(PATIENCE, unready(&health)).await {
+        Ok(Ok(None)) => (StatusCode::OK, "ready\n").into_response(),
+        Ok(Ok(Some(reason))) => {
+            tracing::warn!(reason, "this process is not ready");
+            unavailable(reason)
+        }
         Ok(Err(error)) => {
             tracing::warn!(%error, "the database does not answer");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the database does not answer\n",
-            )
+            unavailable("the database does not answer\n")
         }
-        Err(_) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the database does not answer in time\n",
-        ),
+        Err(_) => unavailable("the database does not answer in time\n"),
     }
 }
 
-type Measured = (PgPool, Arc<dyn Clock>, PrometheusHandle);
+/// Why this process can't do its work, though the database answers.
+async fn unready(health: &Health) -> Result<Option<&'static str>, sqlx::Error> {
+    let mut db = health.pool.acquire().await?;
+    match schema::standing(&mut db).await? {
+        Standing::Current => {}
+        Standing::Behind { .. } => {
+            return Ok(Some(
+                "the database lacks migrations: run rollcall migrate\n",
+            ));
+        }
+        Standing::Newer { .. } => {
+            return Ok(Some(
+                "a newer Rollcall migrated the database: start that version here too\n",
+            ));
+        }
+    }
+    let Some(vault) = &health.vault else {
+        return Ok(None);
+    };
+    let in_use = sealed::keys_in_use(&mut db).await?;
+    let readable = in_use.iter().all(|key| vault.knows(key));
+    Ok((!readable).then_some(
+        "secrets are encrypted with another secret key than this process has: run rollcall doctor\n",
+    ))
+}
 
 /// Figures that are old would look like figures: without the database there are none.
-async fn measurements(State((pool, clock, metrics)): State<Measured>) -> Response {
+async fn measurements(State(health): State<Health>) -> Response {
     let refresh = async {
-        let mut db = pool.acquire().await.map_err(StoreError::from)?;
-        measures::refresh(&mut db, clock.now()).await
+        let mut db = health.pool.acquire().await.map_err(StoreError::from)?;
+        measures::refresh(&mut db, health.clock.now()).await
     };
     match tokio::time::timeout(PATIENCE, refresh).await {
         Ok(Ok(())) => {
             let format = "text/plain; version=0.0.4; charset=utf-8";
-            ([(header::CONTENT_TYPE, format)], metrics.render()).into_response()
+            ([(header::CONTENT_TYPE, format)], health.metrics.render()).into_response()
         }
         Ok(Err(error)) => {
             tracing::warn!(%error, "the figures could not be read");

@@ -4,10 +4,12 @@ mod authentication;
 mod headers;
 mod health;
 mod pages;
+mod proxy;
 mod push;
 mod serve;
 mod sessions;
 mod site;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +33,15 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use url::Url;
 
+pub use health::{Health, routes as health_routes};
+pub use proxy::TrustedProxies;
 pub use push::routes as push_routes;
-pub use serve::{bind, serve};
+pub use serve::{bind, bind_as, serve, serve_tls};
 pub use site::{Site, SiteError};
+pub use tls::{TlsError, TlsFiles, TlsListener};
 
 use crate::clock::Clock;
+use crate::secrets::Vault;
 use crate::services::door::Scrutiny;
 
 /// The largest request body: a pasted key file or SSO metadata stays far below it.
@@ -65,14 +71,34 @@ pub struct Web {
     pub public_url: Option<Url>,
 }
 
+/// How requests come in, and what `/readyz` holds the database against.
+#[derive(Clone, Debug, Default)]
+pub struct Front {
+    /// This process itself speaks https.
+    pub tls: bool,
+    pub proxies: TrustedProxies,
+    pub vault: Option<Vault>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum RouterError {
     #[error("ROLLCALL_PUBLIC_URL can't be used: {0}")]
     PublicUrl(#[from] ConfigError),
 }
 
-/// The whole console.
+/// The whole console, reached without anything in between.
 pub fn router(web: &Web) -> Result<Router, RouterError> {
+    router_behind(web, &Front::default())
+}
+
+/// The whole console.
+pub fn router_behind(web: &Web, front: &Front) -> Result<Router, RouterError> {
+    let public_https = web.public_url.clone().filter(|url| url.scheme() == "https");
+    let https = front.tls || public_https.is_some();
+    let proxied = proxy::Proxied {
+        proxies: front.proxies.clone(),
+        https: public_https,
+    };
     let mut csrf = CsrfLayer::new();
     if let Some(url) = &web.public_url {
         csrf = csrf.add_trusted_origin(url.origin().ascii_serialization())?;
@@ -81,12 +107,16 @@ pub fn router(web: &Web) -> Result<Router, RouterError> {
     let console = pages::routes(web)
         .merge(web.downloads.clone())
         .layer(from_fn_with_state(gate, authentication::admit))
-        .layer(sessions::layer(web));
+        .layer(sessions::layer(web, https));
     let guarded = ServiceBuilder::new()
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(from_fn_with_state(headers::Policy::new(web), headers::add))
+        .layer(from_fn_with_state(
+            headers::Policy::new(https),
+            headers::add,
+        ))
+        .layer(from_fn_with_state(proxied, proxy::identify))
         .layer(CatchPanicLayer::new())
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -108,11 +138,12 @@ pub fn router(web: &Web) -> Result<Router, RouterError> {
         )
         .merge(web.hooks.clone().layer(from_fn(headers::never_store)))
         .merge(web.site.routes().layer(from_fn(headers::revalidate)))
-        .merge(health::routes(
-            web.pool.clone(),
-            web.clock.clone(),
-            web.metrics.clone(),
-        ))
+        .merge(health::routes(Health {
+            pool: web.pool.clone(),
+            clock: web.clock.clone(),
+            metrics: web.metrics.clone(),
+            vault: front.vault.clone(),
+        }))
         .layer(guarded))
 }
 

@@ -8,20 +8,32 @@ use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::tls::{Peer, TlsListener};
+
 /// How long requests under way may take once the process was asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(6);
 
 #[derive(Debug, thiserror::Error)]
-#[error("can't listen on {address}: {source}; choose another address with --addr")]
+#[error("can't listen on {address}: {source}; choose another address with {option}")]
 pub struct BindError {
     address: SocketAddr,
+    option: &'static str,
     source: std::io::Error,
 }
 
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    bind_as(address, "--addr").await
+}
+
+/// `option` is the one that chooses the address.
+pub async fn bind_as(address: SocketAddr, option: &'static str) -> Result<TcpListener, BindError> {
     TcpListener::bind(address)
         .await
-        .map_err(|source| BindError { address, source })
+        .map_err(|source| BindError {
+            address,
+            option,
+            source,
+        })
 }
 
 /// Answers requests until `stop`, then lets those under way end.
@@ -39,6 +51,26 @@ pub async fn serve(
     let stopping = stop.clone();
     let serving = axum::serve(listener, service)
         .with_graceful_shutdown(async move { stopping.cancelled().await });
+    until(stop, serving.into_future()).await
+}
+
+/// The same with TLS.
+pub async fn serve_tls(
+    listener: TlsListener,
+    router: Router,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let stopping = stop.clone();
+    let serving = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { stopping.cancelled().await });
+    until(stop, serving.into_future()).await
+}
+
+async fn until(
+    stop: CancellationToken,
+    serving: impl Future<Output = std::io::Result<()>>,
+) -> std::io::Result<()> {
     tokio::select! {
         ended = serving => ended,
         () = async {

@@ -30,11 +30,7 @@ const SEEN_STEP: TimeDelta = TimeDelta::minutes(1);
 /// The session's one value.
 const SIGNED_IN: &str = "signed_in";
 
-pub(super) fn layer(web: &Web) -> SessionManagerLayer<PgSessions> {
-    let https = web
-        .public_url
-        .as_ref()
-        .is_some_and(|url| url.scheme() == "https");
+pub(super) fn layer(web: &Web, https: bool) -> SessionManagerLayer<PgSessions> {
     let store = PgSessions {
         pool: web.pool.clone(),
         clock: web.clock.clone(),

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::store::StoreError;
 use crate::store::apps::{self, App, AppId, AppState};
 use crate::store::runs::{self, NewRun, RunId, RunKind};
+use crate::store::schema::{self, Standing};
 use crate::store::workers::{self, Worker as Shown};
 use crate::sync::{Engine, run};
 
@@ -50,6 +51,12 @@ impl TaskHandler for CarryOut {
             return Err("the worker was started without an engine".to_owned());
         };
         let queue = Queue::new(engine.clone());
+        // A newer process hands it out again.
+        match outdated(engine).await {
+            Ok(false) => {}
+            Ok(true) => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        }
         match run::carry_out(&engine.counting_anew(), RunId(self.run)).await {
             Ok(run::Carried::Finished(app)) => queue
                 .schedule_next(app)
@@ -194,6 +201,12 @@ impl Queue {
 
     /// Hands out runs that nobody works on, and makes sure that every app that is on has a next run.
     pub async fn watch(&self) -> Result<(), JobError> {
+        if outdated(&self.engine).await? {
+            tracing::warn!(
+                "a newer Rollcall migrated the database: this process begins no more runs"
+            );
+            return Ok(());
+        }
         let mut db = self.engine.connection().await?;
         let orphans = runs::orphans(&mut db).await?;
         let now = self.engine.clock.now();
@@ -219,6 +232,14 @@ impl Queue {
         }
         Ok(())
     }
+}
+
+/// Whether a newer program has migrated the database. What it added is not known here, so no run is
+/// begun any more; those under way end as they are.
+async fn outdated(engine: &Engine) -> Result<bool, StoreError> {
+    let mut db = engine.connection().await?;
+    let standing = schema::standing(&mut db).await?;
+    Ok(matches!(standing, Standing::Newer { .. }))
 }
 
 async fn show(engine: &Engine, worker: &Shown) -> Result<(), StoreError> {

@@ -125,14 +125,6 @@ pub async fn time(db: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
         .await
 }
 
-/// Whether the database answers.
-pub async fn answers(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query_scalar!("SELECT 1 AS \"one!\"")
-        .fetch_one(pool)
-        .await
-        .map(|_| ())
-}
-
 /// What the database is.
 #[derive(Clone, Debug)]
 pub struct Facts {
