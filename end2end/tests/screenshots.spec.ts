@@ -90,7 +90,7 @@ test("every page", async ({ visit }) => {
   await expect(page).toHaveURL(/\/directory\/people\/./);
   await look("person");
   await open("/apps/asana/accounts?state=active");
-  await page.getByRole("rowheader").getByRole("link").first().click();
+  await page.getByRole("table").last().getByRole("rowheader").getByRole("link").first().click();
   await page.getByRole("link", { name: "Unlink the account in Asana" }).click();
   await expect(page.getByRole("heading", { level: 1, name: /^Unlink / })).toBeVisible();
   await look("unlink");
