@@ -254,7 +254,7 @@ fn events_table(page: &AuditPage, query_string: &str) -> AnyView {
         link("before", &page.older, "Older events"),
     );
     view! {
-        <table role="table" class="table stacks dense">
+        <table role="table" class="table stacks dense log">
             {about}
             <thead role="rowgroup">
                 <tr role="row">
@@ -294,7 +294,7 @@ fn event_row(row: &EventRow) -> AnyView {
             <td role="cell" class="bare soft">{time(row.time, Show::Seconds)}</td>
             <th role="rowheader" scope="row"><a href=href>{event_words(row)}</a></th>
             <td role="cell" data-label="Person">{person(row)}</td>
-            <td role="cell" data-label="Change"><bdi>{row.summary.clone()}</bdi></td>
+            <td role="cell" class="why" data-label="Change"><bdi>{row.summary.clone()}</bdi></td>
             <td role="cell" data-label="Actor">{row.actor.clone()}</td>
             <td role="cell" data-label="App">{row.app.clone().map(|(_, name)| name)}</td>
             <td role="cell" data-label="Run">{run(row)}</td>

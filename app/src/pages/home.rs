@@ -277,7 +277,7 @@ fn todo(attention: &Attention, primary: bool) -> AnyView {
         AttentionKind::Undecided { people } => (
             "held",
             "person",
-            format!("{} in {app} wait for a decision", format::people(*people)),
+            format!("{} in {app} {} for a decision", format::people(*people), if *people == 1 { "waits" } else { "wait" }),
             "Their account is gone from the app, or an account there may be theirs. Nothing happens about them by itself.".into_any(),
             at("accounts"),
             "Decide".to_owned(),

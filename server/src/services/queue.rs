@@ -27,8 +27,8 @@ use crate::sync::decisions::{self, Decision};
 use crate::sync::pending::{self, PendingStep};
 
 const PER_PAGE: u32 = 50;
-/// How far the forecast looks, today included.
-const FORECAST_DAYS: usize = 21;
+/// Today and the 21 days after it: a step with the longest window is in it from its first day on.
+const FORECAST_DAYS: usize = 22;
 const SOON: TimeDelta = TimeDelta::hours(24);
 /// How many are named before a decision about many.
 const NAMED: usize = 100;

@@ -42,7 +42,7 @@ fn trace(app: &str, run: &PersonRun) -> AnyView {
             "updated",
             "st-running",
             "Under way",
-            "Load this page again to see how it went.",
+            view! { <p class="only-plain"><a href="" rel="external">"Load this page again to see how it went"</a></p> },
         )
     });
     let problem = run.problem.as_ref().map(|problem| {

@@ -7,8 +7,8 @@ use crate::{
         terms::OperationKind,
     },
     components::{
-        crumbs, empty, fact, facts, icon, load, loaded, moment, note, note_plain, op_done, param,
-        state_chip, strip, strip_item, title, words,
+        crumbs, empty, fact, facts, icon, keep_fresh, load, loaded, moment, note, note_plain,
+        op_done, param, state_chip, strip, strip_item, title, words,
     },
     format,
     pages::accounts::{choices, why},
@@ -19,7 +19,13 @@ use leptos::prelude::*;
 #[component]
 pub fn PersonPage() -> impl IntoView {
     let id = param("id");
-    loaded(load(id, load_person), page)
+    let data = load(id, load_person);
+    // What was asked for now is watched to its end.
+    keep_fresh(data, |person| {
+        let mut runs = person.apps.iter().filter_map(|app| app.run.as_ref());
+        runs.any(|run| !run.state.is_over())
+    });
+    loaded(data, page)
 }
 
 fn page(person: Person) -> AnyView {

@@ -77,7 +77,7 @@ pub fn picture(forecast: &Forecast, base: &str) -> AnyView {
     });
     let zone = format!(
         "As things stand, in the next {} days. Days are those of {}.",
-        days.len(),
+        days.len().saturating_sub(1),
         forecast.zone
     );
     sheet(

@@ -217,7 +217,7 @@ fn filter_form(query: &QueueQuery, base: &str) -> AnyView {
         &TRIGGERS.map(|(key, trigger)| (key, say::trigger(trigger))),
     );
     let states = any(
-        "All that will happen",
+        "Waiting",
         &[
             ("soon", "Due within 24 hours"),
             ("held", "Held by somebody"),
