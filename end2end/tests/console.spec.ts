@@ -55,7 +55,9 @@ test("what waits, what happened and whom it concerned is found, decided and kept
     await expect(page.getByRole("heading", { name: "Somebody decides" })).toBeVisible();
     await look("person, unlinked");
     await page.getByRole("button", { name: /^Link again/ }).click();
-    await expect(page.getByText("An account was chosen.")).toBeVisible();
+    // The run that carries it out may be over by now.
+    const linked = page.getByRole("link", { name: "Unlink the account in Asana" });
+    await expect(page.getByText("An account was chosen.").or(linked)).toBeVisible();
   });
   await test.step("usage leads to the events that it counts", async () => {
     await open("/apps/asana/usage");
@@ -68,7 +70,7 @@ test("what waits, what happened and whom it concerned is found, decided and kept
   });
   await test.step("filters of the log are kept under a name", async () => {
     await page.getByText("Keep these filters").click();
-    await page.getByLabel("Name", { exact: true }).fill("Suspensions, ممتاز");
+    await page.getByLabel(/^Name/).fill("Suspensions, ممتاز");
     await page.getByRole("button", { name: "Keep", exact: true }).click();
     const kept = page.getByRole("list", { name: "Your filters" });
     await expect(kept.getByRole("link")).toHaveAttribute("aria-current", "true");
@@ -83,8 +85,10 @@ test("what waits, what happened and whom it concerned is found, decided and kept
     await look("audit log, watched");
     const other = await page.context().newPage();
     await other.goto(`${demo.origin}/demo`);
-    await other.getByRole("rowheader").getByRole("link").first().click();
+    const working = other.getByRole("row").filter({ hasText: "Active account", hasNotText: "Archived" });
+    await working.getByRole("rowheader").getByRole("link").first().click();
     await other.getByRole("button", { name: "Archive" }).click();
+    await expect(other.getByRole("button", { name: "Take out of the archive" })).toBeVisible();
     await other.close();
     const seen = page.getByRole("row").filter({ hasText: "Archived in the emulated directory" });
     await until(alive, () => expect(seen).toBeVisible({ timeout: alive ? 20_000 : 500 }), () => open("/audit?live=1"));
@@ -101,7 +105,7 @@ test("what waits, what happened and whom it concerned is found, decided and kept
       await page.keyboard.press("/");
       await expect(page.getByLabel("Find a person")).toBeFocused();
     }
-    await page.getByLabel("Find a person").fill("admin@");
+    await page.getByLabel("Find a person").fill("ines.albrecht@");
     await page.getByLabel("Find a person").press("Enter");
     await expect(page).toHaveURL(/\/directory\/people\/[^?]+$/);
   });
