@@ -127,6 +127,19 @@ impl fmt::Display for HoldReason {
 /// The smallest app of which "everyone" is said.
 const SMALLEST_APP: u64 = 5;
 
+/// From which removal within 24 hours on they are held, in an app with so many accounts. `None`:
+/// not even the last one is.
+pub fn first_held(safety: &Safety, accounts: u64) -> Option<u64> {
+    // Multiplied out in `check`; here the first whole number above the percentage.
+    let over_percent = u64::from(safety.hold_percent).saturating_mul(accounts) / 100 + 1;
+    let over_both = (u64::from(safety.hold_count) + 1).max(over_percent);
+    let first = over_both.min(u64::from(safety.hold_max) + 1);
+    match accounts {
+        SMALLEST_APP.. => Some(first.min(accounts)),
+        _ => (first <= accounts).then_some(first),
+    }
+}
+
 /// Which removals wait for review (S9.1, S6.8) and whether creates do (S9.6). Leave removals of
 /// protected people out: they are never planned.
 pub fn check(input: &GuardInput<'_>) -> GuardOutcome {
@@ -374,6 +387,40 @@ mod tests {
         assert!(outcome.clock_behind && outcome.held.is_empty());
         input.last_run_at = Some(at(1));
         assert!(!check(&input).clock_behind);
+    }
+
+    #[test]
+    fn the_first_removal_that_is_held_is_the_one_from_which_on_the_check_holds() {
+        let none = BTreeSet::new();
+        for (hold_count, hold_percent, hold_max) in [
+            (10, 5, 50),
+            (0, 0, 0),
+            (3, 50, 4),
+            (100, 100, 100),
+            (2, 7, 9),
+        ] {
+            let safety = Safety {
+                hold_count,
+                hold_percent,
+                hold_max,
+                ..Safety::default()
+            };
+            for accounts in (0..=250).step_by(3) {
+                let held = |count: usize| {
+                    let planned = removals(count);
+                    !check(&input(&planned, accounts, 0, &safety, &none))
+                        .held
+                        .is_empty()
+                };
+                let count = |n: u64| usize::try_from(n).unwrap();
+                let first = (1..=accounts).find(|n| held(count(*n)));
+                assert_eq!(
+                    first_held(&safety, accounts),
+                    first,
+                    "{safety:?}, {accounts}"
+                );
+            }
+        }
     }
 
     #[test]

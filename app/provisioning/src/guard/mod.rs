@@ -7,7 +7,7 @@ mod order;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use hold::{GuardInput, GuardOutcome, HoldReason, Removal, check};
+pub use hold::{GuardInput, GuardOutcome, HoldReason, Removal, check, first_held};
 pub use lint::{LintProblem, lint};
 pub use order::{levels, order};
 
