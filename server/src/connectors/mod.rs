@@ -6,11 +6,13 @@
 mod excerpt;
 pub mod google_directory;
 pub mod http;
+pub mod mail;
 mod path;
 mod retry;
 pub mod scim;
 pub mod targets;
 pub mod timer;
+pub mod webhook;
 
 use std::sync::Once;
 

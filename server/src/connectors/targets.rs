@@ -220,27 +220,76 @@ impl Resolve for CheckedResolver {
         let found = (self.lookup)(host.clone());
         let policy = self.policy;
         Box::pin(async move {
-            let mut refusal = None;
-            let mut allowed = Vec::new();
-            for address in found.await? {
-                match policy.check_ip(&host, address.ip()) {
-                    // Plain http is allowed to "localhost" by name: it has to be that.
-                    Ok(())
-                        if is_localhost(&host)
-                            && AddressKind::of(address.ip()) != AddressKind::Loopback =>
-                    {
-                        refusal = Some(TargetRefusal::Forbidden { host: host.clone() });
-                    }
-                    Ok(()) => allowed.push(address),
-                    Err(refused) => refusal = Some(refused),
-                }
-            }
-            match refusal {
-                Some(refused) if allowed.is_empty() => Err(refused.into()),
-                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
-            }
+            let allowed = allowed(policy, &host, found.await?)?;
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
+}
+
+/// Of a name's addresses those that the policy allows; a refusal when it allows none of them.
+fn allowed(
+    policy: TargetPolicy,
+    host: &str,
+    found: Vec<SocketAddr>,
+) -> Result<Vec<SocketAddr>, TargetRefusal> {
+    let mut refusal = None;
+    let mut allowed = Vec::new();
+    for address in found {
+        match policy.check_ip(host, address.ip()) {
+            // Plain http is allowed to "localhost" by name: it has to be that.
+            Ok(())
+                if is_localhost(host) && AddressKind::of(address.ip()) != AddressKind::Loopback =>
+            {
+                refusal = Some(TargetRefusal::Forbidden {
+                    host: host.to_owned(),
+                });
+            }
+            Ok(()) => allowed.push(address),
+            Err(refused) => refusal = Some(refused),
+        }
+    }
+    match refusal {
+        Some(refused) if allowed.is_empty() => Err(refused),
+        _ => Ok(allowed),
+    }
+}
+
+/// Why a host that is not spoken to over HTTP can't be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveFailure {
+    #[error(transparent)]
+    Refused(#[from] TargetRefusal),
+    #[error("{host} could not be found: {cause}.")]
+    Unknown { host: String, cause: String },
+}
+
+/// The addresses of a host that may be connected to, for what is not HTTP.
+pub async fn resolve(
+    policy: TargetPolicy,
+    lookup: &Lookup,
+    host: &str,
+) -> Result<Vec<IpAddr>, ResolveFailure> {
+    let unknown = |cause: String| ResolveFailure::Unknown {
+        host: host.to_owned(),
+        cause,
+    };
+    let literal = host.trim_start_matches('[').trim_end_matches(']');
+    let found = match literal.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, 0)],
+        Err(_) => lookup(host.to_owned())
+            .await
+            .map_err(|error| unknown(error.to_string()))?,
+    };
+    let allowed = allowed(policy, host, found)?;
+    if allowed.is_empty() {
+        return Err(unknown("it has no address".to_owned()));
+    }
+    Ok(allowed.into_iter().map(|address| address.ip()).collect())
+}
+
+/// Whether an address is this machine itself.
+pub fn is_loopback(ip: IpAddr) -> bool {
+    AddressKind::of(ip) == AddressKind::Loopback
 }
 
 #[cfg(test)]
