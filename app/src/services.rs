@@ -13,9 +13,11 @@ use uuid::Uuid;
 
 mod access;
 mod assured;
+mod settings;
 
 pub use access::{Account, Enroller, SignIn, SignInStep};
 pub use assured::{Assured, FRESH_FOR, Proof};
+pub use settings::{ConfigurationHistory, ConsoleSettings, Notifications, SafetySettings};
 
 pub type Answer<T> = Result<T, ApiError>;
 
@@ -104,6 +106,10 @@ pub struct Services {
     pub removals: Arc<dyn Removals>,
     pub audit: Arc<dyn Audit>,
     pub administrators: Arc<dyn Administrators>,
+    pub settings: Arc<dyn ConsoleSettings>,
+    pub safety: Arc<dyn SafetySettings>,
+    pub history: Arc<dyn ConfigurationHistory>,
+    pub notifications: Arc<dyn Notifications>,
     /// Only in demo mode.
     pub demo: Option<Arc<dyn Demo>>,
 }

@@ -84,6 +84,7 @@ event_names! {
     FailureIgnored = "Failure ignored",
 
     SettingsChanged = "Settings changed",
+    NotificationTested = "Notification tested",
     Export = "Export",
     LogPruned = "Log pruned",
     /// Everything that is sealed is sealed with the current secret key from here on.

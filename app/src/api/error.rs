@@ -148,6 +148,12 @@ pub enum FieldCode {
     GroupAmbiguous,
     GroupTwice,
     EveryoneUnconfirmed,
+    /// Events are removed for good, and nobody said yes to that.
+    PruningUnconfirmed,
+    /// Putting a version back has consequences, and nobody said yes to them.
+    RestoringUnconfirmed,
+    /// Mail servers that are not on this machine are spoken to with TLS only.
+    TlsNeeded,
     OrgUnitUnknown,
     TokenRefused,
     OutOfRange,

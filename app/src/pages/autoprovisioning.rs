@@ -325,6 +325,7 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
             edit("deprovisioning", "edit", "Edit"),
             view! { <dl class="facts">{policies}{waiting}</dl> },
         )}
+        {safety(slug)}
         {turn_off}
         <section class="sheet" aria-labelledby="delete">
             <div class="sheet__margin"><h2 id="delete">"Delete configuration"</h2></div>
@@ -340,6 +341,18 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
         </section>
     }
     .into_any()
+}
+
+/// What guards this app, and how it came to be as it is.
+fn safety(slug: &str) -> AnyView {
+    let links = view! {
+        <ul class="bullets">
+            <li><a href=format!("/settings/thresholds/{slug}")>"Thresholds"</a>": from how many removals on they wait for your word"</li>
+            <li><a href=format!("/settings/protected/{slug}")>"Protected people"</a>": whose account is never suspended or deleted"</li>
+            <li><a href=format!("/apps/{slug}/history")>"History"</a>": every change of this configuration, to compare and to restore"</li>
+        </ul>
+    };
+    sheet("safety", "Safety and history", "", None, links)
 }
 
 fn policy_fact(policy: &PolicyView) -> AnyView {

@@ -10,11 +10,13 @@ mod console;
 mod demo;
 mod directory;
 mod door;
+mod history;
 mod home;
 mod preferences;
 mod queue;
 mod review;
 mod runs;
+mod settings;
 mod usage;
 mod wizard;
 
@@ -72,6 +74,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/queue/decide") view=queue::DecidePage/>
                     <Route path=path!("apps/:slug/review") view=review::ReviewPage/>
                     <Route path=path!("apps/:slug/review/allow") view=review::AllowAllPage/>
+                    <Route path=path!("apps/:slug/history") view=history::HistoryPage/>
+                    <Route path=path!("apps/:slug/history/compare") view=history::ComparePage/>
+                    <Route path=path!("apps/:slug/history/:version/restore") view=history::RestorePage/>
                     <Route path=path!("apps/:slug/runs") view=runs::RunsPage/>
                     <Route path=path!("apps/:slug/runs/:number") view=runs::RunPage/>
                     <Route path=path!("apps/:slug/usage") view=usage::UsagePage/>
@@ -84,7 +89,17 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("account") view=account::AccountPage/>
                     <Route path=path!("confirm-identity") view=account::ConfirmPage/>
                     <Route path=path!("shown-once") view=account::ShownOncePage/>
-                    <Route path=path!("settings") view=console::SettingsPage/>
+                    <Route path=path!("settings") view=settings::OverviewPage/>
+                    <Route path=path!("settings/notifications") view=settings::NotificationsPage/>
+                    <Route path=path!("settings/notifications/:id") view=settings::ChannelPage/>
+                    <Route path=path!("settings/notifications/:id/delete") view=settings::DeleteChannelPage/>
+                    <Route path=path!("settings/thresholds") view=settings::ThresholdsListPage/>
+                    <Route path=path!("settings/thresholds/:slug") view=settings::ThresholdsPage/>
+                    <Route path=path!("settings/protected") view=settings::ProtectedListPage/>
+                    <Route path=path!("settings/protected/:slug") view=settings::ProtectedPage/>
+                    <Route path=path!("settings/protected/:slug/remove") view=settings::UnprotectPage/>
+                    <Route path=path!("settings/retention") view=settings::RetentionPage/>
+                    <Route path=path!("settings/installation") view=settings::InstallationPage/>
                     <Route path=path!("preferences") view=preferences::PreferencesPage/>
                     <Route path=path!("about") view=console::AboutPage/>
                     <Route path=path!("demo") view=demo::DemoDirectoryPage/>

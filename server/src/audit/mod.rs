@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::secrets::{KeyId, Keyring, Vault, VaultError};
+use crate::store::settings::{self, BrokenLog};
 use crate::store::{StoreError, seals};
 
 pub use checkpoints::CheckpointError;
@@ -148,10 +149,13 @@ impl Seals {
     /// Seals again and again until the process ends, and now and then prunes by the setting.
     pub async fn keep(self, stop: CancellationToken) {
         let mut prune_at = Instant::now();
+        let mut told = None;
         loop {
-            if let Err(error) = self.seal().await {
+            let sealed = self.seal().await;
+            if let Err(error) = &sealed {
                 tracing::error!(%error, "the audit log could not be sealed");
             }
+            self.tell_of_break(&sealed, &mut told).await;
             if Instant::now() >= prune_at {
                 prune_at = Instant::now() + PRUNE_EVERY;
                 match self.prune_by_setting().await {
@@ -166,6 +170,31 @@ impl Seals {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(SEAL_EVERY) => {}
             }
+        }
+    }
+}
+
+impl Seals {
+    /// A log that is broken needs somebody, who is told by the notifications.
+    async fn tell_of_break(&self, sealed: &Result<u64, SealError>, told: &mut Option<BrokenLog>) {
+        let found = match sealed {
+            Ok(_) => BrokenLog(None),
+            Err(SealError::Broken(broken)) => BrokenLog(Some(broken.to_string())),
+            Err(_) => return,
+        };
+        if told.as_ref() == Some(&found) {
+            return;
+        }
+        let kept = async {
+            let mut db = self.pool.acquire().await.map_err(StoreError::from)?;
+            if settings::get::<BrokenLog>(&mut db).await? != found {
+                settings::put(&mut db, &found, self.clock.now(), "Rollcall").await?;
+            }
+            Ok::<(), StoreError>(())
+        };
+        match kept.await {
+            Ok(()) => *told = Some(found),
+            Err(error) => tracing::warn!(%error, "how the audit log stands could not be noted"),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::settings::{
 use crate::store::apps::{self, App, AppState};
 use crate::store::credentials::{self, Credential};
 use crate::store::schema::{self, Standing};
-use crate::store::{connection, measures, sealed, workers};
+use crate::store::{connection, measures, notifications, sealed, workers};
 use crate::sync::{Engine, inputs};
 
 /// From here on the machine's clock and the database's are not the same.
@@ -207,11 +207,33 @@ async fn installed(installation: &Installation, findings: &mut Findings) -> Resu
     let apps = apps::list(&mut db).await.map_err(Failure::failed)?;
     jobs(installation, &mut db, findings).await?;
     key(installation, &mut db, &apps, findings).await;
+    told(&mut db, findings).await?;
     drop(db);
     log(installation, findings).await;
     directory(&engine, findings).await;
     for app in &apps {
         one_app(&engine, app, findings).await;
+    }
+    Ok(())
+}
+
+/// Whether somebody is told when something needs them.
+async fn told(db: &mut sqlx::PgConnection, findings: &mut Findings) -> Result<(), Failure> {
+    let channels = notifications::channels(db).await?;
+    let mut on = channels.iter().filter(|channel| channel.on).peekable();
+    if on.peek().is_none() {
+        findings.ok("notifications", "nobody is told when something needs them");
+    }
+    for channel in on {
+        let check = format!("notifications {}", channel.name);
+        match &channel.error {
+            None => findings.ok(check, "the last message arrived, or none was sent yet"),
+            Some(error) => findings.warn(
+                check,
+                format!("the last message did not arrive: {error}"),
+                "Correct the channel in the console, then run rollcall notify test.",
+            ),
+        }
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod failures;
 mod migrate;
+mod notify;
 mod provision;
 mod queue;
 mod sandbox;
@@ -96,10 +97,12 @@ enum Command {
     Accounts(accounts::Arguments),
     /// Export the audit log, or prove it
     Audit(audit::Arguments),
-    /// Apply, write out or compare the configuration file
+    /// Apply, write out or compare the configuration file; list and restore earlier versions
     Config(config::Arguments),
     /// Rotate the key that encrypts secrets
     Secrets(secrets::Arguments),
+    /// Try the channels that tell somebody when something needs them
+    Notify(notify::Arguments),
     /// Look for what is wrong with this installation, and say what helps
     Doctor(doctor::Arguments),
     /// Serve the emulated Google directory and Asana alone
@@ -130,6 +133,7 @@ impl Command {
                 | Self::Audit(_)
                 | Self::Config(_)
                 | Self::Secrets(_)
+                | Self::Notify(_)
                 | Self::Doctor(_)
                 | Self::Database(_)
                 | Self::Completions(_)
@@ -201,6 +205,7 @@ fn run(command: Command) -> Outcome {
             Command::Accounts(arguments) => accounts::run(settings, arguments).await,
             Command::Audit(arguments) => audit::run(settings, arguments).await,
             Command::Secrets(arguments) => secrets::run(settings, arguments).await,
+            Command::Notify(arguments) => notify::run(settings, arguments).await,
             Command::Doctor(arguments) => doctor::run(settings, arguments).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Config(arguments) => config::run(settings, arguments).await,

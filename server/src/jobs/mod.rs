@@ -4,6 +4,7 @@
 //! look. So a lost or doubled job loses and doubles nothing: every handler begins by taking the
 //! run's lease, and a watch hands runs that nobody works on to the engine again.
 
+mod notify;
 mod push;
 
 use std::sync::Arc;
@@ -226,6 +227,7 @@ impl Queue {
             self.hand_out(run).await?;
         }
         self.watch_channels().await?;
+        self.watch_notifications().await?;
         for app in due {
             let at = app.paused_until.filter(|until| *until > now).unwrap_or(now);
             self.schedule_at(&app, at).await?;
@@ -270,6 +272,7 @@ pub async fn work(engine: Engine) -> Result<(), JobError> {
         .define_job::<Schedule>()
         .define_job::<push::KeepChannels>()
         .define_job::<push::TakeHint>()
+        .define_job::<notify::DeliverNotifications>()
         .add_extension(engine.clone())
         .init()
         .await

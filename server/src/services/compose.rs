@@ -10,12 +10,14 @@ use super::administrators::AdministratorsService;
 use super::apps::AppServices;
 use super::audit::AuditService;
 use super::breached::BreachedPasswords;
+use super::console_settings::ConsoleSettingsService;
 use super::demo::DemoService;
 use super::directory::DirectoryService;
 use super::door::{Door, Scrutiny};
 use super::failures::FailuresService;
 use super::frame::FrameService;
 use super::home::HomeService;
+use super::notifications::NotificationsService;
 use super::removals::RemovalsService;
 use super::runs::RunsService;
 use super::setup::SetupService;
@@ -61,7 +63,15 @@ pub fn services(
         }),
         apps: apps.clone(),
         wizard: apps.clone(),
-        autoprovisioning: apps,
+        autoprovisioning: apps.clone(),
+        safety: apps.clone(),
+        history: apps,
+        settings: Arc::new(ConsoleSettingsService {
+            engine: engine.clone(),
+        }),
+        notifications: Arc::new(NotificationsService {
+            engine: engine.clone(),
+        }),
         runs: Arc::new(RunsService {
             engine: engine.clone(),
             queue: queue.clone(),

@@ -459,16 +459,37 @@ pub async fn config(connection: &mut PgConnection, id: AppId) -> Result<Option<C
     .await?)
 }
 
-/// All versions, newest first.
+/// One version by its number.
+pub async fn config_version(
+    connection: &mut PgConnection,
+    id: AppId,
+    version: i32,
+) -> Result<Option<ConfigVersion>> {
+    Ok(sqlx::query_as!(
+        ConfigVersion,
+        "SELECT version, config, created_at, actor, note FROM app_configs
+         WHERE app_id = $1 AND version = $2",
+        id.0,
+        version,
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// Versions below a number, the newest first.
 pub async fn config_history(
     connection: &mut PgConnection,
     id: AppId,
+    below: i32,
+    limit: i64,
 ) -> Result<Vec<ConfigVersion>> {
     Ok(sqlx::query_as!(
         ConfigVersion,
         "SELECT version, config, created_at, actor, note FROM app_configs
-         WHERE app_id = $1 ORDER BY version DESC LIMIT 500",
-        id.0
+         WHERE app_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3",
+        id.0,
+        below,
+        limit,
     )
     .fetch_all(connection)
     .await?)

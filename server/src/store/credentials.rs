@@ -22,6 +22,10 @@ pub enum Credential {
     NewAuthenticator(Uuid),
     /// What this administrator may see once, such as recovery codes.
     ShownOnce(Uuid),
+    /// The password of the mail server of the notification channel with this id.
+    MailPassword(Uuid),
+    /// What the messages of the webhook with this id are signed with.
+    WebhookSecret(Uuid),
 }
 
 impl Credential {
@@ -32,6 +36,8 @@ impl Credential {
             Self::Authenticator(_) => "authenticator",
             Self::NewAuthenticator(_) => "new_authenticator",
             Self::ShownOnce(_) => "shown_once",
+            Self::MailPassword(_) => "mail_password",
+            Self::WebhookSecret(_) => "webhook_secret",
         }
     }
 
@@ -41,7 +47,9 @@ impl Credential {
             Self::AppToken(id)
             | Self::Authenticator(id)
             | Self::NewAuthenticator(id)
-            | Self::ShownOnce(id) => id.to_string(),
+            | Self::ShownOnce(id)
+            | Self::MailPassword(id)
+            | Self::WebhookSecret(id) => id.to_string(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Result;
 use super::events::{EventFilter, EventRow, push_filter};
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
 
 /// Longer than this nobody waits for a number that is only good to know.
@@ -66,4 +67,11 @@ pub async fn of_person(
     )
     .fetch_all(connection)
     .await?)
+}
+
+/// When the log begins.
+pub async fn oldest(connection: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!("SELECT min(time) FROM events")
+        .fetch_one(connection)
+        .await?)
 }

@@ -17,6 +17,7 @@ pub mod imports;
 pub mod lifecycles;
 pub mod links;
 pub mod measures;
+pub mod notifications;
 pub mod one_time_links;
 pub mod operations;
 pub mod pages;

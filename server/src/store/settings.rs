@@ -28,6 +28,30 @@ impl Setting for RetentionDays {
     const KEY: &'static str = "retention_days";
 }
 
+/// The hour of the daily digest, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DigestHour(pub u8);
+
+impl Default for DigestHour {
+    fn default() -> Self {
+        Self(7)
+    }
+}
+
+impl Setting for DigestHour {
+    const KEY: &'static str = "digest_hour";
+}
+
+/// Where the audit log was found broken when it was sealed last; kept by Rollcall itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BrokenLog(pub Option<String>);
+
+impl Setting for BrokenLog {
+    const KEY: &'static str = "broken_log";
+}
+
 /// A setting with who changed it last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored<S> {

@@ -39,6 +39,8 @@ pub struct Engine {
     shutdown: CancellationToken,
     /// Where Google can reach this installation, if it can.
     push_address: Option<Arc<str>>,
+    /// Where browsers reach the console, for links in messages.
+    public_origin: Option<Arc<str>>,
 }
 
 /// A client with its own counters: its limiter outlives runs, so counts are told apart by difference.
@@ -69,6 +71,7 @@ impl Engine {
             app_counts: Arc::default(),
             shutdown: CancellationToken::new(),
             push_address: None,
+            public_origin: None,
         }
     }
 
@@ -82,11 +85,17 @@ impl Engine {
             Some(url::Host::Ipv6(address)) => address.is_loopback(),
             None => false,
         };
+        let origin = public_url.origin().ascii_serialization();
+        self.public_origin = Some(origin.as_str().into());
         if public_url.scheme() == "https" || allow_loopback && is_loopback {
-            let origin = public_url.origin().ascii_serialization();
             self.push_address = Some(format!("{origin}{}", push::PATH).into());
         }
         self
+    }
+
+    /// Where browsers reach the console; `None` when nobody told.
+    pub fn public_origin(&self) -> Option<&str> {
+        self.public_origin.as_deref()
     }
 
     /// Where Google posts its notifications; `None` when nobody outside can reach this installation.

@@ -19,6 +19,7 @@ use super::recheck::recheck;
 use super::run::RunError;
 use super::send::{Acknowledged, Sender, user_name};
 use crate::connectors::{ScimError, ScimErrorClass};
+use crate::notifications;
 use crate::store::apps::{self, App};
 use crate::store::events::{self, NewEvent};
 use crate::store::failures::{self, NewFailure};
@@ -532,6 +533,7 @@ impl<'a> Journal<'a> {
                 .reason(message.clone())
                 .failed(cause, &message);
             events::record(&mut transaction, &event).await?;
+            notifications::look_along(&mut transaction, now).await?;
         }
         transaction.commit().await?;
         Ok(())

@@ -10,6 +10,7 @@ use super::engine::Engine;
 use super::import::{self, ImportError};
 use super::run::RunError;
 use super::{inputs, observing, tenant};
+use crate::notifications;
 use crate::store::StoreError;
 use crate::store::events::{self, NewEvent};
 use crate::store::imports::{self as import_store, ImportId};
@@ -160,6 +161,7 @@ async fn read_while(
                 let event =
                     NewEvent::new(now, EventName::ImportFailed, actor).failed(&code, &message);
                 events::record(&mut transaction, &event).await?;
+                notifications::look_along(&mut transaction, now).await?;
             }
             transaction.commit().await.map_err(StoreError::from)?;
             Err(why.unwrap_or(error))

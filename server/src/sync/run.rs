@@ -21,6 +21,7 @@ use super::send::pause_of_the_app;
 use super::trace::Trace;
 use super::{plan, second_pass, settle};
 use crate::connectors::ScimError;
+use crate::notifications;
 use crate::store::StoreError;
 use crate::store::apps::{self, App, AppId, AppState};
 use crate::store::events::{self, NewEvent};
@@ -306,6 +307,7 @@ pub async fn stop_app(
             .reason(message)
             .failed(code, message);
         events::record(&mut transaction, &event).await?;
+        notifications::look_along(&mut transaction, now).await?;
     }
     transaction.commit().await?;
     Ok(())
@@ -378,6 +380,7 @@ async fn finish(
         if error.is_none() {
             apps::first_run_done(&mut transaction, app.id).await?;
         }
+        notifications::look_along(&mut transaction, now).await?;
     }
     transaction.commit().await?;
     tracing::info!(run = %run.id.0, app = %app.slug, outcome = state.word(), code = code.as_deref().unwrap_or(""), "run ended");

@@ -18,6 +18,7 @@ use super::lease::Lease;
 use super::pending;
 use super::renames;
 use super::run::{RunError, ours};
+use crate::notifications;
 use crate::store::apps::{self, App};
 use crate::store::events::{self, NewEvent};
 use crate::store::operations::{self, OperationState};
@@ -73,6 +74,9 @@ pub async fn check(
     operations::set_waves(&mut transaction, &waves(&lines)).await?;
     let held = i32::try_from(verdict.held.len()).unwrap_or(i32::MAX);
     runs::set_held(&mut transaction, run.id, lease.id, held).await?;
+    if !preview {
+        notifications::look_along(&mut transaction, now).await?;
+    }
     transaction.commit().await.map_err(StoreError::from)?;
     Ok(())
 }
