@@ -141,7 +141,6 @@ impl AppServices {
             None => None,
         };
         let census = self.census(app, config).await?;
-        let limit = |set: Option<u32>, allowed: u32| set.map_or(allowed, |set| set.min(allowed));
         Ok(Configured {
             stopped_since: app.stopped_at,
             last_run: last.as_ref().map(last_run),
@@ -161,11 +160,8 @@ impl AppServices {
                 .filter(|_| token_entered_at.is_some())
                 .map(|event| event.actor),
             token_entered_at,
-            requests_per_minute: limit(
-                config.requests_per_minute,
-                entry.limits.requests_per_minute,
-            ),
-            concurrency: limit(config.concurrency, entry.limits.write_concurrency),
+            requests_per_minute: entry.limits.rate(config.requests_per_minute),
+            concurrency: entry.limits.writes_at_once(config.concurrency),
             mapping: mapping_views(&config.mapping, entry, app, census.as_deref()),
             groups: self.scope_groups(&config.scope).await?,
             in_scope: census.as_ref().map_or(0, |census| census.in_scope),

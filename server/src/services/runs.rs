@@ -450,7 +450,7 @@ async fn progress(
     let seconds_left = (pace.done > 0 && elapsed > 0)
         .then(|| left * elapsed / pace.done)
         .map(number);
-    let limit = inputs::catalog_entry(app).map_or(1, |entry| entry.limits.write_concurrency);
+    let entry = inputs::catalog_entry(app).ok();
     let chosen = inputs::configuration(db, app)
         .await?
         .and_then(|config| config.concurrency);
@@ -460,7 +460,7 @@ async fn progress(
         per_10_seconds: (elapsed >= 10).then(|| number(pace.ended)),
         seconds_left,
         in_flight: Some(number(pace.in_flight)),
-        concurrency: chosen.map_or(limit, |chosen| chosen.min(limit)),
+        concurrency: entry.map_or(1, |entry| entry.limits.writes_at_once(chosen)),
     }))
 }
 

@@ -76,11 +76,10 @@ pub async fn of(
 ) -> Result<ScimApp, RunError> {
     let token = token(engine, app).await?;
     let endpoint = endpoint(app)?;
-    let limit = |set: Option<u32>, allowed: u32| set.map_or(allowed, |set| set.min(allowed));
     let limits = ScimLimits::of(
-        limit(config.requests_per_minute, entry.limits.requests_per_minute),
+        entry.limits.rate(config.requests_per_minute),
         entry.limits.read_concurrency,
-        limit(config.concurrency, entry.limits.write_concurrency),
+        entry.limits.writes_at_once(config.concurrency),
     );
     let mut fingerprint = DefaultHasher::new();
     token.expose_secret().hash(&mut fingerprint);

@@ -79,13 +79,50 @@ pub enum AttributeKind {
     Reference,
 }
 
-/// What the app allows; settings may only go below.
+/// What the app allows; settings may only go below, unless the entry says how far above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     pub requests_per_minute: u32,
     pub read_concurrency: u32,
     pub write_concurrency: u32,
+    /// Where the app is not known, its administrator may know that it bears more.
+    #[serde(default)]
+    pub most: Option<Most>,
+}
+
+/// How far settings may go where the limits are only a careful start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Most {
+    pub requests_per_minute: u32,
+    pub write_concurrency: u32,
+}
+
+impl Limits {
+    pub fn most_requests_per_minute(&self) -> u32 {
+        self.most
+            .map_or(self.requests_per_minute, |most| most.requests_per_minute)
+    }
+
+    pub fn most_writes_at_once(&self) -> u32 {
+        self.most
+            .map_or(self.write_concurrency, |most| most.write_concurrency)
+    }
+
+    /// Requests a minute with what was chosen, if anything was.
+    pub fn rate(&self, chosen: Option<u32>) -> u32 {
+        chosen.map_or(self.requests_per_minute, |chosen| {
+            chosen.min(self.most_requests_per_minute())
+        })
+    }
+
+    /// Writes in flight with what was chosen, if anything was.
+    pub fn writes_at_once(&self, chosen: Option<u32>) -> u32 {
+        chosen.map_or(self.write_concurrency, |chosen| {
+            chosen.min(self.most_writes_at_once())
+        })
+    }
 }
 
 /// How the app differs from RFC 7644. The client reads every one of these.

@@ -304,13 +304,13 @@ pub fn validate_limits(config: &AppConfig, entry: &CatalogEntry) -> Vec<Problem>
     within(
         "requests_per_minute",
         config.requests_per_minute,
-        limits.requests_per_minute,
+        limits.most_requests_per_minute(),
         "requests a minute",
     );
     within(
         "concurrency",
         config.concurrency,
-        limits.write_concurrency,
+        limits.most_writes_at_once(),
         "writes at a time",
     );
     problems
