@@ -1,6 +1,8 @@
-//! Puts every file of the catalogue into the program, so that a new app is a new file.
+//! Puts every file of the catalogue into the program, so that a new app is a new file, and a hash of
+//! the rules, so that what other rules came to is not taken for theirs.
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -21,5 +23,26 @@ fn main() -> io::Result<()> {
     }
     list.push_str("];\n");
     let out = env::var_os("OUT_DIR").unwrap_or_default();
-    fs::write(Path::new(&out).join("catalog.rs"), list)
+    fs::write(Path::new(&out).join("catalog.rs"), list)?;
+    let source = root.join("src");
+    println!("cargo::rerun-if-changed={}", source.display());
+    let mut hasher = DefaultHasher::new();
+    hash_files(&source, &mut hasher)?;
+    println!("cargo::rustc-env=RULES={:016x}", hasher.finish());
+    Ok(())
+}
+
+fn hash_files(folder: &Path, hasher: &mut DefaultHasher) -> io::Result<()> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<_>>()?;
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            hash_files(&path, hasher)?;
+        } else {
+            fs::read(&path)?.hash(hasher);
+        }
+    }
+    Ok(())
 }

@@ -20,5 +20,8 @@ pub mod plan;
 pub mod problem;
 pub mod scope;
 
+/// A hash of this crate's source: plans made under another one may differ.
+pub const RULES: &str = env!("RULES");
+
 pub use digest::Digest;
 pub use problem::Problem;

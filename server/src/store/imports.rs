@@ -1,9 +1,13 @@
 //! Imports: staging while pages arrive, one merge at the end. Complete or nothing (S1.4).
 
+use std::collections::HashSet;
+
 use super::{Result, encode};
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt as _;
 use provisioning::identity::Person;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 /// Identifies one reading of the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +63,9 @@ pub async fn begin(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<
         sqlx::query!("DELETE FROM people_staging WHERE import_id <> $1", id)
             .execute(&mut *connection)
             .await?;
+        sqlx::query!("DELETE FROM people_seen_staging WHERE import_id <> $1", id)
+            .execute(&mut *connection)
+            .await?;
         sqlx::query!("DELETE FROM memberships_staging WHERE import_id <> $1", id)
             .execute(&mut *connection)
             .await?;
@@ -99,11 +106,60 @@ pub async fn fail(
     Ok(())
 }
 
-/// Stages one page of people. False says that a person came twice, which a true listing never does.
+/// Somebody to be staged, with a hash of what was read, if it was read in a listing.
+#[derive(Debug, Clone)]
+pub struct ReadPerson {
+    pub person: Person,
+    pub written: Option<Uuid>,
+}
+
+/// What everybody came with in the last import, as hashes.
+pub async fn written(connection: &mut PgConnection) -> Result<HashSet<Uuid>> {
+    let mut rows = sqlx::query_scalar!(
+        "SELECT written AS \"written!\" FROM people WHERE written IS NOT NULL AND NOT purged"
+    )
+    .fetch(connection);
+    let mut written = HashSet::new();
+    while let Some(hash) = rows.try_next().await? {
+        written.insert(hash);
+    }
+    Ok(written)
+}
+
+/// Stages people of a page who came exactly as they did last time; returns how many are new here.
+pub async fn stage_seen(
+    connection: &mut PgConnection,
+    import: ImportId,
+    written: &[Uuid],
+) -> Result<u64> {
+    let result = sqlx::query!(
+        "INSERT INTO people_seen_staging (import_id, written)
+         SELECT $1, hash FROM UNNEST($2::uuid[]) AS page (hash) ON CONFLICT DO NOTHING",
+        import.0,
+        written,
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected())
+}
+
+/// How many of those who came as last time lack their flags.
+pub async fn seen_without_flags(connection: &mut PgConnection, import: ImportId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\" FROM people p
+         JOIN people_seen_staging s ON s.import_id = $1 AND s.written = p.written
+         WHERE p.standing = 'unknown' AND NOT p.purged",
+        import.0
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Stages one page of people; returns how many are new here.
 pub async fn stage_people(
     connection: &mut PgConnection,
     import: ImportId,
-    people: &[Person],
+    people: &[ReadPerson],
 ) -> Result<u64> {
     let mut ids = Vec::with_capacity(people.len());
     let mut emails = Vec::with_capacity(people.len());
@@ -115,7 +171,9 @@ pub async fn stage_people(
     let mut addresses: Vec<String> = Vec::with_capacity(people.len());
     let mut bodies = Vec::with_capacity(people.len());
     let mut fingerprints: Vec<Vec<u8>> = Vec::with_capacity(people.len());
-    for person in people {
+    let mut hashes: Vec<Option<Uuid>> = Vec::with_capacity(people.len());
+    for ReadPerson { person, written } in people {
+        hashes.push(*written);
         ids.push(person.id.to_string());
         emails.push(person.primary_email.clone());
         names.push(person.full_name());
@@ -136,12 +194,14 @@ pub async fn stage_people(
     }
     let result = sqlx::query!(
         "INSERT INTO people_staging (import_id, id, primary_email, full_name, standing, is_guest,
-                                     org_unit_path, manager_email, addresses, person, fingerprint)
+                                     org_unit_path, manager_email, addresses, person, fingerprint,
+                                     written)
          SELECT $1, id, email, name, standing, guest, path, manager,
-                string_to_array(addresses, ' '), person, fingerprint
+                string_to_array(addresses, ' '), person, fingerprint, written
          FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::text[],
-                     $8::text[], $9::text[], $10::jsonb[], $11::bytea[])
-              AS page (id, email, name, standing, guest, path, manager, addresses, person, fingerprint)
+                     $8::text[], $9::text[], $10::jsonb[], $11::bytea[], $12::uuid[])
+              AS page (id, email, name, standing, guest, path, manager, addresses, person,
+                       fingerprint, written)
          ON CONFLICT DO NOTHING",
         import.0,
         &ids,
@@ -154,6 +214,7 @@ pub async fn stage_people(
         &addresses,
         &bodies,
         &fingerprints,
+        &hashes as &[Option<Uuid>],
     )
     .execute(connection)
     .await?;
@@ -210,6 +271,8 @@ pub async fn missing_people(
          WHERE i.id = $1 AND NOT p.purged AND p.listed AND p.id <> ALL($2)
            AND (p.read_alone_at IS NULL OR p.read_alone_at <= i.started_at)
            AND NOT EXISTS (SELECT 1 FROM people_staging s WHERE s.import_id = $1 AND s.id = p.id)
+           AND NOT EXISTS (SELECT 1 FROM people_seen_staging s
+                           WHERE s.import_id = $1 AND s.written = p.written)
          ORDER BY p.id",
         import.0,
         odd,
@@ -250,8 +313,11 @@ pub async fn vanished(
     Ok(sqlx::query_as!(
         Vanished,
         "SELECT count(*) AS \"before!\",
-                count(*) FILTER (WHERE s.id IS NULL OR s.standing = 'deleted') AS \"gone!\"
-         FROM people p LEFT JOIN people_staging s ON s.import_id = $1 AND s.id = p.id
+                count(*) FILTER (WHERE CASE WHEN s.id IS NULL THEN seen.written IS NULL
+                                            ELSE s.standing = 'deleted' END) AS \"gone!\"
+         FROM people p
+         LEFT JOIN people_staging s ON s.import_id = $1 AND s.id = p.id
+         LEFT JOIN people_seen_staging seen ON seen.import_id = $1 AND seen.written = p.written
          WHERE NOT p.purged AND p.listed AND p.standing <> 'deleted' AND p.id <> ALL($2)",
         import.0,
         odd,
@@ -288,8 +354,14 @@ pub async fn was_asked_for(
 /// Starts the listings of people again.
 pub async fn clear_staged_people(connection: &mut PgConnection, import: ImportId) -> Result<()> {
     sqlx::query!("DELETE FROM people_staging WHERE import_id = $1", import.0)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    sqlx::query!(
+        "DELETE FROM people_seen_staging WHERE import_id = $1",
+        import.0
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -374,9 +446,9 @@ pub async fn merge(
     }
     sqlx::query!(
         "INSERT INTO people (id, primary_email, full_name, standing, is_guest, org_unit_path,
-                             manager_email, person, fingerprint, seen_in, changed_in)
+                             manager_email, person, fingerprint, seen_in, changed_in, written)
          SELECT id, primary_email, full_name, standing, is_guest, org_unit_path,
-                manager_email, person, fingerprint, $1, $1
+                manager_email, person, fingerprint, $1, $1, written
          FROM people_staging WHERE import_id = $1
          -- Who was read on their own since the import began is known better than it listed them.
          ON CONFLICT (id) DO UPDATE SET
@@ -384,7 +456,7 @@ pub async fn merge(
              standing = excluded.standing, is_guest = excluded.is_guest,
              org_unit_path = excluded.org_unit_path, manager_email = excluded.manager_email,
              person = excluded.person, fingerprint = excluded.fingerprint, purged = false,
-             seen_in = $1, changed_in = $1, listed = true
+             seen_in = $1, changed_in = $1, listed = true, written = excluded.written
          WHERE (people.fingerprint <> excluded.fingerprint OR people.purged OR NOT people.listed)
            AND (people.read_alone_at IS NULL
                 OR people.read_alone_at <= (SELECT i.started_at FROM imports i WHERE i.id = $1))",
@@ -392,8 +464,17 @@ pub async fn merge(
     )
     .execute(&mut *connection)
     .await?;
+    // What Rollcall keeps of them is the same; what Google wrote around it is not.
     sqlx::query!(
-        "UPDATE people SET standing = 'deleted', purged = true, changed_in = $2, seen_in = $2,
+        "UPDATE people p SET written = s.written FROM people_staging s
+         WHERE s.import_id = $1 AND s.id = p.id AND p.written IS DISTINCT FROM s.written
+           AND p.fingerprint = s.fingerprint",
+        import.0
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query!(
+        "UPDATE people SET standing = 'deleted', purged = true, written = NULL, changed_in = $2, seen_in = $2,
                 person = jsonb_set(person, '{standing}', '\"deleted\"')
          WHERE id = ANY($1) AND NOT purged",
         &small.purged,
@@ -422,9 +503,7 @@ pub async fn merge(
     replace_groups(&mut *connection, &small.groups).await?;
     replace_domains(&mut *connection, &small.domains).await?;
     replace_memberships(&mut *connection, import, small, now).await?;
-    sqlx::query!("DELETE FROM people_staging WHERE import_id = $1", import.0)
-        .execute(&mut *connection)
-        .await?;
+    clear_staged_people(&mut *connection, import).await?;
     sqlx::query!(
         "DELETE FROM memberships_staging WHERE import_id = $1",
         import.0
@@ -510,18 +589,27 @@ async fn replace_memberships(
     small: &SmallListings,
     now: DateTime<Utc>,
 ) -> Result<()> {
+    // Only what differs is written: each row that changes is a reason to plan somebody again.
     sqlx::query!(
-        "DELETE FROM memberships WHERE group_id = ANY($1)
-            OR group_id NOT IN (SELECT id FROM groups)",
-        &small.read_groups
+        "DELETE FROM memberships m
+         WHERE group_id NOT IN (SELECT id FROM groups)
+            OR (group_id = ANY($2) AND NOT EXISTS (
+                    SELECT FROM memberships_staging s
+                    WHERE s.import_id = $1 AND s.group_id = m.group_id AND s.member_id = m.member_id))",
+        import.0,
+        &small.read_groups,
     )
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
-        "INSERT INTO memberships (group_id, member_id, member_type, email, role, status)
+        "INSERT INTO memberships AS m (group_id, member_id, member_type, email, role, status)
          SELECT group_id, member_id, member_type, email, role, status
          FROM memberships_staging WHERE import_id = $1 AND group_id = ANY($2)
-         ON CONFLICT DO NOTHING",
+         ON CONFLICT (group_id, member_id) DO UPDATE
+         SET member_type = excluded.member_type, email = excluded.email, role = excluded.role,
+             status = excluded.status
+         WHERE (m.member_type, m.email, m.role, m.status)
+            IS DISTINCT FROM (excluded.member_type, excluded.email, excluded.role, excluded.status)",
         import.0,
         &small.read_groups,
     )

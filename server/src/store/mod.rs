@@ -35,6 +35,7 @@ pub mod second_factors;
 pub mod second_pass;
 pub mod sessions;
 pub mod settings;
+pub mod settled;
 pub mod sign_in_failures;
 pub mod standings;
 pub mod workers;

@@ -1,5 +1,6 @@
 //! People of the directory, read by page for planning and by search for the console.
 
+use super::apps::AppId;
 use super::{Result, decode};
 use provisioning::identity::{Person, PersonId};
 use sqlx::PgConnection;
@@ -21,6 +22,41 @@ pub async fn page(
     let after = after.map(ToString::to_string).unwrap_or_default();
     let rows = sqlx::query!(
         "SELECT id, person, purged FROM people WHERE id > $1 ORDER BY id LIMIT $2",
+        after,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(StoredPerson {
+                person: decode(row.person, "people", "person", &row.id)?,
+                purged: row.purged,
+            })
+        })
+        .collect()
+}
+
+/// The same without those who are settled for an app under this world, and without those who are
+/// gone for good and never had an account there, who concern nobody.
+pub async fn page_to_plan(
+    connection: &mut PgConnection,
+    app: AppId,
+    world: &[u8],
+    after: Option<&PersonId>,
+    limit: i64,
+) -> Result<Vec<StoredPerson>> {
+    let after = after.map(ToString::to_string).unwrap_or_default();
+    let rows = sqlx::query!(
+        "SELECT p.id, p.person, p.purged FROM people p
+         WHERE p.id > $3
+           AND NOT EXISTS (SELECT FROM settled s
+                           WHERE s.app_id = $1 AND s.person_id = p.id AND s.world = $2)
+           AND (NOT p.purged
+                OR EXISTS (SELECT FROM links l WHERE l.app_id = $1 AND l.person_id = p.id))
+         ORDER BY p.id LIMIT $4",
+        app.0,
+        world,
         after,
         limit
     )

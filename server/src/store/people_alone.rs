@@ -23,7 +23,7 @@ pub async fn save(
              standing = excluded.standing, is_guest = excluded.is_guest,
              org_unit_path = excluded.org_unit_path, manager_email = excluded.manager_email,
              person = excluded.person, fingerprint = excluded.fingerprint, purged = false,
-             read_alone_at = $10",
+             read_alone_at = $10, written = NULL",
         id,
         person.primary_email,
         person.full_name(),
@@ -76,7 +76,7 @@ pub async fn delete(
         };
         sqlx::query!(
             "UPDATE people SET standing = 'deleted', person = $2, fingerprint = $3, purged = purged OR $4,
-                    read_alone_at = $5
+                    read_alone_at = $5, written = NULL
              WHERE id = $1",
             id,
             encode(&gone)?,

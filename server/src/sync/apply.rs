@@ -26,7 +26,7 @@ use crate::connectors::{ScimApp, ScimError, ScimErrorClass};
 use crate::store::apps::{self, App};
 use crate::store::operations::{self, Operation, OperationState};
 use crate::store::runs::Run;
-use crate::store::{StoreError, second_pass};
+use crate::store::{StoreError, second_pass, settled};
 
 /// Operations that are loaded at once; a plan of any length keeps memory flat.
 const BATCH: i64 = 1000;
@@ -196,10 +196,13 @@ impl Applying<'_> {
     }
 
     async fn wave(&self, wave: i32) -> Result<(), Stop> {
-        let width = usize::try_from(self.world.entry.limits.write_concurrency)
-            .unwrap_or(1)
-            .max(1)
-            * 2;
+        let writes = self
+            .world
+            .entry
+            .limits
+            .writes_at_once(self.world.config.concurrency);
+        // Twice as many people as writes: while one is sent, another is read and journaled.
+        let width = usize::try_from(writes).unwrap_or(1).max(1) * 2;
         loop {
             let mut db = self.engine.connection().await?;
             let left = self.left_in_doubt();
@@ -453,6 +456,7 @@ impl Applying<'_> {
         let mut db = self.engine.connection().await?;
         people.extend(operations::waiting_for_manager(&mut db, self.run.id, self.app.id).await?);
         people.extend(second_pass::managers_arrived(&mut db, self.run.id, self.app.id).await?);
+        people.extend(settled::reports_of_new_accounts(&mut db, self.run.id, self.app.id).await?);
         Ok(people)
     }
 }

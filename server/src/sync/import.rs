@@ -12,6 +12,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use provisioning::event::EventName;
 use provisioning::identity::{GroupId, Person, PersonId, Standing};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 pub(crate) use self::members::member_row;
 pub use self::members::reach;
@@ -21,7 +23,8 @@ use super::{alone, tenant};
 use crate::connectors::{DirectoryError, GoogleDirectory, PersonLookup, UserListing};
 use crate::store::events::{self, NewEvent};
 use crate::store::imports::{
-    self, DomainRow, GroupRow, ImportCounts, ImportId, OrgUnitRow, SmallListings, Vanished,
+    self, DomainRow, GroupRow, ImportCounts, ImportId, OrgUnitRow, ReadPerson, SmallListings,
+    Vanished,
 };
 use crate::store::{StoreError, connection, people};
 
@@ -280,19 +283,32 @@ impl Reading<'_> {
     async fn both_listings(&mut self) -> Result<BTreeSet<String>, ImportError> {
         let mut odd_people = BTreeSet::new();
         let (mut listed, mut unknown) = (0, 0);
+        let mut db = self.engine.connection().await?;
+        let written = imports::written(&mut db).await?;
+        drop(db);
         for (kind, deleted) in [(UserListing::Current, false), (UserListing::Deleted, true)] {
             let mut staged = 0;
             let mut listing = self.directory.users(kind);
-            while let Some(page) = listing.next_page().await? {
-                let mut parsed = Vec::with_capacity(page.len());
+            while let Some(page) = listing.next_page_unread().await? {
+                let mut seen = Vec::with_capacity(page.len());
+                let mut parsed = Vec::new();
                 for user in &page {
-                    match Person::from_google(user, deleted) {
+                    let hash = written_as(user.digest(), kind);
+                    if written.contains(&hash) {
+                        seen.push(hash);
+                        continue;
+                    }
+                    let user = user.json();
+                    match Person::from_google(&user, deleted) {
                         Ok(person) => {
                             unknown += usize::from(person.standing == Standing::Unknown);
-                            parsed.push(person);
+                            parsed.push(ReadPerson {
+                                person,
+                                written: Some(hash),
+                            });
                         }
                         Err(problem) => {
-                            let id = text(user, "id");
+                            let id = text(&user, "id");
                             self.odd.note("person", id.clone(), &problem.to_string());
                             odd_people.extend(id);
                         }
@@ -301,7 +317,12 @@ impl Reading<'_> {
                 // Deleted people would only thin out those who are there.
                 listed += if deleted { 0 } else { page.len() };
                 let mut db = self.engine.connection().await?;
-                staged += imports::stage_people(&mut db, self.import, &parsed).await?;
+                if !seen.is_empty() {
+                    staged += imports::stage_seen(&mut db, self.import, &seen).await?;
+                }
+                if !parsed.is_empty() {
+                    staged += imports::stage_people(&mut db, self.import, &parsed).await?;
+                }
                 drop(db);
                 self.beat().await?;
             }
@@ -315,6 +336,10 @@ impl Reading<'_> {
                 }
             }
         }
+        let mut db = self.engine.connection().await?;
+        let seen = imports::seen_without_flags(&mut db, self.import).await?;
+        drop(db);
+        unknown += usize::try_from(seen).unwrap_or(0);
         let people = listed.max(1);
         if unknown * 100 > people * MOST_UNKNOWN_PERCENT {
             return Err(ImportError::FlagsMissing { unknown, people });
@@ -371,9 +396,13 @@ impl Reading<'_> {
         let mut staged = Vec::with_capacity(deleted.len());
         for id in deleted {
             if let Some(stored) = people::get(&mut db, &id).await? {
-                staged.push(Person {
+                let person = Person {
                     standing: Standing::Deleted,
                     ..stored.person
+                };
+                staged.push(ReadPerson {
+                    person,
+                    written: None,
                 });
             }
         }
@@ -419,6 +448,19 @@ impl Reading<'_> {
             Err(ImportError::Lost)
         }
     }
+}
+
+/// What somebody came with, as it is kept. In the listing of deleted people the same words mean
+/// another thing, and so they may to another version of this program.
+fn written_as(digest: Uuid, listing: UserListing) -> Uuid {
+    let hash = Sha256::new()
+        .chain_update(digest)
+        .chain_update(Person::READ_AS)
+        .chain_update([u8::from(listing == UserListing::Deleted)])
+        .finalize();
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    Uuid::from_bytes(half)
 }
 
 /// What came of asking for people one by one.

@@ -307,6 +307,18 @@ pub async fn some(
     complete(connection, app, world, people).await
 }
 
+/// The same without those whose plan can't have changed since they were settled under this world.
+pub async fn page_to_plan(
+    connection: &mut PgConnection,
+    app: &App,
+    world: &World,
+    hash: &[u8],
+    after: Option<&PersonId>,
+) -> Result<Vec<Candidate>, StoreError> {
+    let people = people::page_to_plan(connection, app.id, hash, after, PAGE).await?;
+    complete(connection, app, world, people).await
+}
+
 pub async fn one(
     connection: &mut PgConnection,
     app: &App,

@@ -29,6 +29,7 @@ pub mod run;
 mod second_pass;
 mod send;
 mod settle;
+mod settled;
 pub mod tenant;
 pub mod trace;
 

@@ -19,6 +19,7 @@ use super::inputs::{self, Candidate, Manager, World};
 use super::lease::Lease;
 use super::matches::Finder;
 use super::run::{RunError, ours};
+use super::settled;
 use super::trace::Trace;
 use crate::connectors::ScimApp;
 use crate::store::apps::{self, App};
@@ -26,7 +27,16 @@ use crate::store::failures::{self, Failure};
 use crate::store::operations::{self, NewOperation, Skipped};
 use crate::store::person_decisions::PersonDecision;
 use crate::store::runs::{self, Counts, Run, RunKind};
+use crate::store::settled as store_settled;
 use crate::store::{StoreError, lifecycles, second_pass};
+
+/// Of whom a plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    Everybody,
+    /// Whoever is not settled: of the others it is known that nothing would come.
+    Unsettled,
+}
 
 /// Plans everybody of the last import, or those whom the run is for. What an unfinished attempt left
 /// behind is forgotten first.
@@ -37,8 +47,9 @@ pub async fn plan_people(
     world: &World,
     client: &ScimApp,
     lease: &Lease,
-    preview: bool,
+    whom: Whom,
 ) -> Result<(), RunError> {
+    let preview = run.kind == RunKind::Preview;
     let context = world.context();
     let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
     ours(runs::hold(&mut transaction, run.id, lease.id).await?)?;
@@ -52,6 +63,21 @@ pub async fn plan_people(
         apps::plan_begins(&mut transaction, app.id).await?;
     }
     let in_doubt = operations::people_in_doubt(&mut transaction, app.id, run.id).await?;
+    let mut counts = Counts::default();
+    let mut everybody = 0;
+    let hash = settled::world(&mut transaction, app, world).await?;
+    let keep = (!preview).then_some(&hash[..]);
+    if !preview {
+        // Before anybody is read: whatever is written from now on leaves a mark that stays.
+        store_settled::take_marks(&mut transaction, app.id).await?;
+    }
+    if whom == Whom::Unsettled && trace.is_none() {
+        let passed = store_settled::passed(&mut transaction, app.id, &hash).await?;
+        store_settled::skip_again(&mut transaction, run.id, app.id, &hash).await?;
+        counts.unchanged += u64::try_from(passed.unchanged).unwrap_or(0);
+        counts.skipped += u64::try_from(passed.skipped).unwrap_or(0);
+        everybody += usize::try_from(passed.in_directory).unwrap_or(0);
+    }
     transaction.commit().await.map_err(StoreError::from)?;
     let mut finder = match &trace {
         Some(_) => Finder::looking_up(engine, run, app, world, client, lease.watch()),
@@ -59,17 +85,18 @@ pub async fn plan_people(
     };
     // Whoever asks for one person asks for another try as well.
     let tries_again = run.is_for_some() && run.kind != RunKind::Scheduled;
-    let mut counts = Counts::default();
     let mut total = 0;
-    let mut everybody = 0;
     let mut after: Option<PersonId> = None;
     loop {
         lease.check()?;
         let mut db = engine.connection().await?;
-        let page = match &trace {
-            Some(_) if after.is_some() => Vec::new(),
-            Some(trace) => inputs::some(&mut db, app, world, &trace.known()).await?,
-            None => inputs::page(&mut db, app, world, after.as_ref()).await?,
+        let page = match (&trace, whom) {
+            (Some(_), _) if after.is_some() => Vec::new(),
+            (Some(trace), _) => inputs::some(&mut db, app, world, &trace.known()).await?,
+            (None, Whom::Everybody) => inputs::page(&mut db, app, world, after.as_ref()).await?,
+            (None, Whom::Unsettled) => {
+                inputs::page_to_plan(&mut db, app, world, &hash, after.as_ref()).await?
+            }
         };
         drop(db);
         let Some(last) = page.last() else { break };
@@ -94,7 +121,7 @@ pub async fn plan_people(
             };
             planned.push((candidate, plan));
         }
-        store(engine, run, app, lease, &context, &mut planned, 0).await?;
+        store(engine, run, app, lease, &context, &mut planned, 0, keep).await?;
         for (_, plan) in &planned {
             if let Some(trace) = &mut trace {
                 trace.planned(plan);
@@ -154,7 +181,7 @@ pub async fn plan_again(
             .retain(|operation| !operation.kind.is_removal());
         planned_operations += plan.operations.len();
         let mut planned = [(&candidate, plan)];
-        store(engine, run, app, lease, &context, &mut planned, wave).await?;
+        store(engine, run, app, lease, &context, &mut planned, wave, None).await?;
     }
     Ok(planned_operations)
 }
@@ -314,6 +341,7 @@ async fn store(
     context: &PlanContext<'_>,
     planned: &mut [(&Candidate, PersonPlan)],
     wave: i32,
+    settle_under: Option<&[u8]>,
 ) -> Result<(), RunError> {
     let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
     ours(runs::hold(&mut transaction, run.id, lease.id).await?)?;
@@ -361,6 +389,12 @@ async fn store(
     operations::add(&mut transaction, run.id, app.id, &new).await?;
     operations::add_skipped(&mut transaction, run.id, &skipped).await?;
     second_pass::await_managers(&mut transaction, run.id, &waiting).await?;
+    if let Some(hash) = settle_under {
+        let settled: Vec<_> = (planned.iter())
+            .filter_map(|(candidate, plan)| settled::settles(candidate, plan))
+            .collect();
+        store_settled::keep(&mut transaction, app.id, hash, &settled).await?;
+    }
     transaction.commit().await.map_err(StoreError::from)?;
     Ok(())
 }

@@ -15,11 +15,12 @@ use super::engine::Engine;
 use super::import::ImportError;
 use super::inputs::{self, InputError};
 use super::lease::Lease;
+use super::plan::{self, Whom};
 use super::reading::{Wanted, read_directory};
 pub use super::reading::{begin_reading, read_begun};
 use super::send::pause_of_the_app;
 use super::trace::Trace;
-use super::{plan, second_pass, settle};
+use super::{second_pass, settle};
 use crate::connectors::ScimError;
 use crate::notifications;
 use crate::store::StoreError;
@@ -215,10 +216,14 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
         settle::settle_earlier(engine, run, app, &world, &client, lease).await?;
     }
     if stage == Stage::Plan {
+        // A preview and a run that reads the app back take nothing for known.
+        let mut whom = Whom::Everybody;
         if !preview && !run.is_for_some() && drift::is_due(engine, run, app, &world).await? {
             Box::pin(drift::read_back(engine, run, app, &world, &client, lease)).await?;
+        } else if !preview {
+            whom = Whom::Unsettled;
         }
-        plan::plan_people(engine, run, app, &world, &client, lease, preview).await?;
+        plan::plan_people(engine, run, app, &world, &client, lease, whom).await?;
         set_stage(Stage::Check).await?;
         stage = Stage::Check;
     }

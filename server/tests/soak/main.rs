@@ -150,8 +150,11 @@ impl House {
 
 /// One run, and the comparison.
 async fn step(house: &House, model: &mut Model, policies: Policies, day: u32) {
+    // A preview plans everybody, a run only those about whom something may have changed.
+    let whole = house.preview().await;
     let run = house.run().await;
     assert_eq!(run.state, RunState::Completed, "day {day}: {run:?}");
+    assert_eq!(run.planned, whole.planned, "day {day}");
     if run.failed > 0 {
         let told = house.recent_failures(run.id).await;
         panic!("day {day}: {} failed: {told:#?}", run.failed);

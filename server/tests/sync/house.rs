@@ -119,6 +119,11 @@ impl House {
         self.read(run).await
     }
 
+    /// The whole plan as it would be now; nothing is applied.
+    pub async fn preview(&self) -> Run {
+        self.run_as(self.app, RunKind::Preview).await
+    }
+
     /// One more app that is on, at the same emulated Asana.
     pub async fn add_app(&self, slug: &str, adapt: impl FnOnce(&mut AppConfig)) -> AppId {
         let endpoint = self.app().await.endpoint;

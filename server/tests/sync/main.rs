@@ -24,5 +24,6 @@ mod push;
 mod reading;
 mod renamed;
 mod servers;
+mod settled;
 mod tenant;
 mod worker;

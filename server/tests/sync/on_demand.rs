@@ -346,6 +346,10 @@ async fn a_listing_from_before_does_not_undo_what_was_read_alone_since(pool: PgP
     let begun = imports::begin(&mut db, house.clock.now()).await.unwrap();
     let import = begun.unwrap();
     let listed = people::get(&mut db, &person).await.unwrap().unwrap().person;
+    let listed = imports::ReadPerson {
+        person: listed,
+        written: None,
+    };
     imports::stage_people(&mut db, import, &[listed])
         .await
         .unwrap();

@@ -11,7 +11,7 @@ use crate::house::House;
 use crate::lifecycle::somebody;
 
 /// What a run planned, without what only sending adds.
-async fn plan(house: &House, run: &Run) -> Vec<String> {
+pub async fn plan(house: &House, run: &Run) -> Vec<String> {
     let mut db = house.engine.connection().await.unwrap();
     let mut plan: Vec<String> = operations::list(&mut db, run.id, None, None, None, 10_000)
         .await

@@ -104,6 +104,9 @@ impl PersonProblem {
 }
 
 impl Person {
+    /// Under which reading of Google's users a person was made; another one reads everybody anew.
+    pub const READ_AS: &str = crate::RULES;
+
     /// The fields of Google's user that are kept in `attributes`.
     pub const KEPT: [&'static str; 9] = [
         "name",

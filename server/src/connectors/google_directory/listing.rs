@@ -3,12 +3,17 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use super::error::{DirectoryError, Incompleteness};
 use super::request::Call;
 use super::scope::Scope;
 use super::{GoogleDirectory, Patience, protocol};
+use crate::connectors::http::Answer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserListing {
@@ -53,6 +58,83 @@ impl ListingKind {
     }
 }
 
+/// One object of a listing, as it came. To be compared it need not be understood.
+#[derive(Debug)]
+pub struct Listed {
+    text: Box<RawValue>,
+    digest: Uuid,
+}
+
+impl Listed {
+    fn new(text: &RawValue) -> Self {
+        let digest = Sha256::digest(text.get().as_bytes());
+        let mut half = [0; 16];
+        half.copy_from_slice(&digest[..16]);
+        Self {
+            text: text.to_owned(),
+            digest: Uuid::from_bytes(half),
+        }
+    }
+
+    /// Half a SHA-256 of its text: equal for equal objects only.
+    pub fn digest(&self) -> Uuid {
+        self.digest
+    }
+
+    /// `Null` for what is nested deeper than anything that Google writes.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(self.text.get()).unwrap_or_default()
+    }
+}
+
+/// A page before its objects are looked into.
+struct Page {
+    items: Items,
+    next: Option<Value>,
+}
+
+enum Items {
+    Missing,
+    NotAList,
+    List(Vec<Listed>),
+}
+
+#[derive(Deserialize)]
+struct RawPage<'a> {
+    #[serde(rename = "nextPageToken")]
+    next: Option<Value>,
+    #[serde(borrow)]
+    users: Option<&'a RawValue>,
+    #[serde(borrow)]
+    groups: Option<&'a RawValue>,
+    #[serde(borrow)]
+    members: Option<&'a RawValue>,
+}
+
+impl Page {
+    fn read(answer: &Answer, kind: ListingKind) -> Option<Self> {
+        // A list would be taken for the fields in their order.
+        if answer.body.trim_ascii_start().first() != Some(&b'{') {
+            return None;
+        }
+        let page: RawPage<'_> = serde_json::from_slice(&answer.body).ok()?;
+        let list = match kind {
+            ListingKind::Users | ListingKind::DeletedUsers => page.users,
+            ListingKind::Groups => page.groups,
+            ListingKind::Members => page.members,
+        };
+        let items = match list.map(|list| serde_json::from_str::<Vec<&RawValue>>(list.get())) {
+            None => Items::Missing,
+            Some(Err(_)) => Items::NotAList,
+            Some(Ok(items)) => Items::List(items.into_iter().map(Listed::new).collect()),
+        };
+        Some(Self {
+            items,
+            next: page.next,
+        })
+    }
+}
+
 /// A page may be empty before the last; more of them in a row are no listing.
 const MOST_EMPTY_PAGES: u32 = 20;
 
@@ -67,9 +149,9 @@ pub struct Listing {
     /// Empty pages since the last that was not.
     empty: u32,
     next: Next,
-    /// Hashes of the tokens and ids seen so far: eight bytes each.
+    /// Hashes of the tokens and objects seen so far: eight bytes each.
     tokens: HashSet<u64>,
-    ids: HashSet<u64>,
+    seen: HashSet<u64>,
     hasher: RandomState,
 }
 
@@ -103,7 +185,7 @@ impl Listing {
             empty: 0,
             next: Next::First,
             tokens: HashSet::new(),
-            ids: HashSet::new(),
+            seen: HashSet::new(),
             hasher: RandomState::new(),
         }
     }
@@ -114,6 +196,12 @@ impl Listing {
     }
 
     pub async fn next_page(&mut self) -> Result<Option<Vec<Value>>, DirectoryError> {
+        let page = self.next_page_unread().await?;
+        Ok(page.map(|page| page.iter().map(Listed::json).collect()))
+    }
+
+    /// The next page, its objects as they came.
+    pub async fn next_page_unread(&mut self) -> Result<Option<Vec<Listed>>, DirectoryError> {
         let token = match &self.next {
             Next::First => None,
             Next::Page(token) => Some(token.clone()),
@@ -138,7 +226,7 @@ impl Listing {
         Ok(all)
     }
 
-    async fn read_page(&mut self, token: Option<String>) -> Result<Vec<Value>, DirectoryError> {
+    async fn read_page(&mut self, token: Option<String>) -> Result<Vec<Listed>, DirectoryError> {
         let cap = self.directory.0.page_cap;
         if self.page >= cap {
             return Err(self.incomplete(Incompleteness::Endless { pages: cap }));
@@ -149,8 +237,13 @@ impl Listing {
             call = call.with("pageToken", token);
             call.what = format!("{}, page {}", self.what, self.page);
         }
-        let answer = match self.directory.read(&call, Patience::Run).await {
-            Ok(answer) => answer,
+        let kind = self.kind;
+        let read = self
+            .directory
+            .read_as(&call, Patience::Run, |answer| Page::read(answer, kind))
+            .await;
+        let page = match read {
+            Ok(page) => page,
             Err(DirectoryError::Rejected { status, .. })
                 if token.is_some() && matches!(status, 400 | 410) =>
             {
@@ -162,24 +255,21 @@ impl Listing {
             }
             Err(error) => return Err(error),
         };
-        let Value::Object(mut answer) = answer else {
-            return Err(protocol(&call.what, "it is not an object"));
-        };
-        let next = match answer.remove("nextPageToken") {
+        let next = match page.next {
             None | Some(Value::Null) => None,
             Some(Value::String(next)) if next.is_empty() => None,
             Some(Value::String(next)) => Some(next),
             Some(_) => return Err(protocol(&call.what, "its page token is not text")),
         };
-        let items = match answer.remove(self.kind.key()) {
-            Some(Value::Array(items)) => items,
+        let items = match page.items {
+            Items::List(items) => items,
             // Read as "nobody" this would remove everybody.
-            None | Some(Value::Null) if self.kind == ListingKind::Users => {
+            Items::Missing if self.kind == ListingKind::Users => {
                 let listing = self.kind.name();
                 return Err(self.incomplete(Incompleteness::MissingList { listing }));
             }
-            None | Some(Value::Null) => Vec::new(),
-            Some(_) => {
+            Items::Missing => Vec::new(),
+            Items::NotAList => {
                 let detail = format!("{:?} is not a list", self.kind.key());
                 return Err(protocol(&call.what, &detail));
             }
@@ -190,23 +280,14 @@ impl Listing {
         }
         let mut fresh = items.is_empty();
         for item in &items {
-            // Members from outside may have no id: nothing to compare then.
-            let id = match item.get("id") {
-                Some(Value::String(id)) => self.hasher.hash_one(id.as_str()),
-                Some(Value::Number(id)) => self.hasher.hash_one(id.to_string()),
-                _ => {
-                    fresh = true;
-                    continue;
-                }
-            };
-            fresh |= self.ids.insert(id);
+            fresh |= self.seen.insert(self.hasher.hash_one(item.digest));
         }
         if !fresh {
             return Err(self.incomplete(Incompleteness::RepeatedPage { page: self.page }));
         }
         self.next = match next {
             // The administrator at least is somebody.
-            None if self.kind == ListingKind::Users && self.ids.is_empty() => {
+            None if self.kind == ListingKind::Users && self.seen.is_empty() => {
                 let listing = self.kind.name();
                 return Err(self.incomplete(Incompleteness::MissingList { listing }));
             }

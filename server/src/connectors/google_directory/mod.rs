@@ -19,7 +19,7 @@ use url::Url;
 pub use self::channel::{OpenChannel, OpenedChannel, WatchedEvent};
 pub use self::error::{DirectoryError, DirectoryErrorClass, Incompleteness};
 pub use self::key::{KeyProblem, ServiceAccountKey};
-pub use self::listing::{Listing, UserListing};
+pub use self::listing::{Listed, Listing, UserListing};
 pub use self::scope::{Scope, ScopeCheck, ScopeResult};
 
 use self::listing::ListingKind;

@@ -107,12 +107,27 @@ impl GoogleDirectory {
             .map(drop)
     }
 
-    /// Reads one JSON answer, with all the retries that are due.
+    /// Reads one JSON object, with all the retries that are due.
     pub(super) async fn read(
         &self,
         call: &Call,
         patience: Patience,
     ) -> Result<Value, DirectoryError> {
+        self.read_as(call, patience, |answer| match answer.json() {
+            _ if answer.status == StatusCode::NO_CONTENT => Some(Value::Null),
+            Some(json @ Value::Object(_)) => Some(json),
+            _ => None,
+        })
+        .await
+    }
+
+    /// The same, in whatever shape `decode` makes of a success; `None` means that it is not JSON.
+    pub(super) async fn read_as<T>(
+        &self,
+        call: &Call,
+        patience: Patience,
+        decode: impl Fn(&Answer) -> Option<T>,
+    ) -> Result<T, DirectoryError> {
         let it = &*self.0;
         let url = call
             .url(&it.settings.endpoint)
@@ -138,12 +153,12 @@ impl GoogleDirectory {
                 .ok()
                 .and_then(|answer| retry_after(&answer.headers, it.clock.now()));
             let verdict = match outcome {
-                Ok(answer) if answer.status == StatusCode::NO_CONTENT && call.body.is_some() => {
-                    return Ok(Value::Null);
-                }
-                Ok(answer) if answer.status == StatusCode::OK => {
-                    match answer.json() {
-                        Some(json @ Value::Object(_)) => return Ok(json),
+                Ok(answer)
+                    if answer.status == StatusCode::OK
+                        || answer.status == StatusCode::NO_CONTENT && call.body.is_some() =>
+                {
+                    match decode(&answer) {
+                        Some(decoded) => return Ok(decoded),
                         // A cut-off or foreign body: once more may bring the right one.
                         _ if answer.is_web_page() => {
                             Verdict::Final(protocol(&call.what, "the address answered a web page"))
