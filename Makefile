@@ -124,9 +124,15 @@ soak: $(INTEROP) ## The long proofs in full; ONLY=crash (or rules, answers, fuzz
 	@cargo build -p server
 	@.ci/soak $(ONLY)
 
-bench: ## What the rules cost beside parsing the same pages, as ratios of one run
-	@.ci/tools cc
+bench: ## What Rollcall costs, as ratios of one run, into bench.md; ARGS=quiet does one part
+	@.ci/tools cc postgres
+	$(call step,1/3,Build)
+	@cargo bench -p provisioning --bench planning --no-run
+	@cargo bench -p server --bench whole --no-run
+	$(call step,2/3,The rules alone)
 	@cargo bench -p provisioning --bench planning
+	$(call step,3/3,The whole program)
+	@cargo bench -p server --bench whole -- file=$(CURDIR)/bench.md $(ARGS)
 
 lint: ## Formatting, clippy for server and browser, licences and advisories
 	$(call step,1/4,Formatting)
