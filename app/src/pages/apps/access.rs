@@ -219,7 +219,7 @@ fn review(access: AccessEffect) -> AnyView {
             <section class="stack" aria-labelledby="changes"><h2 id="changes">"Changes"</h2>{list}</section>
             <aside class="aside panel" aria-labelledby="effect-title">
                 <header><h2 id="effect-title">"What this changes"</h2><p class="hint">"Everybody of the directory, each counted once."</p></header>
-                {super::effect(&access.effect)}
+                {super::effect(&slug, &access.effect)}
             </aside>
             <div class="save-bar">
                 <p>{format!("{} enter, {} leave.", format::people(access.effect.enter), format::people(access.effect.leave))}</p>

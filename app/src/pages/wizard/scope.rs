@@ -72,7 +72,7 @@ fn page(page: Loaded) -> AnyView {
                     <h2 id="effect-title">"What this changes"</h2>
                     <p class="hint">"Compared with what is saved. Everybody of the directory, each counted once."</p>
                 </header>
-                {crate::pages::apps::effect(&effect.effect)}
+                {crate::pages::apps::effect(&slug, &effect.effect)}
             </aside>
         }
     });
