@@ -142,8 +142,21 @@ pub fn PostForm(
 
 /// The note on top of a form: what is wrong, with a link to each field.
 fn form_error(form: Form) -> AnyView {
+    let live = use_context::<LiveErrors>();
+    // What was put right since is no longer named.
+    let error = move || {
+        let mut error = form.error.get()?;
+        let looked = live.and_then(|live| live.0.get());
+        if let Some(wrong) = looked.filter(|_| !error.fields.is_empty()) {
+            error.fields.retain(|field| wrong.contains(field));
+            if error.fields.is_empty() {
+                return None;
+            }
+        }
+        Some(error)
+    };
     (move || {
-        form.error.get().map(|error| {
+        error().map(|error| {
             let Sentence { title, text } = words::error(&error);
             let links = error
                 .fields
