@@ -23,7 +23,7 @@ pub use page::{
 };
 pub use parts::{
     button_link, change_list, chip, empty, fact, facts, figure, figures, icon, must, note,
-    note_plain, op, op_done, person_ref, sheet, state_chip, strip, strip_item, words,
+    note_plain, op, op_done, person_ref, person_why, sheet, state_chip, strip, strip_item, words,
 };
 pub use picker::{Choice, Choices, Picker};
 pub use picture::{Lane, Tick, by_day, lane, roll, tally};

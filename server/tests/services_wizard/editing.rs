@@ -123,7 +123,7 @@ async fn who_leaves_by_another_scope_is_told_with_what_becomes_of_the_accounts(p
         "{} of them have an account: suspended within 24 hours, deleted after 21 days.",
         effect.leave
     );
-    assert!(said.contains(&told), "{said}");
+    assert!(said.contains(told), "{said}");
     assert!(
         said.contains("waits for your word"),
         "the hold is foretold: {said}"
@@ -147,6 +147,28 @@ async fn who_leaves_by_another_scope_is_told_with_what_becomes_of_the_accounts(p
     );
     walk.save_reviewed(Step::Scope).await.unwrap();
     assert_eq!(walk.app().await.config_version, 2);
+
+    // A group that imports list only because it is inside a named one.
+    walk.here.read_directory().await;
+    let inner = sqlx::query_scalar::<_, String>(
+        "SELECT m.member_id FROM memberships m JOIN memberships below ON below.group_id = m.member_id
+         WHERE m.group_id = $1 AND m.member_type = 'GROUP' AND below.member_type = 'USER' LIMIT 1",
+    )
+    .bind(&group.id)
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    let only_inner = ScopeForm {
+        groups: vec![ScopeGroupInput {
+            id: inner,
+            members: Members::Direct,
+        }],
+        ..ScopeForm::default()
+    };
+    walk.save_scope(only_inner, Mode::Keep).await.unwrap();
+    let effect = walk.services.scope_effect("asana").await.unwrap();
+    assert!(effect.in_scope > 0, "{:?}", effect.effect.consequences);
+
     let none = walk
         .save_scope(ScopeForm::default(), Mode::Edit)
         .await

@@ -328,10 +328,14 @@ fn review(access: AccessEffect) -> AnyView {
             </p>
         </div>
         <div class="beside">
-            <section class="stack" aria-labelledby="changes"><h2 id="changes">"Changes"</h2>{list}</section>
-            <aside class="aside panel" aria-labelledby="effect-title">
-                <header><h2 id="effect-title">"What this changes"</h2><p class="hint">"Everybody of the directory, each counted once."</p></header>
-                {super::effect(&slug, &access.effect)}
+            <section class="stack effect" aria-labelledby="effect-title">
+                <h2 id="effect-title">"What this changes"</h2>
+                <p class="hint">"Everybody of the directory, each counted once."</p>
+                {super::effect(&slug, &access.effect, 20)}
+            </section>
+            <aside class="aside panel" aria-labelledby="changes">
+                <header><h2 id="changes">"Changes"</h2></header>
+                <div>{list}</div>
             </aside>
             <div class="save-bar">
                 <p>{format!("{} enter, {} leave.", format::people(access.effect.enter), format::people(access.effect.leave))}</p>

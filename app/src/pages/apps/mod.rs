@@ -14,13 +14,14 @@ pub use sign_in::AppSignInPage;
 
 use crate::{
     api::{apps::Effect, concerned::Place},
-    components::{Tick, person_ref, roll, words},
+    components::{Tick, person_why, roll, words},
     format,
 };
 use leptos::prelude::*;
 
 /// Who stays, enters, leaves or is left out when a change is saved. Everybody is counted once.
-pub fn effect(slug: &str, effect: &Effect) -> AnyView {
+/// `shown` people of each list are named; the whole lists have pages of their own.
+pub fn effect(slug: &str, effect: &Effect, shown: usize) -> AnyView {
     let at = |place: Place| Some(list_of(slug, place, effect.compared, None));
     let ticks = vec![
         Tick {
@@ -52,17 +53,16 @@ pub fn effect(slug: &str, effect: &Effect) -> AnyView {
     ];
     let list = |people: &[(crate::api::terms::PersonRef, String)], all: u32, place: Place| {
         let whole = list_of(slug, place, effect.compared, None);
+        let people = &people[..people.len().min(shown)];
         let more = all.saturating_sub(u32::try_from(people.len()).unwrap_or(all));
         let lines = people
             .iter()
-            .map(|(person, why)| {
-                view! { <li><span class="stack-s">{person_ref(person)}<small class="muted">{why.clone()}</small></span></li> }.into_any()
-            })
+            .map(|(person, why)| view! { <li>{person_why(person, why)}</li> }.into_any())
             .collect::<Vec<_>>();
         let more = (more > 0).then(|| {
             view! { <li><a href=whole>{format!("{} more, the whole list", format::number(more))}</a></li> }
         });
-        view! { <ul class="stack-s">{lines}{more}</ul> }.into_any()
+        view! { <ul class="people-list">{lines}{more}</ul> }.into_any()
     };
     let entering = (effect.enter > 0).then(|| {
         view! {

@@ -384,11 +384,10 @@ fn failure_sheet(slug: &str, number: i64, failures: &Operations) -> Option<AnyVi
             .into_any()
         })
         .collect::<Vec<_>>();
-    Some(sheet(
+    Some(wide(
         "failures",
         "Failures",
         "Each with its cause, what helps, and the next try.",
-        None,
         view! {
             <table role="table" class="table stacks">
                 <thead role="rowgroup">
@@ -434,7 +433,7 @@ fn operation_sheet(slug: &str, number: i64, operations: &Operations, preview: bo
         };
         view! { {operations_table(operation_rows(&operations.rows))}{pager(operations.paging, &address)} }.into_any()
     };
-    sheet(
+    wide(
         "operations",
         "Operations",
         if preview {
@@ -442,19 +441,33 @@ fn operation_sheet(slug: &str, number: i64, operations: &Operations, preview: bo
         } else {
             "Who, what, and why."
         },
-        None,
         view! { <nav class="tabs" aria-label="Kind of operation">{links}</nav>{body} },
     )
 }
 
 fn skip_sheet(slug: &str, number: i64, skipped: &[SkipGroup]) -> Option<AnyView> {
     (!skipped.is_empty()).then(|| {
-        sheet(
+        wide(
             "skipped",
             "Skipped",
             "Everybody else, by the rule that decided.",
-            None,
             operations_table(skip_rows(slug, number, skipped)),
         )
     })
+}
+
+/// A section whose table needs the whole width.
+fn wide(
+    id: &'static str,
+    title: &'static str,
+    sentence: &'static str,
+    body: impl IntoAny,
+) -> AnyView {
+    view! {
+        <section class="section stack" aria-labelledby=id>
+            <div><h2 id=id>{title}</h2><p class="hint">{sentence}</p></div>
+            {body.into_any()}
+        </section>
+    }
+    .into_any()
 }

@@ -10,7 +10,7 @@ use crate::{
     },
     components::{
         PostForm, change_list, crumbs, hidden, load, loaded, moment, note, op, param, person_ref,
-        title, words,
+        person_why, title,
     },
     format,
 };
@@ -53,7 +53,7 @@ fn page(edit: EditReview) -> AnyView {
     let (effect, next) = match &edit.effect {
         EditEffect::Attributes(effect) => mapping(&slug, &app, effect, edit.live),
         EditEffect::Scope(effect) => (
-            crate::pages::apps::effect(&slug, &effect.effect),
+            crate::pages::apps::effect(&slug, &effect.effect, 20),
             format!(
                 "{} enter, {} leave.",
                 format::people(effect.effect.enter),
@@ -85,10 +85,13 @@ fn page(edit: EditReview) -> AnyView {
             <p class="lede">{when}</p>
         </div>
         <div class="beside">
-            <section class="stack" aria-labelledby="changes"><h2 id="changes">"Changes"</h2>{list}</section>
-            <aside class="aside panel" aria-labelledby="effect-title">
-                <header><h2 id="effect-title">"What this changes"</h2></header>
+            <section class="stack effect" aria-labelledby="effect-title">
+                <h2 id="effect-title">"What this changes"</h2>
                 {effect}
+            </section>
+            <aside class="aside panel" aria-labelledby="changes">
+                <header><h2 id="changes">"Changes"</h2></header>
+                <div>{list}</div>
             </aside>
             <div class="save-bar">
                 <p>{next}</p>
@@ -137,21 +140,33 @@ fn mapping(slug: &str, app: &str, effect: &MappingEffect, live: bool) -> (AnyVie
         .examples
         .iter()
         .map(|example| {
-            view! { <li><div class="stack-s">{person_ref(&example.person)}{change_list(&example.changes)}</div></li> }.into_any()
+            view! {
+                <tr role="row">
+                    <th role="rowheader" scope="row">{person_ref(&example.person)}</th>
+                    <td role="cell" data-label="Values">{change_list(&example.changes)}</td>
+                </tr>
+            }
+            .into_any()
         })
         .collect::<Vec<_>>();
     let shown = u32::try_from(effect.examples.len()).unwrap_or(0);
     let examples = (!examples.is_empty()).then(|| {
-        let heading = if updated > shown {
-            format!("The first {shown} of them")
+        let caption = if updated > shown {
+            format!("The first {shown} of them.")
         } else {
-            "Who they are".to_owned()
+            "All of them.".to_owned()
         };
         view! {
-            <details class="fold" open=true>
-                <summary>{words("updated", "op-update", heading)}</summary>
-                <ul class="stack-s">{examples}</ul>
-            </details>
+            <table role="table" class="table stacks">
+                <caption>{caption}</caption>
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col">"Person"</th>
+                        <th role="columnheader" scope="col">"Values"</th>
+                    </tr>
+                </thead>
+                <tbody role="rowgroup">{examples}</tbody>
+            </table>
         }
     });
     let lacking = (effect.lacking > 0).then(|| {
@@ -159,7 +174,7 @@ fn mapping(slug: &str, app: &str, effect: &MappingEffect, live: bool) -> (AnyVie
             .lacking_first
             .iter()
             .map(|(person, why)| {
-                view! { <li><span class="stack-s">{person_ref(person)}<small class="muted">{why.clone()}</small></span></li> }.into_any()
+                view! { <li>{person_why(person, why)}</li> }.into_any()
             })
             .collect::<Vec<_>>();
         note(
@@ -168,7 +183,7 @@ fn mapping(slug: &str, app: &str, effect: &MappingEffect, live: bool) -> (AnyVie
             format!("{} lose what is mandatory", format::people(effect.lacking)),
             view! {
                 <p>{format!("Without it they get no account in {app}, and accounts they have are no longer updated.")}</p>
-                <ul class="stack-s">{people}</ul>
+                <ul class="people-list">{people}</ul>
             },
         )
     });
@@ -180,7 +195,7 @@ fn mapping(slug: &str, app: &str, effect: &MappingEffect, live: bool) -> (AnyVie
             {by}
             <p class="hint">"Values come from the directory as it was last read. "<a href=again>"Look at one person"</a></p>
         </div>
-        {examples.map(|examples| view! { <div>{examples}</div> })}
+        {examples}
     };
     (body.into_any(), summary)
 }
@@ -229,7 +244,7 @@ fn policies(effect: &PolicyEffect) -> (AnyView, String) {
     let more = (more > 0)
         .then(|| view! { <li class="muted">{format!("and {} more", format::number(more))}</li> });
     let moved = (!moved.is_empty()).then(|| {
-        view! { <div><ul class="stack-s">{moved}{more}</ul></div> }
+        view! { <ul class="people-list">{moved}{more}</ul> }
     });
     let next = match (at_once, changed) {
         (0, 0) => "No waiting step gets another date.".to_owned(),
@@ -263,10 +278,10 @@ fn moved_step(step: &MovedStep) -> AnyView {
     };
     view! {
         <li>
-            <div class="stack-s">
+            <span class="stack-0">
                 {person_ref(&step.person)}
                 <small class="soft">{dated(&step.before)} ", then " {after}</small>
-            </div>
+            </span>
         </li>
     }
     .into_any()
