@@ -235,13 +235,8 @@ pub trait Wizard: Send + Sync {
     /// What saving the edit of a section would do; `NotConfigured` before there is anything to edit.
     async fn edit_review(&self, slug: &str, step: Step) -> Answer<EditReview>;
     /// Saves exactly the edit that was reviewed; `Conflict` when it is another one by now.
-    async fn save_edit(
-        &self,
-        actor: &Assured,
-        slug: &str,
-        step: Step,
-        version: &str,
-    ) -> Answer<()>;
+    async fn save_edit(&self, actor: &Assured, slug: &str, step: Step, version: &str)
+    -> Answer<()>;
     async fn discard_edit(&self, actor: &Actor, slug: &str, step: Step) -> Answer<()>;
     /// The form's rows for one person; what is wrong with them is part of the answer.
     async fn look_at_mapping(

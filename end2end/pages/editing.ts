@@ -53,3 +53,10 @@ export async function seeWhoIsLeftOut(visit: Visit): Promise<void> {
   await expect(rows.first()).toContainText("Secondary domain");
   await expect(rows.filter({ hasNotText: "Secondary domain" })).toHaveCount(0);
 }
+
+/** Nothing failed, and the page says so. */
+export async function seeNoFailures({ page, look, open }: Visit): Promise<void> {
+  await open("/apps/asana/failures");
+  await expect(page.getByText("Nothing failed.")).toBeVisible();
+  await look("failures, none");
+}

@@ -65,6 +65,7 @@ test("every page", async ({ visit }) => {
     "/apps/asana/autoprovisioning/deprovisioning",
     "/apps/asana/autoprovisioning/scope/review",
     "/apps/asana/people",
+    "/apps/asana/failures",
     "/apps/asana/lacking?attribute=title",
     "/apps/asana/autoprovisioning/delete",
     "/apps/asana/queue",

@@ -14,7 +14,8 @@ mod time;
 pub use confirm::{code_field, confirm_form, confirm_link, is_confirmed, next_page};
 pub use finder::{default_button, group_finder};
 pub use form::{
-    Field, GetForm, LiveErrors, PostForm, confirmed_button, field_error, hidden, labelled, plain_button,
+    Field, GetForm, LiveErrors, PostForm, confirmed_button, field_error, hidden, labelled,
+    plain_button,
 };
 pub use frame::{Arrivals, SignedIn, provide};
 pub use page::{

@@ -222,12 +222,10 @@ fn configured_page(
         _ if c.failures > 0 => Some(note(
             "failed",
             "op-failed",
-            format!("{} failed in the last run", format::people(c.failures)),
+            format!("{} failed", format::people(c.failures)),
             view! {
-                <p>
-                    "They do not block anybody else. "
-                    {c.last_run.as_ref().map(|run| view! { <a href=format!("/apps/{slug}/runs/{}", run.number)>"See the cause and the remedy for each"</a> })}
-                </p>
+                <p>"They do not keep anybody else waiting."</p>
+                <div class="actions">{button_link(format!("/apps/{slug}/failures"), "button--s", "See the cause and what helps")}</div>
             },
         )),
         _ => None,

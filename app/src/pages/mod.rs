@@ -10,6 +10,7 @@ mod console;
 mod demo;
 mod directory;
 mod door;
+mod failures;
 mod home;
 mod preferences;
 mod queue;
@@ -76,6 +77,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/review") view=review::ReviewPage/>
                     <Route path=path!("apps/:slug/review/allow") view=review::AllowAllPage/>
                     <Route path=path!("apps/:slug/review/dismiss") view=review::DismissAllPage/>
+                    <Route path=path!("apps/:slug/failures") view=failures::FailuresPage/>
                     <Route path=path!("apps/:slug/runs/:number/skipped") view=runs::SkippedPage/>
                     <Route path=path!("apps/:slug/runs") view=runs::RunsPage/>
                     <Route path=path!("apps/:slug/runs/:number") view=runs::RunPage/>

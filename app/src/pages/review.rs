@@ -7,7 +7,8 @@ use crate::{
     },
     components::{
         PostForm, button_link, chip, confirm_link, confirmation, crumbs, default_button, empty,
-        hidden, is_confirmed, load, loaded, moment, note, op, pager, param, person_ref, query, title,
+        hidden, is_confirmed, load, loaded, moment, note, op, pager, param, person_ref, query,
+        title,
     },
     format, words as say,
 };
@@ -148,9 +149,8 @@ fn table(review: &Review) -> AnyView {
     let rows = (review.rows.iter().enumerate())
         .map(|(index, row)| line(index, row, review))
         .collect::<Vec<_>>();
-    // One reason stands above the table.
-    let told_apart = review.reasons.len() > 1;
-    let why = told_apart.then(|| view! { <th role="columnheader" scope="col">"Held because"</th> });
+    let why = told_apart(review)
+        .then(|| view! { <th role="columnheader" scope="col">"Held because"</th> });
     let tick = review.may_decide.then(|| {
         view! { <th role="columnheader" scope="col" class="tick"><span class="visually-hidden">"Allow"</span></th> }
     });
