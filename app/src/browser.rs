@@ -42,14 +42,38 @@ mod real {
         Some(Posted { form, body })
     }
 
+    /// What the controls of a form hold, as it would be posted.
+    #[must_use]
+    pub fn held_by(form: &str) -> Option<String> {
+        let form = document().get_element_by_id(form)?;
+        let form: web_sys::HtmlFormElement = form.dyn_into().ok()?;
+        let data = web_sys::FormData::new_with_form(&form).ok()?;
+        encoded(&data)?.to_string().as_string()
+    }
+
     /// Posts the form as the browser would and returns where the server sends it.
     pub async fn post(posted: Posted) -> Result<Option<String>, ApiError> {
+        let action = posted.form.get_attribute("action").unwrap_or_default();
+        let response = sent(&action, &posted.body).await?;
+        Ok(response.headers().get("Location").ok().flatten())
+    }
+
+    /// Posts what a form holds to another address, and returns the answer's text.
+    pub async fn ask(action: &str, body: &str) -> Result<String, ApiError> {
+        let lost = |_| ApiError::new(ErrorCode::Unavailable);
+        let response = sent(action, body).await?;
+        let text = JsFuture::from(response.text().map_err(lost)?)
+            .await
+            .map_err(lost)?;
+        Ok(text.as_string().unwrap_or_default())
+    }
+
+    async fn sent(action: &str, body: &str) -> Result<web_sys::Response, ApiError> {
         let lost = |_| ApiError::new(ErrorCode::Unavailable);
         let init = web_sys::RequestInit::new();
         init.set_method("POST");
-        init.set_body(&JsValue::from_str(&posted.body));
-        let action = posted.form.get_attribute("action").unwrap_or_default();
-        let request = web_sys::Request::new_with_str_and_init(&action, &init).map_err(lost)?;
+        init.set_body(&JsValue::from_str(body));
+        let request = web_sys::Request::new_with_str_and_init(action, &init).map_err(lost)?;
         let headers = request.headers();
         headers.set("Accept", "application/json").map_err(lost)?;
         headers
@@ -60,7 +84,7 @@ mod real {
             .map_err(lost)?;
         let response: web_sys::Response = response.dyn_into().map_err(lost)?;
         if response.ok() {
-            return Ok(response.headers().get("Location").ok().flatten());
+            return Ok(response);
         }
         let text = JsFuture::from(response.text().map_err(lost)?)
             .await
@@ -236,6 +260,18 @@ mod real {
         });
     }
 
+    /// Brings a line of a list into sight once it is there.
+    pub fn show_option(id: &str) {
+        let id = id.to_owned();
+        leptos::prelude::request_animation_frame(move || {
+            if let Some(line) = document().get_element_by_id(&id) {
+                let options = web_sys::ScrollIntoViewOptions::new();
+                options.set_block(web_sys::ScrollLogicalPosition::Nearest);
+                line.scroll_into_view_with_scroll_into_view_options(&options);
+            }
+        });
+    }
+
     /// Sends a form as if the button had been pressed.
     pub fn press(id: &str) {
         if let Some(element) = document().get_element_by_id(id)
@@ -282,6 +318,14 @@ mod absent {
     pub async fn post(_: Posted) -> Result<Option<String>, ApiError> {
         Ok(None)
     }
+    #[must_use]
+    pub fn held_by(_: &str) -> Option<String> {
+        None
+    }
+    pub async fn ask(_: &str, _: &str) -> Result<String, ApiError> {
+        Err(ApiError::new(crate::api::ErrorCode::Unavailable))
+    }
+    pub fn show_option(_: &str) {}
     #[must_use]
     pub fn searched(_: &web_sys::SubmitEvent) -> Option<String> {
         None

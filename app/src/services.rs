@@ -2,9 +2,9 @@
 //! [`Services`], [`RequestContext`] and `Option<Actor>` through Leptos's context.
 
 use crate::api::{
-    ApiError, accounts::*, administrators::*, apps::*, audit::*, autoprovisioning::*, demo::*,
-    directory::*, failures::*, home::*, on_demand::*, queue::*, runs::*, setup::*, shell::*,
-    terms::Role, usage::*, wizard::*,
+    ApiError, accounts::*, administrators::*, apps::*, audit::*, autoprovisioning::*, concerned::*,
+    demo::*, directory::*, edits::*, failures::*, home::*, on_demand::*, queue::*, runs::*,
+    setup::*, shell::*, terms::Role, usage::*, wizard::*,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -181,10 +181,14 @@ pub trait Apps: Send + Sync {
     async fn access_effect(&self, slug: &str) -> Answer<AccessEffect>;
     async fn save_access(&self, actor: &Actor, slug: &str) -> Answer<()>;
     async fn discard_access(&self, actor: &Actor, slug: &str) -> Answer<()>;
+    /// People by where they stand, with the rule that decided.
+    async fn concerned(&self, slug: &str, query: ConcernedQuery) -> Answer<Concerned>;
+    /// People in scope without a value; `NotFound` when no row maps the attribute.
+    async fn lacking(&self, slug: &str, query: LackingQuery) -> Answer<Lacking>;
 }
 
 /// Each section is kept in a draft while the wizard is walked. The same sections are edited on
-/// their own later: then `Mode::Live` validates and saves at once.
+/// their own later: then `Mode::Edit` checks and keeps them until they were reviewed.
 #[async_trait]
 pub trait Wizard: Send + Sync {
     async fn progress(&self, slug: &str) -> Answer<Progress>;
@@ -234,6 +238,19 @@ pub trait Wizard: Send + Sync {
     /// Runs exactly the reviewed plan; returns the run's number.
     async fn turn_on(&self, actor: &Assured, slug: &str, plan: i64) -> Answer<i64>;
     async fn discard(&self, actor: &Actor, slug: &str) -> Answer<()>;
+    /// What saving the edit of a section would do; `NotConfigured` before there is anything to edit.
+    async fn edit_review(&self, slug: &str, step: Step) -> Answer<EditReview>;
+    /// Saves exactly the edit that was reviewed; `Conflict` when it is another one by now.
+    async fn save_edit(&self, actor: &Assured, slug: &str, step: Step, version: &str)
+    -> Answer<()>;
+    async fn discard_edit(&self, actor: &Actor, slug: &str, step: Step) -> Answer<()>;
+    /// The form's rows for one person; what is wrong with them is part of the answer.
+    async fn look_at_mapping(
+        &self,
+        slug: &str,
+        rows: Vec<MappingInput>,
+        person: Option<String>,
+    ) -> Answer<MappingLook>;
 }
 
 #[async_trait]
@@ -257,6 +274,7 @@ pub trait Runs: Send + Sync {
         number: i64,
         query: OperationsQuery,
     ) -> Answer<Operations>;
+    async fn skipped(&self, slug: &str, number: i64, query: SkippedQuery) -> Answer<SkippedList>;
     /// Returns the run's number; `RunActive` when one is under way.
     async fn start(&self, actor: &Actor, slug: &str) -> Answer<i64>;
     /// The same, and the app's accounts are read back first.

@@ -201,8 +201,7 @@ pub fn field(error: &FieldError) -> String {
         C::Unknown => "Nothing is known by this.".to_owned(),
         C::MandatoryUnmapped => "Mandatory. Choose where it comes from.".to_owned(),
         C::SourceUnknown => "The directory has no such attribute.".to_owned(),
-        C::ExpressionInvalid if arg.is_empty() => "This expression can't be read.".to_owned(),
-        C::ExpressionInvalid => format!("This expression can't be read: {arg}"),
+        C::ExpressionInvalid => expression(&error.args),
         C::DefaultMissing => "Enter the value to use instead.".to_owned(),
         C::ConstantMissing => "Enter the constant.".to_owned(),
         C::MappedTwice => "This attribute is mapped twice.".to_owned(),
@@ -210,7 +209,6 @@ pub fn field(error: &FieldError) -> String {
         C::NothingChosen => "Choose at least one: suspend or delete.".to_owned(),
         C::NothingTicked => "Tick at least one line.".to_owned(),
         C::DeleteNotAfterSuspend => "Delete must come later than suspend. Choose a longer time for deleting, or suspend sooner.".to_owned(),
-        C::DueAtOnce => "These times make steps due at once. Look at whom they concern, then tick the box to say that you mean it.".to_owned(),
         C::GroupUnknown => "No group has this name or address. Type other letters.".to_owned(),
         C::GroupAmbiguous => "Several groups match. Choose one of them.".to_owned(),
         C::GroupTwice => "This group is there already.".to_owned(),
@@ -222,6 +220,26 @@ pub fn field(error: &FieldError) -> String {
         C::TokenRefused => "The app refused this token. Copy it again, complete.".to_owned(),
         C::OutOfRange => "This is outside what is possible.".to_owned(),
         C::Invalid => "This can't be used.".to_owned(),
+    }
+}
+
+/// What is wrong with an expression: a code, or the line and the character where reading ended.
+fn expression(args: &[String]) -> String {
+    match args {
+        [line, character] if line == "1" => format!(
+            "This expression can't be read from character {character} on. Write one like person.name.givenName + ' ' + person.name.familyName."
+        ),
+        [line, character] => format!(
+            "This expression can't be read from line {line}, character {character} on. Write one like person.name.givenName."
+        ),
+        [code] if code == "empty" => "Enter the expression, such as person.name.givenName.".to_owned(),
+        [code] if code == "too-long" => {
+            "This expression is too long; at most 1,000 characters.".to_owned()
+        }
+        [code] if code == "too-many-loops" => {
+            "This expression loops too often; map, filter, all and exists may stand in it 3 times together.".to_owned()
+        }
+        _ => "This expression can't be read.".to_owned(),
     }
 }
 

@@ -30,23 +30,50 @@ export async function authorize(visit: Visit): Promise<void> {
   await heading(visit, "What does Asana get to know?");
 }
 
-/** Step 2: a mandatory attribute needs a source. */
+/** Chooses where an attribute comes from: by letters, or without scripts from the plain list. */
+export async function chooseSource({ page, alive }: Visit, attribute: string, text: string): Promise<void> {
+  const control = page.getByRole("combobox", { name: `Source of ${attribute}` });
+  if (!alive) {
+    await control.selectOption({ label: text });
+    return;
+  }
+  await control.click();
+  await control.fill(text);
+  await page.getByRole("option").filter({ hasText: text }).first().click();
+  await expect(control).toHaveValue(text);
+}
+
+/** Step 2: a mandatory attribute needs a source, an expression says where it is wrong, and one person shows it all. */
 export async function mapAttributes(visit: Visit): Promise<void> {
-  const { page, look, refused } = visit;
+  const { page, alive, look, refused, open } = visit;
   await look("attributes");
-  const source = page.getByLabel("Source of full name");
-  const usual = await source.inputValue();
-  await source.selectOption("");
+  await chooseSource(visit, "full name", "Choose a source");
+  await chooseSource(visit, "job title", "Expression");
+  await page.getByLabel("Constant or expression for job title").fill("person.name +");
   await refused("/api/save_attributes", () => next(visit).click());
   await expect(page.getByText("Mandatory. Choose where it comes from.").last()).toBeVisible();
+  await expect(page.getByText(/can't be read from character \d+ on/).last()).toBeVisible();
   await look("attributes, refused");
-  await source.selectOption(usual);
+  await chooseSource(visit, "full name", "Name, full");
+  await chooseSource(visit, "job title", "Organization (primary), title");
 
-  await page.getByLabel("Person to preview").fill("a");
-  await page.getByRole("button", { name: "Show" }).click();
-  await expect(page).toHaveURL(/preview=a/);
+  const person = page.getByLabel("Person to preview");
+  await person.fill("a");
+  if (alive) {
+    await person.press("Enter");
+    await expect(page.getByText("Mandatory. Choose where it comes from.")).toHaveCount(0);
+  } else {
+    await page.getByRole("button", { name: "Show" }).click();
+    await expect(page).toHaveURL(/preview=a/);
+  }
   await page.getByText("SCIM body, as it will be sent").click();
   await expect(page.getByLabel("SCIM body")).toContainText("userName");
+  const lacking = page.getByRole("link", { name: "See who, Job title" });
+  await lacking.click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Who has no value for “Job title”");
+  expect(await page.getByRole("rowheader").count()).toBeGreaterThan(5);
+  await look("who lacks a value");
+  await open("/apps/asana/setup/attributes");
   await next(visit).click();
   await heading(visit, "Who gets an account in Asana?");
 }

@@ -5,7 +5,7 @@ import { createAdministrator } from "../pages/door.ts";
 
 test("removals that are held are looked at, allowed one by one, and dismissed", async ({ visit }) => {
   test.setTimeout(240_000);
-  const { page, demo, look, open } = visit;
+  const { page, demo, alive, look, open } = visit;
   await test.step("everybody has an account", async () => {
     await createAdministrator(page, demo);
     await giveEverybodyAnAccount(visit);
@@ -13,7 +13,11 @@ test("removals that are held are looked at, allowed one by one, and dismissed", 
   await test.step("the app is turned off for everybody, by mistake", async () => {
     await open("/apps/asana/access");
     await page.getByRole("radiogroup").first().getByRole("radio", { name: "Off" }).check();
+    if (alive) await expect(page.getByRole("row", { name: /^Engineering/ })).toContainText("Off");
+    await look("access, changed");
     await page.getByRole("button", { name: "Review and save" }).click();
+    await expect(page.getByText(/so it waits for your word before anything is sent/)).toBeVisible();
+    await look("access review, everybody leaves");
     await page.getByRole("button", { name: "Save", exact: true }).click();
     await expect(page.getByText(/Asana is on for/)).toBeVisible();
     await runNow(visit);
@@ -46,7 +50,10 @@ test("removals that are held are looked at, allowed one by one, and dismissed", 
   });
   await test.step("the rest is dismissed", async () => {
     await open("/apps/asana/review");
-    await page.getByRole("button", { name: "Dismiss all" }).click();
+    await page.getByRole("link", { name: "Dismiss all" }).click();
+    await expect(page.getByRole("heading", { level: 1, name: /^Dismiss all \d+ removals in Asana\?$/ })).toBeVisible();
+    await look("dismiss all");
+    await page.getByRole("button", { name: /^Dismiss \d+ removals$/ }).click();
     await expect(page.getByRole("heading", { level: 1, name: "Nothing waits for your word" })).toBeVisible();
     await look("review, empty");
   });

@@ -2,11 +2,12 @@ import { expect, test } from "../fixtures/visit.ts";
 import { addAsana, recordSignIn, turnOff, turnOnForAllButContractors } from "../pages/app.ts";
 import { connectDirectory, readDirectory } from "../pages/directory.ts";
 import { createAdministrator, signIn } from "../pages/door.ts";
+import { editMapping, reconsiderPolicies, seeNoFailures, seeWhoIsLeftOut } from "../pages/editing.ts";
 import { seeAccounts, seeCreations, watchFirstRun } from "../pages/run.ts";
 import { authorize, chooseScope, choosePolicies, mapAttributes, reviewAndTurnOn } from "../pages/wizard.ts";
 
 test("from the one-time link to accounts in the app and their events in the log", async ({ visit }) => {
-  test.setTimeout(240_000);
+  test.setTimeout(300_000);
   const { page, demo, look, open } = visit;
 
   await test.step("the first administrator", async () => {
@@ -29,6 +30,10 @@ test("from the one-time link to accounts in the app and their events in the log"
   const created = await test.step("review and turn on", () => reviewAndTurnOn(visit));
   await test.step("watch the run", () => watchFirstRun(visit, created));
   await test.step("see the accounts", () => seeAccounts(visit, created));
+  await test.step("see who is left out", () => seeWhoIsLeftOut(visit));
+  await test.step("edit the mapping", () => editMapping(visit));
+  await test.step("look at other windows, and take them back", () => reconsiderPolicies(visit));
+  await test.step("nothing failed", () => seeNoFailures(visit));
   await test.step("see the events", () => seeCreations(visit));
   await test.step("home tells how it is", async () => {
     await open("/");

@@ -4,6 +4,7 @@ import type { Page } from "@playwright/test";
 import { expect, test as base } from "../fixtures/visit.ts";
 import { turnOff } from "../pages/app.ts";
 import { giveEverybodyAnAccount, suspendTwo } from "../pages/company.ts";
+import { editMapping, reconsiderPolicies, seeWhoIsLeftOut } from "../pages/editing.ts";
 import { createAdministrator } from "../pages/door.ts";
 import { seeAccounts, seeCreations } from "../pages/run.ts";
 
@@ -58,7 +59,14 @@ test("every page", async ({ visit }) => {
     "/directory/org-units",
     "/apps/asana",
     "/apps/asana/autoprovisioning",
+    "/apps/asana/autoprovisioning/authorize",
+    "/apps/asana/autoprovisioning/attributes",
     "/apps/asana/autoprovisioning/scope",
+    "/apps/asana/autoprovisioning/deprovisioning",
+    "/apps/asana/autoprovisioning/scope/review",
+    "/apps/asana/people",
+    "/apps/asana/failures",
+    "/apps/asana/lacking?attribute=title",
     "/apps/asana/autoprovisioning/delete",
     "/apps/asana/queue",
     "/apps/asana/runs",
@@ -102,5 +110,8 @@ test("every page", async ({ visit }) => {
   await page.getByRole("rowheader").getByRole("link").first().click();
   await expect(page).toHaveURL(/person=/);
   await look("demo, one person");
+  await editMapping(visit);
+  await reconsiderPolicies(visit);
+  await seeWhoIsLeftOut(visit);
   await turnOff(visit);
 });

@@ -159,6 +159,10 @@ pub struct Effect {
     pub left_out: Vec<(String, u32)>,
     /// Autoprovisioning is on: leaving has consequences.
     pub live: bool,
+    /// What becomes of the accounts of those who leave, a sentence each.
+    pub consequences: Vec<String>,
+    /// The change that was looked at, for the whole lists.
+    pub compared: super::concerned::Compared,
 }
 
 #[server(endpoint = "catalog")]

@@ -48,6 +48,8 @@ pub struct Configured {
     pub in_scope: u32,
     pub everybody: u32,
     pub policies: Vec<PolicyView>,
+    /// Sections whose edit waits to be reviewed.
+    pub edited: Vec<Step>,
 }
 
 #[server(endpoint = "autoprovisioning")]

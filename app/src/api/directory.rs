@@ -329,6 +329,8 @@ pub struct GroupOption {
     pub email: String,
     pub direct: Option<u32>,
     pub nested: Option<u32>,
+    /// Names of the groups that hold it, as far as their members were read.
+    pub inside: Vec<String>,
     /// Why it can't be chosen: "Only people from outside: nobody would be provisioned".
     pub refused: Option<String>,
 }

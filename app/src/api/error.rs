@@ -142,8 +142,6 @@ pub enum FieldCode {
     /// No line of a list was ticked.
     NothingTicked,
     DeleteNotAfterSuspend,
-    /// The changed policies make steps due at once, and nobody said yes to that.
-    DueAtOnce,
     GroupUnknown,
     GroupAmbiguous,
     GroupTwice,

@@ -130,6 +130,29 @@ pub struct SkipGroup {
     pub first: Vec<PersonRef>,
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedQuery {
+    /// Key of the rule that decided.
+    pub rule: Option<String>,
+    /// What that rule said, exactly.
+    pub why: Option<String>,
+    /// Letters of a name or an address.
+    pub q: Option<String>,
+    #[serde(default)]
+    pub page: u32,
+}
+
+/// Everybody for whom a run does nothing, each with the rule that decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedList {
+    pub head: AppHead,
+    pub number: i64,
+    /// Key, name and number of people.
+    pub rules: Vec<(String, String, u32)>,
+    pub rows: Vec<super::concerned::ConcernedRow>,
+    pub paging: Paging,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OperationState {
@@ -186,6 +209,16 @@ pub async fn load_operations(
 ) -> Result<Operations, ApiError> {
     let (_, services) = super::signed_in()?;
     super::answer(services.runs.operations(&slug, number, query).await)
+}
+
+#[server(endpoint = "skipped")]
+pub async fn load_skipped(
+    slug: String,
+    number: i64,
+    #[server(default)] query: SkippedQuery,
+) -> Result<SkippedList, ApiError> {
+    let (_, services) = super::signed_in()?;
+    super::answer(services.runs.skipped(&slug, number, query).await)
 }
 
 #[server(endpoint = "start_run")]

@@ -129,3 +129,11 @@ pub struct AppHead {
     /// A set-up was begun and not finished.
     pub draft: bool,
 }
+
+impl AppHead {
+    /// It was turned on once; sections are edited on their own.
+    #[must_use]
+    pub fn configured(&self) -> bool {
+        self.status != AppStatus::NotConfigured
+    }
+}

@@ -18,6 +18,8 @@ pub enum Mode {
     Keep,
     /// The step is finished: everything about it is checked.
     Draft,
+    /// Not the wizard: everything is checked, and kept until it was reviewed.
+    Edit,
     /// Not the wizard: check and save at once.
     Live,
 }
@@ -61,6 +63,8 @@ pub struct Progress {
     pub done: Vec<Step>,
     /// `None`: nothing was drafted yet.
     pub saved_at: Option<Time>,
+    /// Sections of a configured app whose edit is not saved.
+    pub edited: Vec<Step>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +111,8 @@ pub struct MappingView {
     pub mandatory: bool,
     /// A directory path, `constant`, `expression`, or empty for "not sent".
     pub source: String,
+    /// The same for people: "Organization (primary), title".
+    pub source_words: String,
     /// Of a constant or an expression.
     pub value: Option<String>,
     pub missing: Missing,
@@ -148,10 +154,19 @@ pub struct MappingInput {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MappingPreview {
     pub person: PersonRef,
-    /// Label, value, and a note such as "default".
-    pub values: Vec<(String, Option<String>, Option<String>)>,
+    pub values: Vec<PreviewValue>,
     /// The SCIM body as it will be sent, indented.
     pub body: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewValue {
+    pub label: String,
+    pub value: Option<String>,
+    /// Such as "default".
+    pub note: Option<String>,
+    /// This keeps the account from being written.
+    pub wrong: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,16 +237,6 @@ pub struct DeprovisioningStep {
     pub deleting: Vec<String>,
     /// When steps wait in the queue.
     pub waiting: u32,
-    /// What was asked for and not saved yet, because it makes steps due at once.
-    pub due_at_once: Option<DueAtOnce>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DueAtOnce {
-    pub suspensions: u32,
-    pub deletions: u32,
-    /// The first of them, by name.
-    pub people: Vec<PersonRef>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -254,8 +259,6 @@ pub struct DeprovisioningForm {
     pub app_turned_off: PolicyInput,
     pub suspended: PolicyInput,
     pub deleted: PolicyInput,
-    /// The administrator saw what becomes due at once by these policies.
-    pub confirmed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -311,8 +314,11 @@ fn after(slug: &str, live: bool, step: Step, go: Option<&str>) -> String {
         .find(|other| *other > step)
         .unwrap_or(Step::Review);
     match (live, go) {
-        (_, Some("leave")) | (true, None | Some("save")) => {
+        (_, Some("leave" | "cancel")) | (true, Some("save")) => {
             format!("/apps/{slug}/autoprovisioning")
+        }
+        (true, None | Some("review")) => {
+            format!("/apps/{slug}/autoprovisioning/{}/review", step.path())
         }
         (false, None | Some("continue")) => format!("/apps/{slug}/setup/{}", next.path()),
         (false, _) => format!("/apps/{slug}/setup/{}", step.path()),
@@ -322,15 +328,11 @@ fn after(slug: &str, live: bool, step: Step, go: Option<&str>) -> String {
 
 #[cfg(feature = "ssr")]
 fn mode(live: bool, go: Option<&str>) -> Mode {
-    match go {
-        None | Some("continue" | "save") => {
-            if live {
-                Mode::Live
-            } else {
-                Mode::Draft
-            }
-        }
-        Some(_) => Mode::Keep,
+    match (go, live) {
+        (None | Some("continue" | "save" | "review"), false) => Mode::Draft,
+        (None | Some("continue" | "review"), true) => Mode::Edit,
+        (Some("save"), true) => Mode::Live,
+        (Some(_), _) => Mode::Keep,
     }
 }
 
@@ -355,6 +357,8 @@ pub async fn save_authorize(
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::assured()?;
+    // A new token is tried and kept at once, whichever way the form was sent.
+    let go = go.or_else(|| live.then(|| "save".to_owned()));
     let form = AuthorizeForm {
         endpoint: super::filled(endpoint),
         token: super::filled(token).map(crate::services::Secret::new),
@@ -395,6 +399,16 @@ pub async fn save_attributes(
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
+    if live && go.as_deref() == Some("cancel") {
+        super::answer(
+            services
+                .wizard
+                .discard_edit(&actor, &slug, Step::Attributes)
+                .await,
+        )?;
+        super::redirect_to(&after(&slug, live, Step::Attributes, Some("cancel")));
+        return Ok(());
+    }
     let mode = mode(live, go.as_deref());
     super::answer(
         services
@@ -437,6 +451,16 @@ pub async fn save_scope(
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
+    if live && go.as_deref() == Some("cancel") {
+        super::answer(
+            services
+                .wizard
+                .discard_edit(&actor, &slug, Step::Scope)
+                .await,
+        )?;
+        super::redirect_to(&after(&slug, live, Step::Scope, Some("cancel")));
+        return Ok(());
+    }
     let everyone = match everyone {
         true => Some(super::assured()?.0.proof()),
         false => None,
@@ -479,11 +503,20 @@ pub async fn save_deprovisioning(
     #[server(default)] app_turned_off: PolicyInput,
     #[server(default)] suspended: PolicyInput,
     #[server(default)] deleted: PolicyInput,
-    #[server(default)] confirmed: bool,
     #[server(default)] live: bool,
     #[server(default)] go: Option<String>,
 ) -> Result<(), ApiError> {
     let (actor, services) = super::assured()?;
+    if live && go.as_deref() == Some("cancel") {
+        super::answer(
+            services
+                .wizard
+                .discard_edit(&actor, &slug, Step::Deprovisioning)
+                .await,
+        )?;
+        super::redirect_to(&after(&slug, live, Step::Deprovisioning, Some("cancel")));
+        return Ok(());
+    }
     let tidy = |policy: PolicyInput| PolicyInput {
         suspend: super::filled(policy.suspend),
         delete: super::filled(policy.delete),
@@ -492,7 +525,6 @@ pub async fn save_deprovisioning(
         app_turned_off: tidy(app_turned_off),
         suspended: tidy(suspended),
         deleted: tidy(deleted),
-        confirmed,
     };
     let mode = mode(live, go.as_deref());
     super::answer(

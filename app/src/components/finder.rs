@@ -112,8 +112,8 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
             <Transition>
                 {move || Suspend::new(async move {
                     let found = options.await.unwrap_or_default();
-                    let asked = !letters.get_untracked().trim().is_empty();
-                    list(found, asked, chosen.get_value(), active)
+                    let letters = letters.get_untracked().trim().to_owned();
+                    list(found, letters, chosen.get_value(), active)
                 })}
             </Transition>
         </div>
@@ -123,13 +123,13 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
 
 fn list(
     found: Vec<GroupOption>,
-    asked: bool,
+    letters: String,
     chosen: Vec<String>,
     active: RwSignal<Option<usize>>,
 ) -> AnyView {
     // With a script the arrow keys go through the list; without one, Tab does.
     let alive = expect_context::<Alive>();
-    let status = match (asked, found.len()) {
+    let status = match (!letters.is_empty(), found.len()) {
         (false, _) => String::new(),
         (true, 0) => "No group matches.".to_owned(),
         (true, n) => format!(
@@ -154,10 +154,17 @@ fn list(
                 (Some(direct), _) => format!("{direct} direct"),
                 _ => String::new(),
             };
-            let below = match refused.clone() {
-                Some(why) => format!("{} · {why}", group.email),
-                None => group.email.clone(),
+            let inside = match group.inside.as_slice() {
+                [] => String::new(),
+                [one] => format!(" · inside {one}"),
+                [one, two] => format!(" · inside {one} and {two}"),
+                [one, two, rest @ ..] => format!(" · inside {one}, {two} and {} more", rest.len()),
             };
+            let refusal = refused
+                .as_ref()
+                .map(|why| format!(" · {why}"))
+                .unwrap_or_default();
+            let below = view! { {marked(&group.email, &letters)} {inside} {refusal} };
             let disabled = refused.is_some();
             view! {
                 <li role="none">
@@ -172,7 +179,7 @@ fn list(
                         aria-selected=move || (active.get() == Some(at)).to_string()
                     >
                         {icon(if disabled { "lock" } else { "groups" })}
-                        <bdi>{group.name}</bdi>
+                        <bdi>{marked(&group.name, &letters)}</bdi>
                         <small>{below}</small>
                         <span class="found__count">{counts}</span>
                     </button>
@@ -187,4 +194,50 @@ fn list(
         <ul class="found" id="found-groups" role="listbox" aria-label="Groups" hidden=hidden>{lines}</ul>
     }
     .into_any()
+}
+
+/// The text with the letters that were sought marked in it, where they stand first.
+fn marked(text: &str, letters: &str) -> AnyView {
+    let parts = split_at(text, letters).map(|(before, found, after)| {
+        view! { {before.to_owned()}<mark>{found.to_owned()}</mark>{after.to_owned()} }.into_any()
+    });
+    parts.unwrap_or_else(|| text.to_owned().into_any())
+}
+
+/// Before the letters, the letters as they stand in the text, and after them; case is of no matter.
+fn split_at<'a>(text: &'a str, letters: &str) -> Option<(&'a str, &'a str, &'a str)> {
+    let wanted: Vec<char> = letters.chars().flat_map(char::to_lowercase).collect();
+    if wanted.is_empty() {
+        return None;
+    }
+    text.char_indices().find_map(|(start, _)| {
+        let mut left = wanted.as_slice();
+        for (at, letter) in text[start..].char_indices() {
+            for lower in letter.to_lowercase() {
+                left = left.strip_prefix(&[lower])?;
+                if left.is_empty() {
+                    let end = start + at + letter.len_utf8();
+                    return Some((&text[..start], &text[start..end], &text[end..]));
+                }
+            }
+        }
+        None
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_at;
+
+    #[test]
+    fn the_letters_that_were_sought_are_marked_whatever_their_case() {
+        assert_eq!(
+            split_at("Product design", "DESI"),
+            Some(("Product ", "desi", "gn"))
+        );
+        assert_eq!(split_at("Ärzte", "ärz"), Some(("", "Ärz", "te")));
+        assert_eq!(split_at("İstanbul", "stan"), Some(("İ", "stan", "bul")));
+        assert_eq!(split_at("Sales", "xyz"), None);
+        assert_eq!(split_at("Sales", ""), None);
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::{confirm, kept::Kept, page::Refresh, parts};
 use crate::{
-    api::{ApiError, ErrorCode},
+    api::{ApiError, ErrorCode, FieldError},
     browser,
     words::{self, Sentence},
 };
@@ -142,8 +142,21 @@ pub fn PostForm(
 
 /// The note on top of a form: what is wrong, with a link to each field.
 fn form_error(form: Form) -> AnyView {
+    let live = use_context::<LiveErrors>();
+    // What was put right since is no longer named.
+    let error = move || {
+        let mut error = form.error.get()?;
+        let looked = live.and_then(|live| live.0.get());
+        if let Some(wrong) = looked.filter(|_| !error.fields.is_empty()) {
+            error.fields.retain(|field| wrong.contains(field));
+            if error.fields.is_empty() {
+                return None;
+            }
+        }
+        Some(error)
+    };
     (move || {
-        form.error.get().map(|error| {
+        error().map(|error| {
             let Sentence { title, text } = words::error(&error);
             let links = error
                 .fields
@@ -192,22 +205,31 @@ pub fn labelled(name: &str, label: &str) {
     }
 }
 
+/// What is wrong with controls while somebody types, before anything is sent.
+#[derive(Clone, Copy)]
+pub struct LiveErrors(pub RwSignal<Option<Vec<FieldError>>>);
+
 /// The error of one control, if it has one, and whether it has.
 pub fn field_error(name: &str) -> (Signal<bool>, AnyView) {
     let Some(form) = use_context::<Form>() else {
         return (Signal::stored(false), ().into_any());
     };
     let name = name.to_owned();
+    let live = use_context::<LiveErrors>();
     let sentence = Memo::new(move |_| {
-        form.error.with(|error| {
-            error
-                .as_ref()?
-                .fields
+        let of = |fields: &[FieldError]| {
+            fields
                 .iter()
                 .find(|wrong| wrong.field == name)
                 .map(words::field)
-                .map(|text| (id_of(&name), text))
-        })
+        };
+        let looked = live.and_then(|live| live.0.with(|fields| fields.as_deref().map(of)));
+        // Once somebody looked again, what was wrong when it was sent no longer counts.
+        let text = match looked {
+            Some(found) => found,
+            None => form.error.with(|error| of(&error.as_ref()?.fields)),
+        };
+        text.map(|text| (id_of(&name), text))
     });
     let view = move || {
         sentence.get().map(|(id, text)| {

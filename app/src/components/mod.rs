@@ -7,13 +7,15 @@ mod frame;
 mod kept;
 mod page;
 mod parts;
+mod picker;
 mod picture;
 mod time;
 
 pub use confirm::{code_field, confirm_form, confirm_link, is_confirmed, next_page};
 pub use finder::{default_button, group_finder};
 pub use form::{
-    Field, GetForm, PostForm, confirmed_button, field_error, hidden, labelled, plain_button,
+    Field, GetForm, LiveErrors, PostForm, confirmed_button, field_error, hidden, labelled,
+    plain_button,
 };
 pub use frame::{Arrivals, SignedIn, provide};
 pub use page::{
@@ -22,7 +24,8 @@ pub use page::{
 };
 pub use parts::{
     button_link, change_list, chip, empty, fact, facts, figure, figures, icon, must, note,
-    note_plain, op, op_done, person_ref, sheet, state_chip, strip, strip_item, words,
+    note_plain, op, op_done, person_ref, person_why, sheet, state_chip, strip, strip_item, words,
 };
+pub use picker::{Choice, Choices, Picker};
 pub use picture::{Lane, Tick, by_day, lane, roll, tally};
 pub use time::{Show, moment, time, time_day, until};

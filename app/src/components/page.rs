@@ -258,7 +258,7 @@ pub fn app_page(
     actions: Option<AnyView>,
     below: Option<AnyView>,
 ) -> AnyView {
-    const TABS: [(&str, &str); 8] = [
+    const TABS: [(&str, &str); 9] = [
         ("", "Overview"),
         ("sign-in", "Sign-in"),
         ("access", "User access"),
@@ -266,6 +266,7 @@ pub fn app_page(
         ("accounts", "Accounts"),
         ("queue", "Queue"),
         ("runs", "Runs"),
+        ("failures", "Failures"),
         ("usage", "Usage"),
     ];
     let slug = app.slug.clone();

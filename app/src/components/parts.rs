@@ -65,6 +65,13 @@ pub fn person_ref(person: &PersonRef) -> AnyView {
     .into_any()
 }
 
+/// The same with a reason below.
+#[must_use]
+pub fn person_why(person: &PersonRef, why: &str) -> AnyView {
+    view! { <span class="stack-0">{person_ref(person)}<small class="soft">{why.to_owned()}</small></span> }
+        .into_any()
+}
+
 #[must_use]
 pub fn button_link(
     href: impl Into<String>,

@@ -1,6 +1,7 @@
 //! Autoprovisioning of one app: how it is and what it does, and taking it away.
 
 use super::{
+    apps::{list_of, list_of_lacking},
     home::outcome,
     runs::{run_buttons, run_link, stages_and_progress},
     wizard::when,
@@ -8,7 +9,9 @@ use super::{
 use crate::{
     api::{
         autoprovisioning::{AutoprovisioningPage, Configured, load_autoprovisioning},
+        concerned::{Compared, Place},
         terms::{AppStatus, OperationKind, StopReason, Trigger},
+        usage::{Usage, load_usage},
         wizard::{MappingView, Members, Missing, PolicyView, Step},
     },
     components::{
@@ -22,20 +25,32 @@ use leptos::prelude::*;
 
 #[component]
 pub fn AutoprovisioningStatusPage() -> impl IntoView {
-    let data = load(param("slug"), load_autoprovisioning);
-    keep_fresh(data, |page| {
-        page.configured
-            .as_ref()
-            .is_some_and(|configured| configured.running.is_some())
+    let data = load(param("slug"), |slug: String| async move {
+        let page = load_autoprovisioning(slug.clone()).await?;
+        let usage = match &page.configured {
+            Some(_) => Some(load_usage(slug).await?),
+            None => None,
+        };
+        Ok(Loaded { page, usage })
+    });
+    keep_fresh(data, |loaded| {
+        let configured = loaded.page.configured.as_ref();
+        configured.is_some_and(|configured| configured.running.is_some())
     });
     loaded(data, page)
 }
 
-fn page(page: AutoprovisioningPage) -> AnyView {
-    let slug = page.head.slug.clone();
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct Loaded {
+    page: AutoprovisioningPage,
+    usage: Option<Usage>,
+}
+
+fn page(loaded: Loaded) -> AnyView {
+    let Loaded { page, usage } = loaded;
     match page.configured {
         None => unconfigured(&page.head, &page.draft_done, page.directory_read),
-        Some(ref configured) => configured_page(&page.head, configured, &slug),
+        Some(ref configured) => configured_page(&page.head, configured, usage.as_ref()),
     }
 }
 
@@ -95,7 +110,12 @@ fn unconfigured(head: &crate::api::terms::AppHead, done: &[Step], directory_read
     view! { {app_page(head, "autoprovisioning", None, None)}{body} }.into_any()
 }
 
-fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str) -> AnyView {
+fn configured_page(
+    head: &crate::api::terms::AppHead,
+    c: &Configured,
+    usage: Option<&Usage>,
+) -> AnyView {
+    let slug = head.slug.as_str();
     let app = head.name.clone();
     let at = |path: &str| format!("/apps/{slug}/autoprovisioning/{path}");
     let off = head.status == AppStatus::Off;
@@ -130,6 +150,9 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
     };
     let next = match c.next_run {
         Some(time) => strip_item("Next run", moment(time), every),
+        None if running.is_some() => {
+            strip_item("Next run", "Later", format!("after this run, {every}"))
+        }
         None => strip_item(
             "Next run",
             "None",
@@ -199,12 +222,10 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
         _ if c.failures > 0 => Some(note(
             "failed",
             "op-failed",
-            format!("{} failed in the last run", format::people(c.failures)),
+            format!("{} failed", format::people(c.failures)),
             view! {
-                <p>
-                    "They do not block anybody else. "
-                    {c.last_run.as_ref().map(|run| view! { <a href=format!("/apps/{slug}/runs/{}", run.number)>"See the cause and the remedy for each"</a> })}
-                </p>
+                <p>"They do not keep anybody else waiting."</p>
+                <div class="actions">{button_link(format!("/apps/{slug}/failures"), "button--s", "See the cause and what helps")}</div>
             },
         )),
         _ => None,
@@ -274,7 +295,7 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
         .then(|| fact("Groups", "None: everybody for whom the app is on"));
     let in_scope = fact(
         "In scope",
-        view! { <b>{format::people(c.in_scope)}</b> {format!(" of {}. ", format::number(c.everybody))} <a href=at("scope")>"Who is left out, and why"</a> },
+        view! { <a href=list_of(slug, Place::InScope, Compared::Saved, None)><b>{format::people(c.in_scope)}</b></a> {format!(" of {}. ", format::number(c.everybody))} <a href=list_of(slug, Place::LeftOut, Compared::Saved, None)>"Who is left out, and why"</a> },
     );
     let policies = c.policies.iter().map(policy_fact).collect::<Vec<_>>();
     let waiting = (c.queue > 0).then(|| {
@@ -284,6 +305,39 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
                 <a href=format!("/apps/{slug}/queue")>{format!("{} in the queue", format::people(c.queue))}</a>
                 {c.next_due.map(|at| view! { ", next at " {moment(at)} })}
             },
+        )
+    });
+    let unsaved = c
+        .edited
+        .iter()
+        .map(|step| {
+            let step = *step;
+            note(
+                "accent",
+                "edit",
+                format!("{} has an edit that is not saved", super::wizard::name(step)),
+                view! {
+                    <div class="actions">
+                        <a class="button button--s" href=format!("{}/review", at(step.path()))>"Review it"</a>
+                        {super::wizard::DiscardEdit { slug: slug.to_owned(), step }.button("Discard it")}
+                    </div>
+                },
+            )
+        })
+        .collect::<Vec<_>>();
+    let unsaved =
+        (!unsaved.is_empty()).then(|| view! { <div class="stack section-s">{unsaved}</div> });
+    let usage = usage.map(|usage| {
+        sheet(
+            "usage",
+            "Usage",
+            "The last 30 days. Each figure leads to its events.",
+            Some(button_link(
+                format!("/apps/{slug}/usage"),
+                "button--s",
+                "Day by day",
+            )),
+            super::usage::totals(usage),
         )
     });
     let turn_off = (!off).then(|| {
@@ -302,6 +356,7 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
     view! {
         {app_page(head, "autoprovisioning", actions, Some(facts_strip))}
         {warning}
+        {unsaved}
         {progress}
         {sheet("auth", "App authorization", format!("{app} accepts a token of an account that may manage people."), edit("authorize", "key", "Reauthorize"), authorization)}
         {sheet(
@@ -309,7 +364,7 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
             "Attribute mapping",
             format!("{} of {} attributes are mapped, all mandatory ones among them.", mapped, c.mapping.len()),
             edit("attributes", "edit", "Edit"),
-            mapping_table(&app, &c.mapping),
+            mapping_table(slug, &app, &c.mapping),
         )}
         {sheet(
             "scope",
@@ -326,6 +381,7 @@ fn configured_page(head: &crate::api::terms::AppHead, c: &Configured, slug: &str
             view! { <dl class="facts">{policies}{waiting}</dl> },
         )}
         {safety(slug)}
+        {usage}
         {turn_off}
         <section class="sheet" aria-labelledby="delete">
             <div class="sheet__margin"><h2 id="delete">"Delete configuration"</h2></div>
@@ -374,32 +430,33 @@ fn policy_fact(policy: &PolicyView) -> AnyView {
     fact(label, value)
 }
 
-fn mapping_table(app: &str, mapping: &[MappingView]) -> AnyView {
+fn mapping_table(slug: &str, app: &str, mapping: &[MappingView]) -> AnyView {
     let rows = mapping
         .iter()
         .filter(|row| !row.source.is_empty())
         .map(|row| {
-            let source = match (row.source.as_str(), &row.value) {
-                ("constant", Some(value)) => format!("Constant “{value}”"),
-                ("expression", Some(value)) => format!("Expression {value}"),
-                (path, _) => path.to_owned(),
-            };
             let missing = match (row.source.as_str(), row.missing, &row.default) {
                 ("constant", ..) => "–".to_owned(),
+                (_, Missing::Keep | Missing::Clear, _) if row.mandatory => "Left out".to_owned(),
                 (_, Missing::Keep, _) => "Keep".to_owned(),
                 (_, Missing::Clear, _) => "Clear".to_owned(),
                 (_, Missing::Default, default) => {
                     format!("“{}”", default.clone().unwrap_or_default())
                 }
             };
-            let covered = row
-                .covered
-                .map(|(have, all)| format!("{} of {}", format::number(have), format::number(all)));
+            let covered = row.covered.map(|(have, all)| {
+                let lack = (have < all).then(|| {
+                    let href = list_of_lacking(slug, &row.attribute, false);
+                    let spoken = format!(" have no {}", row.label.to_lowercase());
+                    view! { ", " <a href=href>{format!("{} without", format::number(all - have))}<span class="visually-hidden">{spoken}</span></a> }
+                });
+                view! { {format!("{} of {}", format::number(have), format::number(all))} {lack} }
+            });
             let star = row.mandatory.then(must);
             view! {
                 <tr role="row">
                     <th role="rowheader" scope="row">{row.label.clone()}{star}</th>
-                    <td role="cell" data-label="Comes from">{source}</td>
+                    <td role="cell" data-label="Comes from">{row.source_words.clone()}</td>
                     <td role="cell" data-label="If missing">{missing}</td>
                     <td role="cell" data-label="Covered">{covered}</td>
                 </tr>

@@ -10,6 +10,7 @@ mod console;
 mod demo;
 mod directory;
 mod door;
+mod failures;
 mod history;
 mod home;
 mod preferences;
@@ -65,6 +66,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/autoprovisioning/attributes") view=wizard::AttributesPage/>
                     <Route path=path!("apps/:slug/autoprovisioning/scope") view=wizard::ScopePage/>
                     <Route path=path!("apps/:slug/autoprovisioning/deprovisioning") view=wizard::DeprovisioningPage/>
+                    <Route path=path!("apps/:slug/autoprovisioning/:step/review") view=wizard::EditReviewPage/>
+                    <Route path=path!("apps/:slug/people") view=apps::ConcernedPage/>
+                    <Route path=path!("apps/:slug/lacking") view=apps::LackingPage/>
                     <Route path=path!("apps/:slug/autoprovisioning/turn-off") view=autoprovisioning::TurnOffPage/>
                     <Route path=path!("apps/:slug/autoprovisioning/delete") view=autoprovisioning::DeletePage/>
                     <Route path=path!("apps/:slug/accounts") view=accounts::AccountsPage/>
@@ -77,6 +81,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/history") view=history::HistoryPage/>
                     <Route path=path!("apps/:slug/history/compare") view=history::ComparePage/>
                     <Route path=path!("apps/:slug/history/:version/restore") view=history::RestorePage/>
+                    <Route path=path!("apps/:slug/review/dismiss") view=review::DismissAllPage/>
+                    <Route path=path!("apps/:slug/failures") view=failures::FailuresPage/>
+                    <Route path=path!("apps/:slug/runs/:number/skipped") view=runs::SkippedPage/>
                     <Route path=path!("apps/:slug/runs") view=runs::RunsPage/>
                     <Route path=path!("apps/:slug/runs/:number") view=runs::RunPage/>
                     <Route path=path!("apps/:slug/usage") view=usage::UsagePage/>

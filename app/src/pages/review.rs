@@ -7,7 +7,8 @@ use crate::{
     },
     components::{
         PostForm, button_link, chip, confirm_link, confirmation, crumbs, default_button, empty,
-        hidden, is_confirmed, load, loaded, moment, op, pager, param, person_ref, query, title,
+        hidden, is_confirmed, load, loaded, moment, note, op, pager, param, person_ref, query,
+        title,
     },
     format, words as say,
 };
@@ -53,6 +54,7 @@ fn review(review: Review) -> AnyView {
     } else {
         let address = format!("/apps/{slug}/review");
         view! {
+            {reasons(&review)}
             {if review.may_decide { form(&review) } else { table(&review) }}
             {pager(review.paging, &address)}
         }
@@ -73,6 +75,28 @@ fn review(review: Review) -> AnyView {
     .into_any()
 }
 
+/// Why they are held, said once.
+fn reasons(review: &Review) -> AnyView {
+    let safety = format!("/apps/{}/runs", review.head.slug);
+    let since = review.rows.iter().filter_map(|row| row.held_since).min();
+    let since = since.map(
+        |at| view! { <p>"Held since " {moment(at)} ". " <a href=safety>"See the runs"</a></p> },
+    );
+    let (title, list) = match review.why.as_slice() {
+        [why] => (why.clone(), None),
+        many => {
+            let lines = many
+                .iter()
+                .map(|why| view! { <li>{why.clone()}</li> }.into_any())
+                .collect::<Vec<_>>();
+            let title = "Why they are held".to_owned();
+            (title, Some(view! { <ul class="bullets">{lines}</ul> }))
+        }
+    };
+    view! { <div class="section-s">{note("held", "op-held", title, view! { {list}{since} })}</div> }
+        .into_any()
+}
+
 fn form(review: &Review) -> AnyView {
     let (slug, all) = (review.head.slug.clone(), review.removals + review.creates);
     let allow_all = button_link(
@@ -81,10 +105,12 @@ fn form(review: &Review) -> AnyView {
         format!("Allow all {}…", format::number(all)),
     );
     let dismiss = (review.removals > 0).then(|| {
-        view! { <button class="button button--quiet" type="submit" name="choice" value="dismiss-all">"Dismiss all"</button> }
+        button_link(
+            format!("/apps/{slug}/review/dismiss"),
+            "button--quiet",
+            "Dismiss all…",
+        )
     });
-    let dismissing = (review.removals > 0)
-        .then_some(" Dismissing cancels the held removals until their causes end.");
     let fields = vec![
         hidden("slug", slug),
         hidden("version", review.version.clone()),
@@ -102,7 +128,7 @@ fn form(review: &Review) -> AnyView {
             {default_button("choice", "allow-selected")}
             <div id="chosen" tabindex="-1">{table}</div>
             <div class="save-bar">
-                <p>{carried_out}{dismissing}</p>
+                <p>{carried_out}</p>
                 <div class="actions">
                     {dismiss}
                     {allow_all}
@@ -114,10 +140,17 @@ fn form(review: &Review) -> AnyView {
     .into_any()
 }
 
+/// What holds for all stands above the table, once.
+fn told_apart(review: &Review) -> bool {
+    review.rows.iter().any(|row| row.why != review.why)
+}
+
 fn table(review: &Review) -> AnyView {
     let rows = (review.rows.iter().enumerate())
-        .map(|(index, row)| line(index, row, review.may_decide))
+        .map(|(index, row)| line(index, row, review))
         .collect::<Vec<_>>();
+    let why = told_apart(review)
+        .then(|| view! { <th role="columnheader" scope="col">"Held because"</th> });
     let tick = review.may_decide.then(|| {
         view! { <th role="columnheader" scope="col" class="tick"><span class="visually-hidden">"Allow"</span></th> }
     });
@@ -130,7 +163,7 @@ fn table(review: &Review) -> AnyView {
                     <th role="columnheader" scope="col">"Operation"</th>
                     <th role="columnheader" scope="col">"Cause"</th>
                     <th role="columnheader" scope="col">"Due"</th>
-                    <th role="columnheader" scope="col">"Held because"</th>
+                    {why}
                 </tr>
             </thead>
             <tbody role="rowgroup">{rows}</tbody>
@@ -139,7 +172,7 @@ fn table(review: &Review) -> AnyView {
     .into_any()
 }
 
-fn line(index: usize, row: &HeldRow, may_decide: bool) -> AnyView {
+fn line(index: usize, row: &HeldRow, review: &Review) -> AnyView {
     let (operation, cause) = match &row.key {
         HeldKey::Create(_) => (OperationKind::Create, "In scope"),
         HeldKey::Removal(step) => (
@@ -150,7 +183,7 @@ fn line(index: usize, row: &HeldRow, may_decide: bool) -> AnyView {
             say::trigger(step.trigger),
         ),
     };
-    let tick = may_decide.then(|| {
+    let tick = review.may_decide.then(|| {
         let spoken = format!("{} {}", say::operation(operation).0, row.person.name);
         view! {
             <td role="cell" class="tick">
@@ -167,9 +200,9 @@ fn line(index: usize, row: &HeldRow, may_decide: bool) -> AnyView {
         Some(due) => moment(due),
         None => view! { <span class="muted">"With the next run"</span> }.into_any(),
     };
-    let since = row
-        .held_since
-        .map(|since| view! { <br/><span class="muted">"since " {moment(since)}</span> });
+    let why = told_apart(review).then(|| {
+        view! { <td role="cell" class="why" data-label="Held because">{row.why.join(". ")}</td> }
+    });
     view! {
         <tr role="row">
             {tick}
@@ -177,7 +210,7 @@ fn line(index: usize, row: &HeldRow, may_decide: bool) -> AnyView {
             <td role="cell" data-label="Operation">{op(operation)}</td>
             <td role="cell" data-label="Cause">{cause}</td>
             <td role="cell" data-label="Due">{due}</td>
-            <td role="cell" class="why" data-label="Held because">{row.why.join(". ")}{since}</td>
+            {why}
         </tr>
     }
     .into_any()
@@ -242,6 +275,52 @@ fn allow_all(review: Review) -> AnyView {
     confirmation(
         trail,
         format!("Allow all {} in {app}?", format::number(all)),
+        text,
+        deed.into_any(),
+        back,
+    )
+}
+
+#[component]
+pub fn DismissAllPage() -> impl IntoView {
+    let data = load(param("slug"), |slug| load_review(slug, 1));
+    loaded(data, dismiss_all)
+}
+
+fn dismiss_all(review: Review) -> AnyView {
+    let (slug, app) = (review.head.slug.clone(), review.head.name.clone());
+    let back = format!("/apps/{slug}/review");
+    let mut trail = trail(&review);
+    trail.push((back.clone(), "Held removals".to_owned()));
+    let all = review.removals;
+    let text = vec![
+        format!(
+            "{} are cancelled. Nobody of them loses their account in {app} by this cause.",
+            format::counted(all, "removal", "removals")
+        ),
+        "A step that is cancelled comes back only when its cause ends and begins again: somebody who left for good keeps an account that can be used.".to_owned(),
+        "A later step of the same person, a deletion after a suspension say, keeps its date and shows up in the queue.".to_owned(),
+        "When others are held by the time you confirm, nothing is dismissed and you see the new list.".to_owned(),
+    ];
+    let deed = (review.may_decide && all > 0).then(|| {
+        let fields = vec![
+            hidden("slug", slug),
+            hidden("version", review.version.clone()),
+            hidden("choice", "dismiss-all"),
+        ];
+        view! {
+            <PostForm action="/api/decide_held" class="inline">
+                {fields}
+                <button class="button button--danger" type="submit">{format!("Dismiss {}", format::counted(all, "removal", "removals"))}</button>
+            </PostForm>
+        }
+    });
+    confirmation(
+        trail,
+        format!(
+            "Dismiss all {} in {app}?",
+            format::counted(all, "removal", "removals")
+        ),
         text,
         deed.into_any(),
         back,

@@ -30,21 +30,29 @@ fn events(slug: &str, one: &UsageLane, from: NaiveDate, to: NaiveDate) -> String
     format!("/audit?app={slug}&{}&from={from}&to={to}", one.filter)
 }
 
-fn usage(usage: Usage) -> AnyView {
-    let slug = usage.head.slug.clone();
-    let (Some(first), Some(last)) = (usage.days.first().copied(), usage.days.last().copied())
-    else {
-        return app_page(&usage.head, "usage", None, None);
+/// Each figure of the 30 days, leading to its events.
+pub fn totals(usage: &Usage) -> AnyView {
+    let (Some(first), Some(last)) = (usage.days.first(), usage.days.last()) else {
+        return ().into_any();
     };
     let totals = usage
         .lanes
         .iter()
         .map(|one| {
             let (word, shape, tone) = look(one.figure);
-            let href = events(&slug, one, first, last);
+            let href = events(&usage.head.slug, one, *first, *last);
             view! { <li><b>{format::number(one.total)}</b><a href=href>{words(tone, shape, word)}</a></li> }.into_any()
         })
         .collect();
+    figures(totals)
+}
+
+fn usage(usage: Usage) -> AnyView {
+    let slug = usage.head.slug.clone();
+    let (Some(first), Some(last)) = (usage.days.first().copied(), usage.days.last().copied())
+    else {
+        return app_page(&usage.head, "usage", None, None);
+    };
     let lanes = usage
         .lanes
         .iter()
@@ -79,7 +87,7 @@ fn usage(usage: Usage) -> AnyView {
         .collect::<Vec<_>>();
     view! {
         {app_page(&usage.head, "usage", None, None)}
-        {sheet("totals", "The last 30 days", "Each figure leads to its events.", None, figures(totals))}
+        {sheet("totals", "The last 30 days", "Each figure leads to its events.", None, totals(&usage))}
         {sheet(
             "by-day",
             "Day by day",

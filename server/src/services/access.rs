@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use app::api::apps::{
     Access as Page, AccessEffect, AccessForm, AccessGroup, AccessSetting, AccessUnit,
 };
+use app::api::concerned::Compared;
 use app::api::{ApiError, ErrorCode, FieldCode};
 use app::services::{Actor, Answer};
 use provisioning::config::{Access, AppConfig, Draft, GroupRef, OrgUnitAccess, validate_access};
@@ -16,7 +17,6 @@ use super::census::Census;
 use super::setup_draft::Setting;
 use super::standing::{self, number};
 use crate::configuration;
-use crate::store::apps::AppState;
 use crate::store::imports::OrgUnitRow;
 use crate::store::{access_edits, groups};
 
@@ -161,23 +161,11 @@ impl AppServices {
     pub(super) async fn effect_of_access(&self, slug: &str) -> Answer<AccessEffect> {
         let mut db = self.engine.connection().await?;
         let setting = Setting::load(&mut db, slug).await?;
-        let edit = access_edits::get(&mut db, setting.app.id).await?;
         let head = standing::head(&mut db, &setting.app).await?;
         drop(db);
-        let saved = setting.access();
-        let new = edit.unwrap_or_else(|| saved.clone());
-        self.read_groups(new.groups_on.iter()).await?;
         let before = setting.saved();
-        let after = AppConfig {
-            access: new,
-            ..before.clone()
-        };
-        let facts = self
-            .facts(&after)
-            .await?
-            .ok_or_else(|| ApiError::new(ErrorCode::DirectoryNotRead))?;
-        let live = matches!(setting.app.state, AppState::On | AppState::Stopped { .. });
-        let (effect, covered) = self.effect(&facts, Some(&before), &after, live).await?;
+        let (_, after) = self.compared(&setting, Compared::Access).await?;
+        let (effect, covered) = self.effect(&setting, Compared::Access).await?;
         Ok(AccessEffect {
             head,
             changes: sentences(&before.access, &after.access),

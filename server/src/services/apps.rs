@@ -4,6 +4,7 @@ use app::api::apps::{
     Access, AccessEffect, AccessForm, AddAppForm, AppOverview, AppSignIn, CatalogItem, SignInForm,
     SignInMethod,
 };
+use app::api::concerned::{Concerned, ConcernedQuery, Lacking, LackingQuery};
 use app::api::terms::AppHead;
 use app::api::{ApiError, FieldCode};
 use app::services::{Actor, Answer, Apps};
@@ -265,6 +266,14 @@ impl Apps for AppServices {
 
     async fn discard_access(&self, actor: &Actor, slug: &str) -> Answer<()> {
         self.drop_access(actor, slug).await
+    }
+
+    async fn concerned(&self, slug: &str, query: ConcernedQuery) -> Answer<Concerned> {
+        self.concerned_page(slug, query).await
+    }
+
+    async fn lacking(&self, slug: &str, query: LackingQuery) -> Answer<Lacking> {
+        self.lacking_page(slug, query).await
     }
 }
 

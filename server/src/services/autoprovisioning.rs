@@ -15,7 +15,7 @@ use super::runs::RunsService;
 use super::setup_draft::Setting;
 use super::standing::{self, number};
 use super::usage;
-use super::wizard::{done, mapping_views, policy_views};
+use super::wizard::{done, edited, mapping_views, policy_views};
 use super::zones::Zone;
 use crate::configuration;
 use crate::store::apps::AppState;
@@ -167,6 +167,7 @@ impl AppServices {
             in_scope: census.as_ref().map_or(0, |census| census.in_scope),
             everybody: census.as_ref().map_or(0, |census| census.everybody),
             policies: policy_views(&config.deprovisioning),
+            edited: edited(setting),
         })
     }
 }

@@ -1,26 +1,32 @@
 //! Everybody of the directory as a configuration sees them. People are read by page and judged by
 //! the same functions as in a run, so what is shown before saving is what happens after.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use app::api::apps::Effect;
+use app::api::concerned::Compared;
 use app::api::terms::PersonRef;
+use app::api::{ApiError, ErrorCode};
+use app::format;
 use app::services::Answer;
-use provisioning::config::AppConfig;
+use provisioning::config::{AppConfig, Trigger};
+use provisioning::guard::{self, GuardInput, Removal};
 use provisioning::identity::{GroupId, Person, PersonId, Standing};
 use provisioning::mapping::{ManagerAccount, Outcome, PreparedMapping};
+use provisioning::plan::OperationKind;
 use provisioning::scope::{
-    DirectoryFacts, GroupMemberships, Resolved, Rule, ScopeDecision, Verdict,
+    DirectoryFacts, GroupMemberships, Movement, Resolved, Rule, ScopeDecision, Verdict,
 };
 use uuid::Uuid;
 
 use super::apps::AppServices;
-use super::standing::person;
-use super::{excuses, standing::number};
-use crate::store::apps::App;
-use crate::store::{groups, imports, people};
+use super::excuses;
+use super::setup_draft::Setting;
+use super::standing::{self, number, person};
+use crate::store::apps::{App, AppState};
+use crate::store::{access_edits, groups, imports, links, people};
 use crate::sync::inputs;
 
 /// How many people are named of those who enter and who leave.
@@ -121,7 +127,7 @@ impl AppServices {
     }
 
     /// Everybody who is in the directory, by page; nobody is kept.
-    async fn everybody(
+    pub(super) async fn everybody(
         &self,
         mut look: impl FnMut(&Person, &GroupMemberships) + Send,
     ) -> Answer<()> {
@@ -152,23 +158,22 @@ impl AppServices {
         }
     }
 
-    /// Everybody once: who stays, enters, leaves or is left out when `after` takes the place of
-    /// `before`. `None` before: nobody is in scope yet.
+    /// Everybody once: who stays, enters, leaves or is left out when the change is saved.
     pub(super) async fn effect(
         &self,
-        facts: &DirectoryFacts,
-        before: Option<&AppConfig>,
-        after: &AppConfig,
-        live: bool,
+        setting: &Setting,
+        compared: Compared,
     ) -> Answer<(Effect, Covered)> {
-        let before = before.map(|config| Resolved::new(config, facts));
-        let after = Resolved::new(after, facts);
+        let (before, config) = self.compared(setting, compared).await?;
+        let (before, after) = self.laid_out(before.as_ref(), &config).await?;
         let mut effect = Effect {
-            live,
+            live: matches!(setting.app.state, AppState::On | AppState::Stopped { .. }),
+            compared,
             ..Effect::default()
         };
         let mut covered = Covered::default();
         let mut left_out: BTreeMap<String, u32> = BTreeMap::new();
+        let mut leaving: Vec<String> = Vec::new();
         self.everybody(|someone, memberships| {
             let was = before
                 .as_ref()
@@ -177,26 +182,138 @@ impl AppServices {
             covered.before += u32::from(was.as_ref().is_some_and(app_is_on));
             covered.after += u32::from(app_is_on(&is));
             effect.everybody += 1;
-            match (was.is_some_and(|was| was.in_scope), is.in_scope) {
-                (true, true) => effect.stay += 1,
-                (false, true) => {
+            match place(was.as_ref(), &is) {
+                Movement::Stays => effect.stay += 1,
+                Movement::Enters => {
                     effect.enter += 1;
                     if effect.entering.len() < NAMED {
                         effect.entering.push((named(someone), is.included_detail()));
                     }
                 }
-                (true, false) => {
+                Movement::Leaves => {
                     effect.leave += 1;
+                    leaving.push(someone.id.to_string());
                     if effect.leaving.len() < NAMED {
                         effect.leaving.push((named(someone), reason(&is)));
                     }
                 }
-                (false, false) => *left_out.entry(reason(&is)).or_default() += 1,
+                Movement::LeftOut => *left_out.entry(reason(&is)).or_default() += 1,
             }
         })
         .await?;
         effect.left_out = most_first(left_out);
+        if setting.config.is_some() && effect.leave > 0 {
+            effect.consequences = self.consequences(setting, &config, &leaving).await?;
+        }
         Ok((effect, covered))
+    }
+
+    /// The configuration that counts and the one that is looked at. `None`: nobody is in scope yet.
+    pub(super) async fn compared(
+        &self,
+        setting: &Setting,
+        compared: Compared,
+    ) -> Answer<(Option<AppConfig>, AppConfig)> {
+        let saved = setting.saved();
+        Ok(match compared {
+            Compared::Saved => (Some(saved.clone()), saved),
+            Compared::Scope => (setting.config.clone(), setting.effective()),
+            Compared::Access => {
+                let mut db = self.engine.connection().await?;
+                let edit = access_edits::get(&mut db, setting.app.id).await?;
+                let after = AppConfig {
+                    access: edit.unwrap_or_else(|| saved.access.clone()),
+                    ..saved.clone()
+                };
+                (Some(saved), after)
+            }
+        })
+    }
+
+    /// Both configurations against the last import, with the members of the groups that they name.
+    pub(super) async fn laid_out(
+        &self,
+        before: Option<&AppConfig>,
+        after: &AppConfig,
+    ) -> Answer<(Option<Resolved>, Resolved)> {
+        self.read_groups(after.groups()).await?;
+        let facts = self
+            .facts(after)
+            .await?
+            .ok_or_else(|| ApiError::new(ErrorCode::DirectoryNotRead))?;
+        Ok((
+            before.map(|config| Resolved::new(config, &facts)),
+            Resolved::new(after, &facts),
+        ))
+    }
+
+    /// What becomes of the accounts of those who leave, and whether that would be held.
+    async fn consequences(
+        &self,
+        setting: &Setting,
+        config: &AppConfig,
+        leaving: &[String],
+    ) -> Answer<Vec<String>> {
+        let mut db = self.engine.connection().await?;
+        let app = setting.app.id;
+        let accounts = links::live_among(&mut db, app, leaving).await?;
+        let linked = links::count(&mut db, app).await?;
+        drop(db);
+        if accounts.is_empty() {
+            return Ok(vec!["None of them has an account.".to_owned()]);
+        }
+        let policy = config.deprovisioning.of(Trigger::AppTurnedOff);
+        let mut sentences = vec![format!(
+            "{} of them {} an account: {}.",
+            format::number(number(accounts.len())),
+            if accounts.len() == 1 { "has" } else { "have" },
+            standing::policy_in_words(policy),
+        )];
+        let now = self.engine.clock.now();
+        let kind = if policy.suspend().is_some() {
+            OperationKind::Suspend
+        } else {
+            OperationKind::Delete
+        };
+        let removals: Vec<Removal> = accounts
+            .into_iter()
+            .map(|person| Removal {
+                person: PersonId::from(person),
+                kind,
+                due_at: now,
+                allowed: false,
+            })
+            .collect();
+        // As if all fell due in one run, which they do: their clocks start with one import.
+        let outcome = guard::check(&GuardInput {
+            now,
+            safety: &config.safety,
+            linked_accounts: linked.unsigned_abs(),
+            deleted_last_24_hours: 0,
+            removals: &removals,
+            removed_last_24_hours: 0,
+            already_held: &BTreeSet::new(),
+            resumed_at: None,
+            last_run_at: None,
+            creates: 0,
+        });
+        if !outcome.held.is_empty() {
+            let why: Vec<String> = outcome.why.iter().map(ToString::to_string).collect();
+            sentences.push(format!(
+                "That is more than you allow at once, so it waits for your word before anything is sent. {}.",
+                why.join(". ")
+            ));
+        }
+        Ok(sentences)
+    }
+}
+
+/// Where somebody stands before and after; without a before, nobody was in scope.
+pub(super) fn place(was: Option<&ScopeDecision>, is: &ScopeDecision) -> Movement {
+    match was {
+        Some(was) => Movement::between(was, is),
+        None if is.in_scope => Movement::Enters,
+        None => Movement::LeftOut,
     }
 }
 
@@ -248,7 +365,7 @@ impl Census {
 }
 
 /// Whether the directory names a manager is what counts here, not whether they have an account.
-fn assumed_manager(someone: &Person) -> ManagerAccount {
+pub(super) fn assumed_manager(someone: &Person) -> ManagerAccount {
     match someone.manager_reference() {
         Some(email) => ManagerAccount::Unresolved {
             email: email.to_owned(),
@@ -265,7 +382,7 @@ fn app_is_on(decision: &ScopeDecision) -> bool {
         .any(|line| line.rule == Rule::Access && line.result == Verdict::Pass)
 }
 
-fn named(someone: &Person) -> PersonRef {
+pub(super) fn named(someone: &Person) -> PersonRef {
     person(
         someone.id.as_str(),
         someone.full_name(),
@@ -274,7 +391,7 @@ fn named(someone: &Person) -> PersonRef {
 }
 
 /// What the deciding rule said.
-fn reason(decision: &ScopeDecision) -> String {
+pub(super) fn reason(decision: &ScopeDecision) -> String {
     decision.excluded_detail().unwrap_or_default().to_owned()
 }
 

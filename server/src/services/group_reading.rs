@@ -23,9 +23,18 @@ impl AppServices {
             .collect();
         let mut db = self.engine.connection().await?;
         let listed = groups::read_in_import(&mut db).await?;
+        let wanted: Vec<String> = ids.iter().cloned().collect();
+        let reaching = groups::reaching_among(&mut db, &wanted).await?;
         drop(db);
-        for root in ids.into_iter().filter(|id| !listed.contains(id)) {
-            fetch(&self.engine, &root).await?;
+        for root in ids {
+            match (listed.contains(&root), reaching.contains(&root)) {
+                (true, true) => continue,
+                // Listed only as a part of another group: its members are known, its reach is not.
+                (true, false) => {}
+                (false, _) => {
+                    fetch(&self.engine, &root).await?;
+                }
+            }
             let mut transaction = self.begin().await?;
             let mut nesting: BTreeMap<String, Vec<String>> = BTreeMap::new();
             for (group, nested) in

@@ -3,7 +3,7 @@
 use app::api::on_demand::PersonRun;
 use app::api::runs::{
     OperationRow, OperationState, Operations, OperationsQuery, Run, RunKind, RunList, RunProblem,
-    RunProgress, RunRow, RunState, SkipGroup, Stage, StageState,
+    RunProgress, RunRow, RunState, SkipGroup, SkippedList, SkippedQuery, Stage, StageState,
 };
 use app::api::terms::Change;
 use app::api::{ApiError, ErrorCode};
@@ -18,6 +18,7 @@ use super::app_status::stop_reason;
 use super::audit::shown;
 use super::failures::kind_word;
 use super::on_demand;
+use super::run_lists::skipped_list;
 use super::standing::{self, number};
 use crate::jobs;
 use crate::remedies;
@@ -109,6 +110,12 @@ impl Runs for RunsService {
                 .collect(),
             paging: standing::paging(query.page, OPERATIONS_PER_PAGE, total),
         })
+    }
+
+    async fn skipped(&self, slug: &str, number: i64, query: SkippedQuery) -> Answer<SkippedList> {
+        let mut db = self.engine.connection().await?;
+        let (app, run) = find(&mut db, slug, number).await?;
+        skipped_list(&mut db, &app, &run, query).await
     }
 
     async fn start(&self, actor: &Actor, slug: &str) -> Answer<i64> {

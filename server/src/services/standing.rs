@@ -5,7 +5,7 @@ use app::api::ApiError;
 use app::api::terms::{AppHead, Counts, OperationKind, Outcome, Paging, PersonRef, Trigger};
 use app::services::Answer;
 use provisioning::catalog::{self, CatalogAttribute};
-use provisioning::config::Sso;
+use provisioning::config::{Policy, Sso, Window};
 use provisioning::lifecycle::Step;
 use sqlx::PgConnection;
 
@@ -120,6 +120,21 @@ pub fn trigger(word: &str) -> Trigger {
         Some(T::Deleted) => Trigger::Deleted,
         Some(T::AppTurnedOff) | None => Trigger::AppTurnedOff,
     }
+}
+
+/// "suspended within 24 hours, deleted after 7 days".
+pub fn policy_in_words(policy: Policy) -> String {
+    let step = |window: Option<Window>, done: &str| {
+        window.map(|window| format!("{done} {}", window.sentence()))
+    };
+    let steps: Vec<String> = [
+        step(policy.suspend(), "suspended"),
+        step(policy.delete(), "deleted"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    steps.join(", ")
 }
 
 pub fn outcome(word: &str) -> Outcome {

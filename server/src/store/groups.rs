@@ -57,6 +57,21 @@ pub async fn search(
     .await?)
 }
 
+/// Which of these groups are known to lead somewhere: apps name them, or somebody looked at them.
+pub async fn reaching_among(
+    connection: &mut PgConnection,
+    ids: &[String],
+) -> Result<BTreeSet<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT root_id FROM group_reach WHERE root_id = ANY($1)",
+        ids,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .collect())
+}
+
 pub async fn by_ids(connection: &mut PgConnection, ids: &[String]) -> Result<Vec<GroupRow>> {
     Ok(sqlx::query_as!(
         GroupRow,

@@ -179,6 +179,23 @@ pub async fn owners(
     .collect())
 }
 
+/// Which of these people have an account that can be changed.
+pub async fn live_among(
+    connection: &mut PgConnection,
+    app: AppId,
+    people: &[String],
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT person_id FROM links
+         WHERE app_id = $1 AND person_id = ANY($2) AND state IN ('active', 'suspended_by_us')
+         ORDER BY person_id",
+        app.0,
+        people,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
 /// How many accounts are linked and neither deleted nor gone.
 pub async fn count(connection: &mut PgConnection, app: AppId) -> Result<i64> {
     Ok(sqlx::query_scalar!(

@@ -394,6 +394,33 @@ async fn complete(
         .collect())
 }
 
+/// The account of a candidate's manager, for a mapping that asks for it.
+pub fn manager_account(mapping: &PreparedMapping, candidate: &Candidate) -> ManagerAccount {
+    if !mapping.maps_manager() {
+        return ManagerAccount::NotMapped;
+    }
+    match &candidate.manager {
+        None => ManagerAccount::None,
+        Some(Manager::Unknown { email }) => ManagerAccount::Unresolved {
+            email: email.clone(),
+            expected: false,
+        },
+        Some(Manager::Person {
+            account: Some(account),
+            ..
+        }) => ManagerAccount::Account(account.clone()),
+        Some(Manager::Person {
+            email,
+            expected,
+            account: None,
+            ..
+        }) => ManagerAccount::Unresolved {
+            email: email.clone(),
+            expected: *expected,
+        },
+    }
+}
+
 /// Of which named groups these people are members, by their ids.
 pub async fn memberships(
     connection: &mut PgConnection,

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use provisioning::identity::{AccountId, PersonId, Standing};
 use provisioning::lifecycle::{Lifecycle, Trigger, follow};
-use provisioning::mapping::ManagerAccount;
 use provisioning::matching::Match;
 use provisioning::plan::{
     ExistingFailure, LinkState, OperationKind, PersonInput, PersonPlan, PlanContext, PlanOutcome,
@@ -269,35 +268,9 @@ fn planned(
         link: candidate.link.as_ref(),
         lifecycle: &candidate.lifecycle,
         matching,
-        manager: &manager_account(context, candidate),
+        manager: &inputs::manager_account(&context.mapping, candidate),
         failure,
     })
-}
-
-fn manager_account(context: &PlanContext<'_>, candidate: &Candidate) -> ManagerAccount {
-    if !context.mapping.maps_manager() {
-        return ManagerAccount::NotMapped;
-    }
-    match &candidate.manager {
-        None => ManagerAccount::None,
-        Some(Manager::Unknown { email }) => ManagerAccount::Unresolved {
-            email: email.clone(),
-            expected: false,
-        },
-        Some(Manager::Person {
-            account: Some(account),
-            ..
-        }) => ManagerAccount::Account(account.clone()),
-        Some(Manager::Person {
-            email,
-            expected,
-            account: None,
-            ..
-        }) => ManagerAccount::Unresolved {
-            email: email.clone(),
-            expected: *expected,
-        },
-    }
 }
 
 fn existing_failure(failure: &Failure) -> Option<ExistingFailure> {

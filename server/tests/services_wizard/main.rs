@@ -10,6 +10,8 @@
 mod fixture;
 
 mod authorization;
+mod editing;
+mod lists;
 mod steps;
 mod turning_on;
 mod walk;

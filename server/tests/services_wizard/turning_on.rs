@@ -1,13 +1,12 @@
 //! The reviewed plan, turning on and off, editing later, and taking the configuration away.
 
+use app::api::ErrorCode;
 use app::api::terms::AppStatus;
 use app::api::usage::UsageFigure;
-use app::api::wizard::{Members, Mode, PlanState, ScopeForm, ScopeGroupInput, Step};
-use app::api::{ErrorCode, FieldCode};
+use app::api::wizard::{Mode, PlanState, Step};
 use app::services::{Apps, Autoprovisioning, Wizard};
-use provisioning::lifecycle::{Causes, Lifecycle, observe};
 use server::store::apps::AppState;
-use server::store::{events, lifecycles, links};
+use server::store::links;
 use sqlx::PgPool;
 
 use crate::walk::*;
@@ -166,79 +165,6 @@ async fn a_plan_of_an_older_draft_is_not_turned_on(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn sections_of_an_app_that_is_on_are_saved_at_once_as_new_versions(pool: PgPool) {
-    let walk = walk(&pool).await;
-    walk.turned_on().await;
-    walk.work().await;
-    walk.save_deprovisioning(policies("24h", "21d"), Mode::Live)
-        .await
-        .unwrap();
-    assert_eq!(walk.app().await.config_version, 2);
-    let mut db = walk.here.engine.connection().await.unwrap();
-    let filter = events::EventFilter {
-        event: Some("Configuration changed".to_owned()),
-        ..events::EventFilter::default()
-    };
-    let newest = events::page(&mut db, &filter, events::Order::NewestFirst, None, 1)
-        .await
-        .unwrap();
-    drop(db);
-    assert_eq!(
-        newest[0].changes,
-        Some(
-            serde_json::json!([{ "attribute": "deprovisioning.deleted.delete", "old": "7d", "new": "21d" }])
-        )
-    );
-    walk.save_deprovisioning(policies("24h", "21d"), Mode::Live)
-        .await
-        .unwrap();
-    assert_eq!(
-        walk.app().await.config_version,
-        2,
-        "saving the same again is no new version"
-    );
-
-    let add = ScopeForm {
-        add: Some("eng@northmoor.example".to_owned()),
-        ..ScopeForm::default()
-    };
-    walk.save_scope(add, Mode::Keep).await.unwrap();
-    assert_eq!(
-        walk.app().await.config_version,
-        2,
-        "an edit that is only kept changes nothing"
-    );
-    let effect = walk.services.scope_effect("asana").await.unwrap();
-    adds_up(&effect.effect);
-    assert!(effect.effect.leave > 0 && effect.effect.live);
-    let group = walk.services.scope("asana").await.unwrap().groups[0].clone();
-    let only = ScopeForm {
-        groups: vec![ScopeGroupInput {
-            id: group.id.clone(),
-            members: Members::Nested,
-        }],
-        ..ScopeForm::default()
-    };
-    walk.save_scope(only, Mode::Live).await.unwrap();
-    assert_eq!(walk.app().await.config_version, 3);
-    let none = walk
-        .save_scope(ScopeForm::default(), Mode::Live)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        fields(&none),
-        [("everyone", FieldCode::EveryoneUnconfirmed)]
-    );
-    assert!(walk.services.scope("asana").await.unwrap().had_groups);
-    let everyone = ScopeForm {
-        everyone: Some(walk.here.actor.proof()),
-        ..ScopeForm::default()
-    };
-    walk.save_scope(everyone, Mode::Live).await.unwrap();
-    assert_eq!(walk.app().await.config_version, 4);
-}
-
-#[sqlx::test(migrations = "./migrations")]
 async fn turning_off_keeps_everything_and_deleting_takes_it_away_but_the_accounts(pool: PgPool) {
     let walk = walk(&pool).await;
     walk.turned_on().await;
@@ -323,65 +249,4 @@ async fn discarding_a_set_up_leaves_sign_in_and_access(pool: PgPool) {
             .is_none()
     );
     assert!(matches!(walk.plan().await, PlanState::None));
-}
-
-#[sqlx::test(migrations = "./migrations")]
-async fn times_that_make_steps_due_at_once_are_shown_by_name_before_they_are_saved(pool: PgPool) {
-    let walk = walk(&pool).await;
-    walk.turned_on().await;
-    walk.work().await;
-    let mut db = walk.here.engine.connection().await.unwrap();
-    let app = walk.app().await.id;
-    let person = sqlx::query_scalar::<_, String>(
-        "SELECT person_id FROM links WHERE state = 'active' ORDER BY 1 LIMIT 1",
-    )
-    .fetch_one(&mut *db)
-    .await
-    .unwrap();
-    let seen = walk.here.engine.clock.now() - chrono::TimeDelta::days(2);
-    let causes = Causes {
-        deleted: true,
-        ..Causes::default()
-    };
-    let clocks = observe(&Lifecycle::default(), causes, seen);
-    lifecycles::save(&mut db, app, &person.as_str().into(), &clocks, None)
-        .await
-        .unwrap();
-    drop(db);
-    let form = policies("7d", "21d");
-    walk.save_deprovisioning(form, Mode::Live).await.unwrap();
-    let before = walk.app().await.config_version;
-
-    let form = policies("1d", "21d");
-    let error = walk
-        .save_deprovisioning(form.clone(), Mode::Live)
-        .await
-        .unwrap_err();
-    assert_eq!(fields(&error), [("confirmed", FieldCode::DueAtOnce)]);
-    assert_eq!(
-        walk.app().await.config_version,
-        before,
-        "nothing is saved yet"
-    );
-    let step = walk.services.deprovisioning("asana").await.unwrap();
-    let due = step.due_at_once.unwrap();
-    assert_eq!((due.suspensions, due.deletions), (1, 0));
-    assert_eq!(due.people[0].id, person);
-
-    let mut other = policies("24h", "21d");
-    other.confirmed = true;
-    walk.save_deprovisioning(other, Mode::Live)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        walk.app().await.config_version,
-        before,
-        "only what was shown can be confirmed"
-    );
-    let mut form = policies("24h", "21d");
-    form.confirmed = true;
-    walk.save_deprovisioning(form, Mode::Live).await.unwrap();
-    assert_eq!(walk.app().await.config_version, before + 1);
-    let step = walk.services.deprovisioning("asana").await.unwrap();
-    assert_eq!(step.due_at_once, None);
 }

@@ -4,9 +4,10 @@ use crate::fixture::{Installation, installation, sandbox};
 use app::api::apps::{
     AccessForm, AccessInput, AccessSetting, AddAppForm, Effect, SignInForm, SignInMethod,
 };
+use app::api::edits::EditReview;
 use app::api::wizard::{
     AuthorizeForm, DeprovisioningForm, MappingInput, MappingView, Mode, PlanState, PolicyInput,
-    ScopeForm,
+    ScopeForm, Step,
 };
 use app::api::{ApiError, FieldCode};
 use app::services::{Apps as _, Secret, Wizard};
@@ -172,6 +173,18 @@ impl Walk {
             .unwrap()
     }
 
+    pub async fn review_of(&self, step: Step) -> EditReview {
+        self.services.edit_review("asana", step).await.unwrap()
+    }
+
+    /// Saves what its review shows.
+    pub async fn save_reviewed(&self, step: Step) -> Result<(), ApiError> {
+        let seen = self.review_of(step).await.version;
+        self.services
+            .save_edit(&self.here.actor, "asana", step, &seen)
+            .await
+    }
+
     pub async fn events(&self, name: &str) -> i64 {
         let mut db = self.here.engine.connection().await.unwrap();
         let filter = events::EventFilter {
@@ -204,7 +217,6 @@ pub fn policies(suspend: &str, delete: &str) -> DeprovisioningForm {
         app_turned_off: policy("24h", "21d"),
         suspended: policy("24h", ""),
         deleted: policy(suspend, delete),
-        confirmed: false,
     }
 }
 

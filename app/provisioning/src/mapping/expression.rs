@@ -22,8 +22,12 @@ pub enum ExpressionProblem {
         "the expression has {0} loops (map, filter, all, exists); at most {MAX_LOOPS} are allowed"
     )]
     TooManyLoops(usize),
-    #[error("the expression cannot be read: {0}")]
-    Syntax(String),
+    #[error("the expression cannot be read at line {line}, character {column}: {message}")]
+    Syntax {
+        line: usize,
+        column: usize,
+        message: String,
+    },
 }
 
 impl ExpressionProblem {
@@ -32,7 +36,7 @@ impl ExpressionProblem {
             Self::Empty => "expression-empty",
             Self::TooLong(_) => "expression-too-long",
             Self::TooManyLoops(_) => "expression-too-many-loops",
-            Self::Syntax(_) => "expression-syntax",
+            Self::Syntax { .. } => "expression-syntax",
         }
     }
 }
@@ -100,8 +104,13 @@ impl Expression {
 #[cfg(feature = "expressions")]
 fn compile(text: &str) -> Result<cel::Program, ExpressionProblem> {
     cel::Program::compile(text).map_err(|errors| {
-        let text = errors.to_string();
-        ExpressionProblem::Syntax(text.lines().next().unwrap_or("unknown error").to_owned())
+        let first = errors.errors.first();
+        let place = |at: isize| usize::try_from(at).unwrap_or(1).max(1);
+        ExpressionProblem::Syntax {
+            line: first.map_or(1, |error| place(error.pos.0)),
+            column: first.map_or(1, |error| place(error.pos.1)),
+            message: first.map_or_else(|| errors.to_string(), |error| error.msg.clone()),
+        }
     })
 }
 
@@ -192,9 +201,11 @@ mod tests {
         );
         assert!(matches!(of("person.name + 1"), Evaluated::Failed(_)));
         assert!(matches!(of("person.organizations"), Evaluated::Failed(_)));
-        assert!(matches!(
-            check_expression("person.("),
-            Err(ExpressionProblem::Syntax(_))
-        ));
+        let place = |text: &str| match check_expression(text) {
+            Err(ExpressionProblem::Syntax { line, column, .. }) => Some((line, column)),
+            _ => None,
+        };
+        assert_eq!(place("person.("), Some((1, 8)));
+        assert_eq!(place("person.name +\n  )"), Some((2, 3)));
     }
 }

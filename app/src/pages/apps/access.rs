@@ -52,11 +52,12 @@ fn page(access: Access) -> AnyView {
             view! { <div class="actions">{plain_button("/api/discard_access", &slug, "button--s", Some("undo"), "Undo them")}</div> },
         )
     });
+    let tree = StoredValue::new(Tree::new(&access.units));
     let rows = access
         .units
         .iter()
         .enumerate()
-        .map(|(i, unit)| unit_row(i, unit))
+        .map(|(i, unit)| unit_row(i, unit, tree))
         .collect::<Vec<_>>();
     let groups = access
         .groups
@@ -96,7 +97,13 @@ fn page(access: Access) -> AnyView {
                 )}
             </div>
             <div class="save-bar">
-                <p>"The next page says who is concerned, before anything is saved."</p>
+                <p>
+                    {move || {
+                        let n = tree.with_value(Tree::changed);
+                        (n > 0).then(|| view! { <b>{format::counted(n, "org unit is set otherwise", "org units are set otherwise")}</b> ". " })
+                    }}
+                    "The next page says who is concerned, before anything is saved."
+                </p>
                 <div class="actions">
                     <button class="button button--primary" type="submit" name="go" value="review">"Review and save"</button>
                 </div>
@@ -106,7 +113,98 @@ fn page(access: Access) -> AnyView {
     .into_any()
 }
 
-fn unit_row(index: usize, unit: &AccessUnit) -> AnyView {
+/// The settings as they stand in the form, so that what is inherited follows while they change.
+struct Tree {
+    units: Vec<Node>,
+}
+
+struct Node {
+    path: String,
+    parent: Option<usize>,
+    saved: AccessSetting,
+    setting: RwSignal<AccessSetting>,
+}
+
+impl Tree {
+    /// Units in the tree's order: the parent is the last one before that is less deep.
+    fn new(units: &[AccessUnit]) -> Self {
+        let nodes = units.iter().enumerate().map(|(i, unit)| Node {
+            path: unit.path.clone(),
+            parent: units[..i]
+                .iter()
+                .rposition(|other| other.depth < unit.depth),
+            saved: unit.saved,
+            setting: RwSignal::new(unit.setting),
+        });
+        Self {
+            units: nodes.collect(),
+        }
+    }
+
+    /// Whether the app is on there, and where that is set. Nothing set at the top is off.
+    fn effect(&self, mut at: usize) -> (bool, usize) {
+        loop {
+            let node = &self.units[at];
+            match (node.setting.get(), node.parent) {
+                (AccessSetting::On, _) => return (true, at),
+                (AccessSetting::Off, _) | (AccessSetting::Inherit, None) => return (false, at),
+                (AccessSetting::Inherit, Some(parent)) => at = parent,
+            }
+        }
+    }
+
+    fn is_changed(&self, at: usize) -> bool {
+        let node = &self.units[at];
+        // At the top, nothing set and off are the same.
+        let off =
+            |setting: AccessSetting| node.parent.is_none() && setting == AccessSetting::Inherit;
+        let plain = |setting| {
+            if off(setting) {
+                AccessSetting::Off
+            } else {
+                setting
+            }
+        };
+        plain(node.setting.get()) != plain(node.saved)
+    }
+
+    fn changed(&self) -> u32 {
+        let n = (0..self.units.len())
+            .filter(|at| self.is_changed(*at))
+            .count();
+        u32::try_from(n).unwrap_or(u32::MAX)
+    }
+
+    /// What is in effect at a unit, and why.
+    fn said(&self, at: usize) -> (bool, String) {
+        let named = |path: &str| {
+            if path == "/" {
+                "the top".to_owned()
+            } else {
+                path.to_owned()
+            }
+        };
+        let (on, from) = self.effect(at);
+        let parent = self.units[at].parent;
+        let why = if self.is_changed(at) {
+            "changed, not saved yet".to_owned()
+        } else if from != at {
+            format!("inherited from {}", named(&self.units[from].path))
+        } else {
+            match parent.map(|parent| self.effect(parent)) {
+                Some((above, place)) if above != on => format!(
+                    "set here, overrides {} from {}",
+                    if above { "On" } else { "Off" },
+                    named(&self.units[place].path)
+                ),
+                _ => "set here".to_owned(),
+            }
+        };
+        (on, why)
+    }
+}
+
+fn unit_row(index: usize, unit: &AccessUnit, tree: StoredValue<Tree>) -> AnyView {
     let name = format!("units[{index}][setting]");
     let root = unit.depth == 0;
     let choices = [
@@ -114,28 +212,42 @@ fn unit_row(index: usize, unit: &AccessUnit) -> AnyView {
         (AccessSetting::On, "on", "On"),
         (AccessSetting::Off, "off", "Off"),
     ];
+    let own = tree.with_value(|tree| tree.units[index].setting);
     let radios = choices
         .into_iter()
         .filter(|(setting, ..)| !(root && *setting == AccessSetting::Inherit))
         .map(|(setting, value, word)| {
-            let checked = unit.setting == setting || (root && setting == AccessSetting::Off && unit.setting == AccessSetting::Inherit);
-            view! { <label><input type="radio" name=name.clone() value=value checked=checked/>{word}</label> }.into_any()
+            let checked = unit.setting == setting
+                || (root
+                    && setting == AccessSetting::Off
+                    && unit.setting == AccessSetting::Inherit);
+            view! {
+                <label>
+                    <input
+                        type="radio"
+                        name=name.clone()
+                        value=value
+                        checked=checked
+                        on:change=move |_| {
+                            own.try_set(setting);
+                        }
+                    />
+                    {word}
+                </label>
+            }
+            .into_any()
         })
         .collect::<Vec<_>>();
-    let changed = unit.setting != unit.saved;
-    let from = match (&unit.from, changed) {
-        (_, true) => "changed, not saved yet".to_owned(),
-        (Some(path), _) if path == "/" => "inherited from the top".to_owned(),
-        (Some(path), _) => format!("inherited from {path}"),
-        (None, _) => "set here".to_owned(),
-    };
-    let on = if unit.on {
-        words("created", "st-on", "On")
-    } else {
-        words("neutral", "st-off", "Off")
+    let said = Memo::new(move |_| tree.with_value(|tree| tree.said(index)));
+    let on = move || {
+        if said.with(|(on, _)| *on) {
+            words("created", "st-on", "On")
+        } else {
+            words("neutral", "st-off", "Off")
+        }
     };
     view! {
-        <tr role="row" class=changed.then_some("is-changed")>
+        <tr role="row" class=move || tree.with_value(|tree| tree.is_changed(index)).then_some("is-changed")>
             <th role="rowheader" scope="row">
                 <input type="hidden" name=format!("units[{index}][id]") value=unit.id.clone()/>
                 <span class=format!("tree d{}", unit.depth.min(5))>
@@ -146,7 +258,7 @@ fn unit_row(index: usize, unit: &AccessUnit) -> AnyView {
             <td role="cell" data-label="Setting">
                 <span class="segmented" role="radiogroup" aria-label=unit.name.clone()>{radios}</span>
             </td>
-            <td role="cell" data-label="In effect">{on} " " <span class="muted">{from}</span></td>
+            <td role="cell" data-label="In effect">{on} " " <span class="muted">{move || said.get().1}</span></td>
             <td role="cell" class="num" data-label="People">{format::number(unit.people)}</td>
         </tr>
     }
@@ -216,10 +328,14 @@ fn review(access: AccessEffect) -> AnyView {
             </p>
         </div>
         <div class="beside">
-            <section class="stack" aria-labelledby="changes"><h2 id="changes">"Changes"</h2>{list}</section>
-            <aside class="aside panel" aria-labelledby="effect-title">
-                <header><h2 id="effect-title">"What this changes"</h2><p class="hint">"Everybody of the directory, each counted once."</p></header>
-                {super::effect(&access.effect)}
+            <section class="stack effect" aria-labelledby="effect-title">
+                <h2 id="effect-title">"What this changes"</h2>
+                <p class="hint">"Everybody of the directory, each counted once."</p>
+                {super::effect(&slug, &access.effect, 20)}
+            </section>
+            <aside class="aside panel" aria-labelledby="changes">
+                <header><h2 id="changes">"Changes"</h2></header>
+                <div>{list}</div>
             </aside>
             <div class="save-bar">
                 <p>{format!("{} enter, {} leave.", format::people(access.effect.enter), format::people(access.effect.leave))}</p>

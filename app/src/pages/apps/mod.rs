@@ -2,41 +2,45 @@
 
 mod access;
 mod add;
+mod concerned;
 mod overview;
 mod sign_in;
 
 pub use access::{AccessPage, AccessReviewPage};
 pub use add::AddAppPage;
+pub use concerned::{ConcernedPage, LackingPage, concerned_row, list_of, list_of_lacking};
 pub use overview::OverviewPage;
 pub use sign_in::AppSignInPage;
 
 use crate::{
-    api::apps::Effect,
-    components::{Tick, person_ref, roll, words},
+    api::{apps::Effect, concerned::Place},
+    components::{Tick, person_why, roll, words},
     format,
 };
 use leptos::prelude::*;
 
 /// Who stays, enters, leaves or is left out when a change is saved. Everybody is counted once.
-pub fn effect(effect: &Effect) -> AnyView {
+/// `shown` people of each list are named; the whole lists have pages of their own.
+pub fn effect(slug: &str, effect: &Effect, shown: usize) -> AnyView {
+    let at = |place: Place| Some(list_of(slug, place, effect.compared, None));
     let ticks = vec![
         Tick {
             look: "in",
             count: effect.stay,
             label: "stay".to_owned(),
-            href: None,
+            href: at(Place::InScope),
         },
         Tick {
             look: "new",
             count: effect.enter,
             label: "enter".to_owned(),
-            href: None,
+            href: at(Place::Entering),
         },
         Tick {
             look: "leave",
             count: effect.leave,
             label: "leave".to_owned(),
-            href: None,
+            href: at(Place::Leaving),
         },
         Tick {
             look: "out",
@@ -44,48 +48,59 @@ pub fn effect(effect: &Effect) -> AnyView {
                 .everybody
                 .saturating_sub(effect.stay + effect.enter + effect.leave),
             label: "left out".to_owned(),
-            href: None,
+            href: at(Place::LeftOut),
         },
     ];
-    let list = |people: &[(crate::api::terms::PersonRef, String)], all: u32| {
+    let list = |people: &[(crate::api::terms::PersonRef, String)], all: u32, place: Place| {
+        let whole = list_of(slug, place, effect.compared, None);
+        let people = &people[..people.len().min(shown)];
         let more = all.saturating_sub(u32::try_from(people.len()).unwrap_or(all));
         let lines = people
             .iter()
-            .map(|(person, why)| {
-                view! { <li><span class="stack-s">{person_ref(person)}<small class="muted">{why.clone()}</small></span></li> }.into_any()
-            })
+            .map(|(person, why)| view! { <li>{person_why(person, why)}</li> }.into_any())
             .collect::<Vec<_>>();
-        let more = (more > 0).then(
-            || view! { <li class="muted">{format!("and {} more", format::number(more))}</li> },
-        );
-        view! { <ul class="stack-s">{lines}{more}</ul> }.into_any()
+        let more = (more > 0).then(|| {
+            view! { <li><a href=whole>{format!("{} more, the whole list", format::number(more))}</a></li> }
+        });
+        view! { <ul class="people-list">{lines}{more}</ul> }.into_any()
     };
     let entering = (effect.enter > 0).then(|| {
         view! {
             <details class="fold" open=true>
                 <summary>{words("created", "op-create", format!("{} enter", format::number(effect.enter)))}</summary>
-                {list(&effect.entering, effect.enter)}
+                {list(&effect.entering, effect.enter, Place::Entering)}
             </details>
         }
     });
     let leaving = (effect.leave > 0).then(|| {
-        let hint = if effect.live {
-            "Their accounts follow the policy for “app turned off”."
-        } else {
-            "Nobody loses anything yet: autoprovisioning is not on."
-        };
+        let mut said = effect.consequences.clone();
+        if !effect.live {
+            said.push("Nobody loses anything yet: autoprovisioning is not on.".to_owned());
+        }
+        let consequences = said
+            .into_iter()
+            .map(|line| view! { <p class="soft">{line}</p> }.into_any())
+            .collect::<Vec<_>>();
         view! {
             <details class="fold" open=true>
                 <summary>{words("suspended", "op-suspend", format!("{} leave", format::number(effect.leave)))}</summary>
-                {list(&effect.leaving, effect.leave)}
-                <p class="hint">{hint}</p>
+                {consequences}
+                {list(&effect.leaving, effect.leave, Place::Leaving)}
             </details>
         }
     });
     let reasons = effect
         .left_out
         .iter()
-        .map(|(reason, n)| crate::components::fact(format::people(*n), reason.clone()))
+        .map(|(reason, n)| {
+            let href = list_of(slug, Place::LeftOut, effect.compared, Some(reason));
+            let said = if reason.ends_with("other reasons") {
+                reason.clone().into_any()
+            } else {
+                view! { <a href=href>{reason.clone()}</a> }.into_any()
+            };
+            crate::components::fact(format::people(*n), said)
+        })
         .collect::<Vec<_>>();
     let out: u32 = effect.left_out.iter().map(|(_, n)| n).sum();
     let left_out = (!reasons.is_empty()).then(|| {

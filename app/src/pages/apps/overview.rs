@@ -96,6 +96,7 @@ fn page(app: AppOverview) -> AnyView {
                 app.in_scope.map(|n| fact("In scope", format::people(n))),
                 last,
                 app.next_run.map(|time| fact("Next run", moment(time))),
+                Some(fact("Sections", sections(&at("autoprovisioning")))),
             ]
             .into_iter()
             .flatten()
@@ -140,4 +141,22 @@ fn page(app: AppOverview) -> AnyView {
         {sheet("auto", "Autoprovisioning", "Who gets an account, and when it ends.", Some(auto_action), auto)}
     }
     .into_any()
+}
+
+/// The parts of autoprovisioning, each edited on its own.
+fn sections(page: &str) -> AnyView {
+    const PARTS: [(&str, &str); 7] = [
+        ("auth", "App authorization"),
+        ("attributes", "Attribute mapping"),
+        ("scope", "Provisioning scope"),
+        ("deprovisioning", "Deprovisioning"),
+        ("usage", "Usage"),
+        ("off", "Turn off"),
+        ("delete", "Delete configuration"),
+    ];
+    let links = PARTS
+        .iter()
+        .map(|(id, name)| view! { <li><a href=format!("{page}#{id}")>{*name}</a></li> }.into_any())
+        .collect::<Vec<_>>();
+    view! { <ul class="inline-list">{links}</ul> }.into_any()
 }

@@ -5,12 +5,12 @@ use crate::{
     api::{
         FieldCode, FieldError,
         terms::{OperationKind, Trigger},
-        wizard::{DeprovisioningStep, DueAtOnce, PolicyView, Step, load_deprovisioning_step},
+        wizard::{DeprovisioningStep, PolicyView, Step, load_deprovisioning_step},
     },
     components::{
-        PostForm, field_error, hidden, icon, labelled, load, loaded, op, param, person_ref,
+        PostForm, default_button, field_error, hidden, icon, labelled, load, loaded, op, param,
     },
-    format, words,
+    words,
 };
 use leptos::prelude::*;
 use provisioning::config::{Policy, PolicyProblem, Window};
@@ -40,18 +40,19 @@ fn page(step: DeprovisioningStep) -> AnyView {
     };
     let (suspending, deleting) = (bullets(&step.suspending), bullets(&step.deleting));
     let next = if live && step.waiting > 0 {
-        "All waiting steps get new dates when you save."
+        "The next page says which waiting steps get other dates, before anything is saved."
     } else if live {
-        "It holds from the next run on."
+        "The next page says what changes, before anything is saved."
     } else {
         "Next: a plan with every person by name. Nothing is sent yet."
     };
     view! {
         {step_head(&step.head, &step.progress, Step::Deprovisioning, live, "What happens when somebody leaves?".to_owned(), lede.into_any())}
         <PostForm action="/api/save_deprovisioning" class="beside" confirmed=true>
+            {default_button("go", if live { "review" } else { "continue" })}
             {hidden("slug", slug.clone())}
             {live.then(|| hidden("live", "true"))}
-            <div>{sentences()}{step.due_at_once.as_ref().map(due_at_once)}</div>
+            <div>{sentences()}</div>
             <aside class="aside stack" aria-labelledby="truth">
                 <div class="panel">
                     <header><h2 id="truth">{format!("What {app} really does")}</h2></header>
@@ -61,44 +62,6 @@ fn page(step: DeprovisioningStep) -> AnyView {
             </aside>
             {save_bar(&slug, Step::Deprovisioning, live, next.into_any())}
         </PostForm>
-    }
-    .into_any()
-}
-
-/// Whom the times that were asked for, and are not saved yet, concern at once.
-fn due_at_once(due: &DueAtOnce) -> AnyView {
-    let (wrong, error) = field_error("confirmed");
-    labelled("confirmed", "Steps that become due at once");
-    let people = due
-        .people
-        .iter()
-        .map(|person| view! { <li>{person_ref(person)}</li> }.into_any())
-        .collect::<Vec<_>>();
-    let more = (due.suspensions + due.deletions)
-        .saturating_sub(u32::try_from(due.people.len()).unwrap_or(u32::MAX));
-    let more = (more > 0).then(|| view! { <li>{format!("and {}", format::people(more))}</li> });
-    view! {
-        <section class="field" aria-labelledby="at-once">
-            <h2 id="at-once">"Not saved yet: due at once"</h2>
-            <p>{format!(
-                "With these times, {} and {} are due at the next run.",
-                format::counted(due.suspensions, "suspension", "suspensions"),
-                format::counted(due.deletions, "deletion", "deletions"),
-            )}</p>
-            <ul class="bullets">{people}{more}</ul>
-            <label class="check">
-                <input
-                    type="checkbox"
-                    id="confirmed"
-                    name="confirmed"
-                    value="true"
-                    aria-invalid=move || wrong.get().then_some("true")
-                    aria-describedby=move || wrong.get().then_some("confirmed-error")
-                />
-                <span>"Save these times all the same"</span>
-            </label>
-            {error}
-        </section>
     }
     .into_any()
 }

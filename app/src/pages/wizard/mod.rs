@@ -3,12 +3,14 @@
 mod attributes;
 mod authorize;
 mod deprovisioning;
+mod edit;
 mod review;
 mod scope;
 
 pub use attributes::AttributesPage;
 pub use authorize::AuthorizePage;
 pub use deprovisioning::{DeprovisioningPage, when};
+pub use edit::EditReviewPage;
 pub use review::ReviewPage;
 pub use scope::ScopePage;
 
@@ -17,7 +19,7 @@ use crate::{
         terms::AppHead,
         wizard::{Progress, Step},
     },
-    components::{crumbs, icon, moment, tally, title},
+    components::{PostForm, crumbs, hidden, icon, moment, note, tally, title},
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
@@ -29,7 +31,7 @@ pub fn live() -> bool {
         .with_untracked(|path| path.contains("/autoprovisioning/"))
 }
 
-fn name(step: Step) -> &'static str {
+pub fn name(step: Step) -> &'static str {
     match step {
         Step::Authorize => "Authorize",
         Step::Attributes => "Attributes",
@@ -61,6 +63,18 @@ pub fn step_head(
         "Set up".to_owned()
     };
     let steps = (!live).then(|| steps(app, progress, step));
+    let unsaved = (live && progress.edited.contains(&step)).then(|| {
+        let edit = DiscardEdit { slug: app.slug.clone(), step };
+        note(
+            "accent",
+            "edit",
+            "This edit is not saved yet",
+            view! {
+                <p>"What you see is the edit. What counts is unchanged until you review and save it."</p>
+                <div class="actions">{edit.button("Discard the edit")}</div>
+            },
+        )
+    });
     view! {
         {title(format!("{heading} · {}", app.name))}
         <div class="page-head">
@@ -69,8 +83,28 @@ pub fn step_head(
             <p class="lede">{lede}</p>
         </div>
         {steps}
+        {unsaved.map(|note| view! { <div class="section-s">{note}</div> })}
     }
     .into_any()
+}
+
+/// Takes back the edit of one section.
+pub struct DiscardEdit {
+    pub slug: String,
+    pub step: Step,
+}
+
+impl DiscardEdit {
+    pub fn button(self, text: &'static str) -> AnyView {
+        view! {
+            <PostForm action="/api/discard_edit" class="inline">
+                {hidden("slug", self.slug)}
+                {hidden("step", self.step.path())}
+                <button class="button button--s" type="submit">{icon("undo")}{text}</button>
+            </PostForm>
+        }
+        .into_any()
+    }
 }
 
 fn steps(app: &AppHead, progress: &Progress, here: Step) -> AnyView {
@@ -100,10 +134,16 @@ fn steps(app: &AppHead, progress: &Progress, here: Step) -> AnyView {
 
 /// The last row of a step: what comes next, and the buttons.
 pub fn save_bar(slug: &str, step: Step, live: bool, next: AnyView) -> AnyView {
-    let buttons = if live {
+    let buttons = if live && step == Step::Authorize {
         view! {
             <a class="button" href=format!("/apps/{slug}/autoprovisioning")>"Cancel"</a>
             <button class="button button--primary" type="submit" name="go" value="save">"Save"</button>
+        }
+        .into_any()
+    } else if live {
+        view! {
+            <button class="button" type="submit" name="go" value="cancel" formnovalidate>"Cancel"</button>
+            <button class="button button--primary" type="submit" name="go" value="review">"Review and save"</button>
         }
         .into_any()
     } else {

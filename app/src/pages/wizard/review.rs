@@ -117,7 +117,7 @@ fn ready(slug: &str, app: &str, plan: Plan, back: String) -> AnyView {
         .iter()
         .map(|group| group_rows(slug, plan.number, group))
         .collect::<Vec<_>>();
-    let skipped = skip_rows(&plan.skipped);
+    let skipped = skip_rows(slug, plan.number, &plan.skipped);
     let only = plan.only_in_app.filter(|n| *n > 0).map(|n| {
         note_plain(
             "neutral",

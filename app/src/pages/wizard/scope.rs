@@ -43,6 +43,8 @@ fn page(page: Loaded) -> AnyView {
         ". Add groups to narrow it down: then a person needs both."
     };
     let groups = step.groups.clone();
+    // Other members were chosen than those that were counted.
+    let old = RwSignal::new(false);
     let none = groups.is_empty();
     // Made inside the form, so that each line finds its error.
     let picked = move || {
@@ -53,7 +55,7 @@ fn page(page: Loaded) -> AnyView {
         let lines = groups
             .iter()
             .enumerate()
-            .map(|(i, group)| group_line(i, group))
+            .map(|(i, group)| group_line(i, group, old))
             .collect::<Vec<_>>();
         view! { <ul class="picked">{lines}</ul> }.into_any()
     };
@@ -71,8 +73,11 @@ fn page(page: Loaded) -> AnyView {
                 <header>
                     <h2 id="effect-title">"What this changes"</h2>
                     <p class="hint">"Compared with what is saved. Everybody of the directory, each counted once."</p>
+                    {move || {
+                        old.get().then(|| view! { <p role="status">{words("suspended", "info", "Counted before your last change. Count again.")}</p> })
+                    }}
                 </header>
-                {crate::pages::apps::effect(&effect.effect)}
+                {crate::pages::apps::effect(&slug, &effect.effect, 6)}
             </aside>
         }
     });
@@ -139,7 +144,7 @@ fn everyone_box(everyone: bool) -> AnyView {
     .into_any()
 }
 
-fn group_line(index: usize, group: &ScopeGroup) -> AnyView {
+fn group_line(index: usize, group: &ScopeGroup, old: RwSignal<bool>) -> AnyView {
     let members = format!("groups[{index}][members]");
     let (_, error) = field_error(&format!("groups[{index}]"));
     let counts = match (group.members, group.direct, group.nested) {
@@ -168,7 +173,7 @@ fn group_line(index: usize, group: &ScopeGroup) -> AnyView {
                 {error}
             </span>
             <input type="hidden" name=format!("groups[{index}][id]") value=group.id.clone()/>
-            <span class="segmented" role="radiogroup" aria-label=format!("Members of {}", group.name)>
+            <span class="segmented" role="radiogroup" aria-label=format!("Members of {}", group.name) on:change=move |_| { old.try_set(true); }>
                 <label><input type="radio" name=members.clone() value="direct" checked=!nested/>"Direct"</label>
                 <label><input type="radio" name=members value="nested" checked=nested/>"Direct and nested"</label>
             </span>

@@ -208,10 +208,13 @@ pub async fn find(engine: &Engine, letters: &str) -> Answer<Vec<GroupOption>> {
     )
     .await?;
     let reached = reach(&mut db, &page.rows).await?;
+    let ids: Vec<String> = page.rows.iter().map(|line| line.id.clone()).collect();
+    let holders = groups::parents_of(&mut db, &ids).await?;
     Ok(page
         .rows
         .into_iter()
         .map(|line| {
+            let inside = holders.iter().filter(|(held, _)| *held == line.id);
             let nested = reached
                 .get(&line.id)
                 .filter(|reach| reach.whole)
@@ -219,6 +222,7 @@ pub async fn find(engine: &Engine, letters: &str) -> Answer<Vec<GroupOption>> {
             GroupOption {
                 direct: Some(standing::number(line.direct_members)),
                 nested,
+                inside: inside.map(|(_, name)| name.clone()).collect(),
                 refused: refused(line.direct_members, nested),
                 id: line.id,
                 name: line.name,

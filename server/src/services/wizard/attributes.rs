@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use app::api::edits::MappingLook;
 use app::api::wizard::{
     AttributesStep, MappingInput, MappingView, Missing as WireMissing, Mode, SourceGroup,
 };
@@ -10,7 +11,9 @@ use app::services::{Actor, Answer};
 use provisioning::Problem;
 use provisioning::catalog::CatalogEntry;
 use provisioning::config::{MappingRow, Missing, Source, validate_mapping};
-use provisioning::mapping::{SOURCE_CHOICES, ScimPath, SourcePath};
+use provisioning::mapping::{
+    ExpressionProblem, SOURCE_CHOICES, ScimPath, SourcePath, check_expression,
+};
 use serde_json::Value;
 
 use super::super::apps::{AppServices, commit};
@@ -57,18 +60,7 @@ impl AppServices {
         inputs: Vec<MappingInput>,
         mode: Mode,
     ) -> Answer<()> {
-        let too_much =
-            |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT);
-        let bounded = inputs.len() <= MOST_ROWS
-            && inputs.iter().all(|input| {
-                input.attribute.len() <= LONGEST_TEXT
-                    && input.source.len() <= LONGEST_TEXT
-                    && !too_much(&input.value)
-                    && !too_much(&input.default)
-            });
-        if !bounded {
-            return Err(ApiError::new(ErrorCode::BadRequest));
-        }
+        bounded(&inputs)?;
         let by = self.by(actor);
         let mut transaction = self.begin().await?;
         let db = &mut *transaction;
@@ -78,9 +70,50 @@ impl AppServices {
         if mode != Mode::Keep {
             refuse(&validate_mapping(&rows, &setting.entry), &inputs)?;
         }
-        self.keep_section(db, &setting, mode, Section::Attributes(rows), by)
+        self.keep_section(db, &setting, Section::Attributes(rows), by)
             .await?;
         commit(transaction).await
+    }
+}
+
+impl AppServices {
+    /// The form's rows for one person, kept nowhere.
+    pub(super) async fn mapping_look(
+        &self,
+        slug: &str,
+        inputs: &[MappingInput],
+        person: Option<&str>,
+    ) -> Answer<MappingLook> {
+        bounded(inputs)?;
+        let mut db = self.engine.connection().await?;
+        let setting = Setting::load(&mut db, slug).await?;
+        drop(db);
+        let rows: Vec<MappingRow> = inputs.iter().filter_map(row).collect();
+        let wrong = refuse(&validate_mapping(&rows, &setting.entry), inputs)
+            .err()
+            .map(|error| error.fields)
+            .unwrap_or_default();
+        Ok(MappingLook {
+            preview: self.mapping_preview(&setting, &rows, person).await?,
+            wrong,
+        })
+    }
+}
+
+fn bounded(inputs: &[MappingInput]) -> Answer<()> {
+    let too_much =
+        |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT);
+    let bounded = inputs.len() <= MOST_ROWS
+        && inputs.iter().all(|input| {
+            input.attribute.len() <= LONGEST_TEXT
+                && input.source.len() <= LONGEST_TEXT
+                && !too_much(&input.value)
+                && !too_much(&input.default)
+        });
+    if bounded {
+        Ok(())
+    } else {
+        Err(ApiError::new(ErrorCode::BadRequest))
     }
 }
 
@@ -137,8 +170,26 @@ fn refuse(problems: &[Problem], inputs: &[MappingInput]) -> Answer<()> {
         // An attribute that the form does not even have can't be mapped in it.
         let index = attribute.map_or_else(|| inputs.len().to_string(), |index| index.to_string());
         error = error.and_field(format!("rows[{index}][{control}]"), code);
+        let place = attribute.and_then(|index| inputs[index].value.as_deref());
+        if let (FieldCode::ExpressionInvalid, Some(field)) = (code, error.fields.last_mut()) {
+            field.args = place.map(where_it_ends).unwrap_or_default();
+        }
     }
     error.into_result()
+}
+
+/// Line and character where an expression can no longer be read, or what else is wrong with it.
+/// Nothing of its text: this travels in the address.
+fn where_it_ends(expression: &str) -> Vec<String> {
+    match check_expression(expression.trim()) {
+        Ok(()) => Vec::new(),
+        Err(ExpressionProblem::Syntax { line, column, .. }) => {
+            vec![line.to_string(), column.to_string()]
+        }
+        Err(ExpressionProblem::Empty) => vec!["empty".to_owned()],
+        Err(ExpressionProblem::TooLong(_)) => vec!["too-long".to_owned()],
+        Err(ExpressionProblem::TooManyLoops(_)) => vec!["too-many-loops".to_owned()],
+    }
 }
 
 /// The app's attributes in the order of the catalogue, then what is mapped besides.
@@ -206,6 +257,26 @@ fn same_attribute(a: &str, b: &str) -> bool {
     }
 }
 
+/// Where a row's value comes from, in the words of the list of sources.
+pub(in super::super) fn source_in_words(source: &Source) -> String {
+    match source {
+        Source::Attribute(path) => SOURCE_CHOICES
+            .iter()
+            .find(|choice| choice.path == path)
+            .map_or_else(|| path.clone(), |choice| choice.label.to_owned()),
+        Source::Constant(Value::String(text)) => format!("Constant “{text}”"),
+        Source::Constant(value) => format!("Constant “{value}”"),
+        Source::Expression(text) => format!("Expression {text}"),
+    }
+}
+
+/// The catalogue's name of an attribute of this app.
+pub(in super::super) fn label_of(entry: &CatalogEntry, attribute: &str) -> String {
+    let path = ScimPath::parse(attribute).ok();
+    path.and_then(|path| entry.attribute(&path))
+        .map_or_else(|| attribute.to_owned(), |known| known.label.clone())
+}
+
 fn view(attribute: &str, row: Option<&MappingRow>, census: Option<&Census>) -> MappingView {
     let text = |value: &Value| {
         value
@@ -237,6 +308,9 @@ fn view(attribute: &str, row: Option<&MappingRow>, census: Option<&Census>) -> M
             .to_owned(),
         label: attribute.to_owned(),
         mandatory: false,
+        source_words: row
+            .map(|row| source_in_words(&row.source))
+            .unwrap_or_default(),
         source,
         value,
         missing,

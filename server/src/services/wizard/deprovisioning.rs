@@ -1,39 +1,23 @@
 //! Step 4: what becomes of an account when its reason ends (S6.1).
 
 use app::api::terms::Trigger as WireTrigger;
-use app::api::wizard::{
-    DeprovisioningForm, DeprovisioningStep, DueAtOnce, Mode, PolicyInput, PolicyView,
-};
+use app::api::wizard::{DeprovisioningForm, DeprovisioningStep, Mode, PolicyInput, PolicyView};
 use app::api::{ApiError, ErrorCode, FieldCode};
 use app::services::{Actor, Answer};
-use chrono::{DateTime, TimeDelta, Utc};
-use provisioning::config::{
-    DeprovisioningPolicies, Draft, Policy, PolicyProblem, Step, Trigger, Window,
-};
-use provisioning::lifecycle::{Redated, redate, step_due_now};
-use sqlx::PgConnection;
+use chrono::TimeDelta;
+use provisioning::config::{DeprovisioningPolicies, Policy, PolicyProblem, Trigger, Window};
 
 use super::super::apps::{AppServices, commit};
 use super::super::setup_draft::Setting;
-use super::super::standing::{number, person};
+use super::super::standing::number;
 use super::{Section, missing_step, opening, require_sign_in};
 use crate::store::lifecycles;
-
-/// People that are named; the others are counted.
-const MOST_NAMES: usize = 20;
 
 impl AppServices {
     pub(super) async fn deprovisioning_step(&self, slug: &str) -> Answer<DeprovisioningStep> {
         let mut db = self.engine.connection().await?;
         let setting = Setting::load(&mut db, slug).await?;
         let (head, progress) = opening(&mut db, &setting).await?;
-        let due_at_once = match (&setting.config, setting.draft.deprovisioning) {
-            (Some(config), Some(asked)) => {
-                let now = self.engine.clock.now();
-                due_at_once(&mut db, &setting, &config.deprovisioning, &asked, now).await?
-            }
-            _ => None,
-        };
         let ever = self.engine.clock.now() + TimeDelta::days(36_500);
         Ok(DeprovisioningStep {
             head,
@@ -48,7 +32,6 @@ impl AppServices {
             suspending: sentences(&setting.entry.suspend_does),
             deleting: sentences(&setting.entry.delete_does),
             waiting: number(lifecycles::due_before(&mut db, setting.app.id, ever).await?),
-            due_at_once,
         })
     }
 
@@ -65,30 +48,8 @@ impl AppServices {
         let setting = Setting::load(&mut *db, slug).await?;
         require_sign_in(&setting)?;
         let policies = policies(&form, &setting.entry.windows)?;
-        if let (Some(config), Mode::Live) = (&setting.config, mode) {
-            let before = &config.deprovisioning;
-            let due = due_at_once(&mut *db, &setting, before, &policies, by.now).await?;
-            // What is confirmed is what was shown.
-            let confirmed = form.confirmed && setting.draft.deprovisioning == Some(policies);
-            if due.is_some() && !confirmed {
-                let draft = Draft {
-                    deprovisioning: Some(policies),
-                    ..setting.draft.clone()
-                };
-                setting.keep(&mut *db, &draft, by).await?;
-                commit(transaction).await?;
-                let error = ApiError::new(ErrorCode::Invalid);
-                return Err(error.and_field("confirmed", FieldCode::DueAtOnce));
-            }
-        }
-        self.keep_section(
-            &mut *db,
-            &setting,
-            mode,
-            Section::Deprovisioning(policies),
-            by,
-        )
-        .await?;
+        self.keep_section(&mut *db, &setting, Section::Deprovisioning(policies), by)
+            .await?;
         let ready = match (mode, &setting.config) {
             (Mode::Draft, None) => {
                 let setting = Setting::load(&mut *db, slug).await?;
@@ -102,38 +63,6 @@ impl AppServices {
         }
         Ok(())
     }
-}
-
-/// Whose next step is due at once by other policies, and was not before (S6.4).
-async fn due_at_once(
-    db: &mut PgConnection,
-    setting: &Setting,
-    before: &DeprovisioningPolicies,
-    after: &DeprovisioningPolicies,
-    now: DateTime<Utc>,
-) -> Answer<Option<DueAtOnce>> {
-    let mut found = DueAtOnce {
-        suspensions: 0,
-        deletions: 0,
-        people: Vec::new(),
-    };
-    for waiting in lifecycles::waiting(db, setting.app.id, false).await? {
-        let Redated::AtOnce = redate(&waiting.lifecycle, before, after, now) else {
-            continue;
-        };
-        match step_due_now(&waiting.lifecycle, after, now).map(|step| step.step) {
-            Some(Step::Delete) => found.deletions += 1,
-            Some(Step::Suspend) | None => found.suspensions += 1,
-        }
-        if found.people.len() < MOST_NAMES {
-            found.people.push(person(
-                waiting.person_id.to_string(),
-                waiting.person_name,
-                waiting.person_email,
-            ));
-        }
-    }
-    Ok((!found.people.is_empty()).then_some(found))
 }
 
 /// The three policies of the form, or every sentence of it that can't be carried out.
@@ -216,7 +145,6 @@ mod tests {
             app_turned_off: input("24h", "21d"),
             suspended: input("", ""),
             deleted: input("7d", "7d"),
-            confirmed: false,
         };
         let error = policies(&form, &Window::USUAL).unwrap_err();
         let found: Vec<_> = error

@@ -3,10 +3,13 @@
 mod attributes;
 mod authorize;
 mod deprovisioning;
+mod edit;
+mod edit_effects;
 mod preview;
 mod review;
 mod scope;
 
+use app::api::edits::{EditReview, MappingLook};
 use app::api::terms::AppHead;
 use app::api::wizard::{
     AttributesStep, AuthorizeForm, AuthorizeStep, DeprovisioningForm, DeprovisioningStep,
@@ -22,11 +25,11 @@ use sqlx::PgConnection;
 use super::apps::{AppServices, commit};
 use super::setup_draft::Setting;
 use super::standing;
-use crate::configuration::{self, By};
+use crate::configuration::By;
 use crate::store::credentials::{self, Credential};
 use crate::store::{apps, events};
 
-pub(super) use attributes::mapping_views;
+pub(super) use attributes::{label_of, mapping_views, source_in_words};
 pub(super) use deprovisioning::{policy_views, sentences};
 
 #[async_trait]
@@ -117,6 +120,33 @@ impl Wizard for AppServices {
         self.turn_on_first(actor, slug, plan).await
     }
 
+    async fn edit_review(&self, slug: &str, step: Step) -> Answer<EditReview> {
+        self.review_of_edit(slug, step).await
+    }
+
+    async fn save_edit(
+        &self,
+        actor: &Assured,
+        slug: &str,
+        step: Step,
+        version: &str,
+    ) -> Answer<()> {
+        self.save_reviewed(actor, slug, step, version).await
+    }
+
+    async fn discard_edit(&self, actor: &Actor, slug: &str, step: Step) -> Answer<()> {
+        self.drop_edit(actor, slug, step).await
+    }
+
+    async fn look_at_mapping(
+        &self,
+        slug: &str,
+        rows: Vec<MappingInput>,
+        person: Option<String>,
+    ) -> Answer<MappingLook> {
+        self.mapping_look(slug, &rows, person.as_deref()).await
+    }
+
     /// Before the app was configured, takes the set-up back to sign-in and user access.
     async fn discard(&self, actor: &Actor, slug: &str) -> Answer<()> {
         let by = self.by(actor);
@@ -146,41 +176,20 @@ impl Wizard for AppServices {
 }
 
 impl AppServices {
-    /// Saves one section: into the draft, or at once for an app that is configured.
+    /// Keeps one section in the draft. What equals the configuration is no edit of it.
     async fn keep_section(
         &self,
         db: &mut PgConnection,
         setting: &Setting,
-        mode: Mode,
         section: Section,
         by: By<'_>,
     ) -> Answer<()> {
-        match (&setting.config, mode) {
-            (Some(config), Mode::Live | Mode::Draft) => {
-                let mut new = config.clone();
-                section.put(&mut new);
-                configuration::save(
-                    &mut *db,
-                    &setting.app,
-                    Some(config),
-                    &new,
-                    by,
-                    section.name(),
-                )
-                .await?;
-                let mut draft = setting.draft.clone();
-                section.take(&mut draft);
-                if setting.drafted_at.is_some() {
-                    setting.keep(db, &draft, by).await?;
-                }
-                Ok(())
-            }
-            _ => {
-                let mut draft = setting.draft.clone();
-                section.draft(&mut draft);
-                setting.keep(db, &draft, by).await
-            }
+        let mut draft = setting.draft.clone();
+        match &setting.config {
+            Some(config) if section.is_in(config) => section.take(&mut draft),
+            _ => section.draft(&mut draft),
         }
+        setting.keep(db, &draft, by).await
     }
 }
 
@@ -193,6 +202,32 @@ enum Section {
 }
 
 impl Section {
+    /// The section of this step as it is drafted.
+    fn drafted(draft: &Draft, step: Step) -> Option<Self> {
+        match step {
+            Step::Attributes => draft.mapping.clone().map(Self::Attributes),
+            Step::Scope => draft.scope.clone().map(Self::Scope),
+            Step::Deprovisioning => draft.deprovisioning.map(Self::Deprovisioning),
+            Step::Authorize | Step::Review => None,
+        }
+    }
+
+    /// The section of this step as it counts.
+    fn of(config: &AppConfig, step: Step) -> Option<Self> {
+        match step {
+            Step::Attributes => Some(Self::Attributes(config.mapping.clone())),
+            Step::Scope => Some(Self::Scope(config.scope.clone())),
+            Step::Deprovisioning => Some(Self::Deprovisioning(config.deprovisioning)),
+            Step::Authorize | Step::Review => None,
+        }
+    }
+
+    fn is_in(&self, config: &AppConfig) -> bool {
+        let mut with = config.clone();
+        self.put(&mut with);
+        provisioning::config::diff(config, &with).is_empty()
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Attributes(_) => "Attributes",
@@ -233,8 +268,16 @@ async fn opening(db: &mut PgConnection, setting: &Setting) -> Answer<(AppHead, P
         head: head.clone(),
         done: done(db, setting).await?,
         saved_at: setting.drafted_at.max(setting.app.authorized_at),
+        edited: edited(setting),
     };
     Ok((head, progress))
+}
+
+/// Sections of a configured app whose edit is not saved.
+pub(super) fn edited(setting: &Setting) -> Vec<Step> {
+    let is_edit =
+        |step: &Step| setting.config.is_some() && Section::drafted(&setting.draft, *step).is_some();
+    Step::ALL.into_iter().filter(is_edit).collect()
 }
 
 /// The steps that are finished, in their order.

@@ -1,6 +1,6 @@
 //! What one person's account would hold, as it will be sent.
 
-use app::api::wizard::MappingPreview;
+use app::api::wizard::{MappingPreview, PreviewValue};
 use app::services::Answer;
 use provisioning::config::MappingRow;
 use provisioning::identity::{AccountId, Person, PersonId};
@@ -13,6 +13,7 @@ use super::super::apps::AppServices;
 use super::super::excuses::internal;
 use super::super::setup_draft::Setting;
 use super::super::standing::person;
+use super::attributes::label_of;
 use crate::store::people;
 
 impl AppServices {
@@ -39,11 +40,6 @@ impl AppServices {
         if let Some(members) = body.as_object_mut() {
             members.insert("active".to_owned(), Value::Bool(true));
         }
-        let label = |attribute: &str| {
-            let path = provisioning::mapping::ScimPath::parse(attribute).ok();
-            path.and_then(|path| setting.entry.attribute(&path))
-                .map_or_else(|| attribute.to_owned(), |known| known.label.clone())
-        };
         Ok(Some(MappingPreview {
             person: person(
                 someone.id.as_str(),
@@ -53,7 +49,13 @@ impl AppServices {
             values: (mapped.rows.iter())
                 .map(|row| {
                     let (value, note) = shown(&row.outcome);
-                    (label(&row.attribute), value, note)
+                    PreviewValue {
+                        label: label_of(&setting.entry, &row.attribute),
+                        wrong: matches!(row.outcome, Outcome::Problem(_))
+                            || (row.mandatory && row.outcome.value().is_none()),
+                        value,
+                        note,
+                    }
                 })
                 .collect(),
             body: serde_json::to_string_pretty(&body).map_err(internal)?,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use app::api::concerned::Compared;
 use app::api::wizard::{
     Members as WireMembers, Mode, ScopeEffect, ScopeForm, ScopeGroup as View, ScopeStep,
 };
@@ -15,7 +16,6 @@ use super::super::apps::{AppServices, commit};
 use super::super::setup_draft::Setting;
 use super::super::standing::number;
 use super::{Section, opening, require_sign_in};
-use crate::store::apps::AppState;
 use crate::store::groups;
 use crate::store::pages::groups as group_pages;
 
@@ -91,16 +91,11 @@ impl AppServices {
         let mut db = self.engine.connection().await?;
         let setting = Setting::load(&mut db, slug).await?;
         drop(db);
-        let after = setting.effective();
-        self.read_groups(after.groups()).await?;
-        let facts = self
-            .facts(&after)
-            .await?
-            .ok_or_else(|| ApiError::new(ErrorCode::DirectoryNotRead))?;
-        let live = matches!(setting.app.state, AppState::On | AppState::Stopped { .. });
-        let (effect, _) = self
-            .effect(&facts, setting.config.as_ref(), &after, live)
-            .await?;
+        self.scope_effect_of(&setting).await
+    }
+
+    pub(super) async fn scope_effect_of(&self, setting: &Setting) -> Answer<ScopeEffect> {
+        let (effect, _) = self.effect(setting, Compared::Scope).await?;
         Ok(ScopeEffect {
             in_scope: effect.stay + effect.enter,
             effect,
@@ -133,7 +128,7 @@ impl AppServices {
         let by = self.by(actor);
         let mut transaction = self.begin().await?;
         let setting = Setting::load(&mut transaction, slug).await?;
-        self.keep_section(&mut transaction, &setting, mode, Section::Scope(scope), by)
+        self.keep_section(&mut transaction, &setting, Section::Scope(scope), by)
             .await?;
         commit(transaction).await
     }

@@ -154,6 +154,23 @@ pub async fn parents(connection: &mut PgConnection, group: &str) -> Result<Vec<(
     .collect())
 }
 
+/// Of several groups, which others hold them directly: the member's id and the name of the other.
+pub async fn parents_of(
+    connection: &mut PgConnection,
+    groups: &[String],
+) -> Result<Vec<(String, String)>> {
+    Ok(sqlx::query!(
+        "SELECT m.member_id, g.name FROM memberships m JOIN groups g ON g.id = m.group_id
+         WHERE m.member_id = ANY($1) ORDER BY lower(g.name), g.id",
+        groups,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| (row.member_id, row.name))
+    .collect())
+}
+
 /// The group and those nested in it whose members were never listed, or not since a moment; what
 /// imports list is as new as the directory.
 pub async fn unread_below(

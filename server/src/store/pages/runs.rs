@@ -98,6 +98,60 @@ pub async fn skipped_by_reason(
     .await?)
 }
 
+/// Somebody whom a run left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedPerson {
+    pub person_id: String,
+    pub person_name: String,
+    pub person_email: String,
+    pub rule: String,
+    pub detail: String,
+    /// How many there are on all pages.
+    pub total: i64,
+}
+
+/// One page of them by name. `None` does not narrow down; `letters` is a pattern of LIKE.
+pub async fn skipped_people(
+    connection: &mut PgConnection,
+    run: RunId,
+    rule: Option<&str>,
+    detail: Option<&str>,
+    letters: Option<&str>,
+    part: super::Part,
+) -> Result<Vec<SkippedPerson>> {
+    Ok(sqlx::query_as!(
+        SkippedPerson,
+        "SELECT person_id, person_name, person_email, rule, detail, count(*) OVER () AS \"total!\"
+         FROM skipped
+         WHERE run_id = $1 AND ($2::text IS NULL OR rule = $2) AND ($3::text IS NULL OR detail = $3)
+           AND ($4::text IS NULL OR lower(person_name) LIKE $4 OR lower(person_email) LIKE $4)
+         ORDER BY lower(person_name), person_id, rule LIMIT $5 OFFSET $6",
+        run.0,
+        rule,
+        detail,
+        letters,
+        part.limit,
+        part.offset,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+pub async fn skipped_by_rule(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<(String, i64)>> {
+    Ok(sqlx::query!(
+        "SELECT rule, count(*) AS \"count!\" FROM skipped WHERE run_id = $1 GROUP BY rule ORDER BY 2 DESC, rule",
+        run.0,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| (row.rule, row.count))
+    .collect())
+}
+
 /// Whose operation this is, and in which run of which app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationOwner {

@@ -1,126 +1,22 @@
-//! Runs of an app, and one run with everything it did.
+//! One run: how far it is, what it did, and what did not work.
 
-use super::home::done;
+use super::{operation_rows, operations_table, run_state, skip_rows};
 use crate::{
     api::{
         runs::{
-            OperationRow, OperationState, Operations, OperationsQuery, Run, RunKind, RunList,
-            RunProgress, RunRow, RunState, SkipGroup, Stage, StageState, load_operations, load_run,
-            load_runs,
+            OperationState, Operations, OperationsQuery, Run, RunProgress, RunState, SkipGroup,
+            Stage, StageState, load_operations, load_run,
         },
         terms::OperationKind,
     },
     components::{
-        PostForm, app_page, asked, button_link, change_list, crumbs, empty, figure, figures,
-        hidden, icon, keep_fresh, load, loaded, moment, note, note_plain, op, op_done, pager,
-        param, person_ref, plain_button, query, sheet, state_chip, strip, strip_item, title, words,
+        PostForm, asked, crumbs, figure, figures, hidden, icon, keep_fresh, load, loaded, moment,
+        note, note_plain, pager, param, person_ref, query, sheet, state_chip, strip, strip_item,
+        title, words,
     },
     format,
 };
 use leptos::prelude::*;
-
-#[component]
-pub fn RunsPage() -> impl IntoView {
-    let (slug, number) = (param("slug"), query("page"));
-    let data = load(
-        move || {
-            (
-                slug(),
-                number().and_then(|page| page.parse().ok()).unwrap_or(1),
-            )
-        },
-        |(slug, page)| load_runs(slug, page),
-    );
-    keep_fresh(data, |list| {
-        list.rows.iter().any(|row| !row.state.is_over())
-    });
-    loaded(data, list)
-}
-
-pub fn run_state(state: RunState) -> (&'static str, &'static str, &'static str) {
-    match state {
-        RunState::Waiting => ("Waiting", "neutral", "st-waiting"),
-        RunState::Running => ("Running", "updated", "st-running"),
-        RunState::Completed => ("Done", "created", "st-on"),
-        RunState::CompletedWithFailures => ("Done, some failed", "failed", "op-failed"),
-        RunState::Held => ("Done, removals held", "held", "op-held"),
-        RunState::Stopped => ("Stopped", "failed", "st-stopped"),
-        RunState::Failed => ("Failed", "failed", "op-failed"),
-        RunState::Planned => ("Preview", "neutral", "op-same"),
-    }
-}
-
-fn kind_words(kind: RunKind) -> &'static str {
-    match kind {
-        RunKind::First => "First run",
-        RunKind::Scheduled => "Scheduled",
-        RunKind::ByHand => "By hand",
-        RunKind::Preview => "Preview",
-        RunKind::OnePerson => "One person",
-        RunKind::SomePeople => "Some people",
-    }
-}
-
-fn list(list: RunList) -> AnyView {
-    let slug = list.head.slug.clone();
-    let body = if list.rows.is_empty() {
-        empty(
-            "st-waiting",
-            "No run yet. The first one starts when you turn on.",
-            None,
-        )
-    } else {
-        let rows = list
-            .rows
-            .iter()
-            .map(|row| run_row(&slug, row))
-            .collect::<Vec<_>>();
-        let address = format!("/apps/{slug}/runs");
-        view! {
-            <table role="table" class="table stacks">
-                <thead role="rowgroup">
-                    <tr role="row">
-                        <th role="columnheader" scope="col">"Run"</th>
-                        <th role="columnheader" scope="col">"State"</th>
-                        <th role="columnheader" scope="col">"Started"</th>
-                        <th role="columnheader" scope="col">"Took"</th>
-                        <th role="columnheader" scope="col">"Outcome"</th>
-                        <th role="columnheader" scope="col">"By"</th>
-                    </tr>
-                </thead>
-                <tbody role="rowgroup">{rows}</tbody>
-            </table>
-            {pager(list.paging, &address)}
-        }
-        .into_any()
-    };
-    view! { {app_page(&list.head, "runs", None, None)}{body} }.into_any()
-}
-
-fn run_row(slug: &str, row: &RunRow) -> AnyView {
-    let (word, tone, shape) = run_state(row.state);
-    let outcome = if row.state == RunState::Planned {
-        format!(
-            "{} planned",
-            format::counted(row.planned.operations(), "operation", "operations")
-        )
-    } else {
-        done(&row.done, row.held, row.failed)
-    };
-    view! {
-        <tr role="row">
-            <th role="rowheader" scope="row">
-                <a href=format!("/apps/{slug}/runs/{}", row.number)>{format!("Run {}", format::number(row.number))}</a>
-            </th>
-            <td role="cell" data-label="State">{words(tone, shape, word)}</td>
-            <td role="cell" data-label="Started">{moment(row.started_at)}</td>
-            <td role="cell" data-label="Took">{row.seconds.map(|s| format::duration(s.into()))}</td>
-            <td role="cell" data-label="Outcome">{outcome}</td>
-            <td role="cell" data-label="By">{row.by.clone().unwrap_or_else(|| kind_words(row.kind).to_owned())}</td>
-        </tr>
-    }
-    .into_any()
-}
 
 const KINDS: [(&str, OperationKind); 6] = [
     ("create", OperationKind::Create),
@@ -337,7 +233,7 @@ fn page(page: Loaded) -> AnyView {
         {sheet("so-far", if live { "So far" } else { "Figures" }, "By operation.", None, numbers)}
         {failure_sheet(&slug, number, &failures)}
         {operation_sheet(&slug, number, &operations, preview)}
-        {skip_sheet(&run.skipped)}
+        {skip_sheet(&slug, number, &run.skipped)}
     }
     .into_any()
 }
@@ -488,11 +384,10 @@ fn failure_sheet(slug: &str, number: i64, failures: &Operations) -> Option<AnyVi
             .into_any()
         })
         .collect::<Vec<_>>();
-    Some(sheet(
+    Some(wide(
         "failures",
         "Failures",
         "Each with its cause, what helps, and the next try.",
-        None,
         view! {
             <table role="table" class="table stacks">
                 <thead role="rowgroup">
@@ -538,7 +433,7 @@ fn operation_sheet(slug: &str, number: i64, operations: &Operations, preview: bo
         };
         view! { {operations_table(operation_rows(&operations.rows))}{pager(operations.paging, &address)} }.into_any()
     };
-    sheet(
+    wide(
         "operations",
         "Operations",
         if preview {
@@ -546,138 +441,33 @@ fn operation_sheet(slug: &str, number: i64, operations: &Operations, preview: bo
         } else {
             "Who, what, and why."
         },
-        None,
         view! { <nav class="tabs" aria-label="Kind of operation">{links}</nav>{body} },
     )
 }
 
-fn skip_sheet(skipped: &[SkipGroup]) -> Option<AnyView> {
+fn skip_sheet(slug: &str, number: i64, skipped: &[SkipGroup]) -> Option<AnyView> {
     (!skipped.is_empty()).then(|| {
-        sheet(
+        wide(
             "skipped",
             "Skipped",
             "Everybody else, by the rule that decided.",
-            None,
-            operations_table(skip_rows(skipped)),
+            operations_table(skip_rows(slug, number, skipped)),
         )
     })
 }
 
-/// The table in which plans and runs show operations.
-pub fn operations_table(rows: AnyView) -> AnyView {
+/// A section whose table needs the whole width.
+fn wide(
+    id: &'static str,
+    title: &'static str,
+    sentence: &'static str,
+    body: impl IntoAny,
+) -> AnyView {
     view! {
-        <table role="table" class="table stacks">
-            <thead role="rowgroup">
-                <tr role="row">
-                    <th role="columnheader" scope="col">"Person"</th>
-                    <th role="columnheader" scope="col">"Operation"</th>
-                    <th role="columnheader" scope="col">"Values"</th>
-                    <th role="columnheader" scope="col">"Why"</th>
-                </tr>
-            </thead>
-            <tbody role="rowgroup">{rows}</tbody>
-        </table>
+        <section class="section stack" aria-labelledby=id>
+            <div><h2 id=id>{title}</h2><p class="hint">{sentence}</p></div>
+            {body.into_any()}
+        </section>
     }
     .into_any()
-}
-
-pub fn operation_rows(rows: &[OperationRow]) -> AnyView {
-    rows.iter()
-        .map(operation_row)
-        .collect::<Vec<_>>()
-        .into_any()
-}
-
-fn operation_row(row: &OperationRow) -> AnyView {
-    let what = match row.state {
-        OperationState::Done => op_done(row.kind),
-        OperationState::Failed => words(
-            "failed",
-            "op-failed",
-            format!("{} failed", crate::words::operation(row.kind).0),
-        ),
-        OperationState::Held => words(
-            "held",
-            "op-held",
-            format!("{}, held", crate::words::operation(row.kind).0),
-        ),
-        OperationState::Superseded => words(
-            "neutral",
-            "op-skip",
-            format!("{}, no longer needed", crate::words::operation(row.kind).0),
-        ),
-        OperationState::Planned | OperationState::Sending => op(row.kind),
-    };
-    let values = if row.changes.is_empty() {
-        let text = match row.kind {
-            OperationKind::Link => "No difference, nothing is sent",
-            _ => "",
-        };
-        view! { <span class="muted">{text}</span> }.into_any()
-    } else {
-        change_list(&row.changes)
-    };
-    view! {
-        <tr role="row">
-            <th role="rowheader" scope="row">{person_ref(&row.person)}</th>
-            <td role="cell" data-label="Operation">{what}</td>
-            <td role="cell" data-label="Values">{values}</td>
-            <td role="cell" class="why" data-label="Why">{row.reason.clone()}</td>
-        </tr>
-    }
-    .into_any()
-}
-
-pub fn skip_rows(skipped: &[SkipGroup]) -> AnyView {
-    let all: u32 = skipped.iter().map(|group| group.count).sum();
-    let rows = skipped
-        .iter()
-        .map(|group| {
-            let names = group.first.iter().map(|person| person.name.clone()).collect::<Vec<_>>().join(", ");
-            let more = group.count.saturating_sub(u32::try_from(group.first.len()).unwrap_or(0));
-            let names = match (names.is_empty(), more) {
-                (true, _) => String::new(),
-                (false, 0) => names,
-                (false, more) => format!("{names} and {} more", format::number(more)),
-            };
-            view! {
-                <tr role="row">
-                    <th role="rowheader" scope="row"><b>{format::people(group.count)}</b></th>
-                    <td role="cell" data-label="Operation">{words("neutral", "op-skip", "Skip")}</td>
-                    <td role="cell" data-label="Values"><bdi>{names}</bdi></td>
-                    <td role="cell" class="why" data-label="Why">{group.reason.clone()}</td>
-                </tr>
-            }
-            .into_any()
-        })
-        .collect::<Vec<_>>();
-    let head = (!rows.is_empty()).then(|| {
-        view! {
-            <tr role="row" class="group">
-                <th role="rowheader" colspan="4" scope="rowgroup">
-                    "Skip "
-                    <span class="muted">{format!("{}, each with the rule that decided", format::people(all))}</span>
-                </th>
-            </tr>
-        }
-    });
-    view! { {head}{rows} }.into_any()
-}
-
-/// For pages of an app: run now and preview.
-pub fn run_buttons(slug: &str, primary: bool) -> AnyView {
-    view! {
-        {plain_button("/api/preview_run", slug, "", None, "Preview")}
-        {plain_button("/api/start_run", slug, if primary { "button--primary" } else { "" }, None, "Run now")}
-    }
-    .into_any()
-}
-
-/// Where a run is.
-pub fn run_link(slug: &str, number: i64) -> AnyView {
-    button_link(
-        format!("/apps/{slug}/runs/{number}"),
-        "button--s",
-        "Open the run",
-    )
 }
