@@ -235,7 +235,7 @@ fn restoring(page: Restoring) -> AnyView {
         view! { <p><b>"It has no groups: everybody for whom the app is on gets an account."</b></p> }
     });
     let effect = match &page.effect {
-        Some(effect) => super::apps::effect(effect),
+        Some(effect) => super::apps::effect(None, effect, 20),
         None => {
             view! { <p class="hint">"The directory was not read yet, so nobody is concerned."</p> }
                 .into_any()

@@ -331,7 +331,7 @@ fn review(access: AccessEffect) -> AnyView {
             <section class="stack effect" aria-labelledby="effect-title">
                 <h2 id="effect-title">"What this changes"</h2>
                 <p class="hint">"Everybody of the directory, each counted once."</p>
-                {super::effect(&slug, &access.effect, 20)}
+                {super::effect(Some(&slug), &access.effect, 20)}
             </section>
             <aside class="aside panel" aria-labelledby="changes">
                 <header><h2 id="changes">"Changes"</h2></header>

@@ -20,9 +20,10 @@ use crate::{
 use leptos::prelude::*;
 
 /// Who stays, enters, leaves or is left out when a change is saved. Everybody is counted once.
-/// `shown` people of each list are named; the whole lists have pages of their own.
-pub fn effect(slug: &str, effect: &Effect, shown: usize) -> AnyView {
-    let at = |place: Place| Some(list_of(slug, place, effect.compared, None));
+/// `shown` people of each list are named; the whole lists of the app that is named have pages of
+/// their own.
+pub fn effect(lists_of: Option<&str>, effect: &Effect, shown: usize) -> AnyView {
+    let at = |place: Place| lists_of.map(|slug| list_of(slug, place, effect.compared, None));
     let ticks = vec![
         Tick {
             look: "in",
@@ -52,7 +53,7 @@ pub fn effect(slug: &str, effect: &Effect, shown: usize) -> AnyView {
         },
     ];
     let list = |people: &[(crate::api::terms::PersonRef, String)], all: u32, place: Place| {
-        let whole = list_of(slug, place, effect.compared, None);
+        let whole = at(place);
         let people = &people[..people.len().min(shown)];
         let more = all.saturating_sub(u32::try_from(people.len()).unwrap_or(all));
         let lines = people
@@ -60,7 +61,14 @@ pub fn effect(slug: &str, effect: &Effect, shown: usize) -> AnyView {
             .map(|(person, why)| view! { <li>{person_why(person, why)}</li> }.into_any())
             .collect::<Vec<_>>();
         let more = (more > 0).then(|| {
-            view! { <li><a href=whole>{format!("{} more, the whole list", format::number(more))}</a></li> }
+            let more = format::number(more);
+            match whole {
+                Some(whole) => {
+                    view! { <li><a href=whole>{format!("{more} more, the whole list")}</a></li> }
+                        .into_any()
+                }
+                None => view! { <li>{format!("and {more} more")}</li> }.into_any(),
+            }
         });
         view! { <ul class="people-list">{lines}{more}</ul> }.into_any()
     };
@@ -93,11 +101,12 @@ pub fn effect(slug: &str, effect: &Effect, shown: usize) -> AnyView {
         .left_out
         .iter()
         .map(|(reason, n)| {
-            let href = list_of(slug, Place::LeftOut, effect.compared, Some(reason));
-            let said = if reason.ends_with("other reasons") {
-                reason.clone().into_any()
-            } else {
-                view! { <a href=href>{reason.clone()}</a> }.into_any()
+            let said = match lists_of {
+                Some(slug) if !reason.ends_with("other reasons") => {
+                    let href = list_of(slug, Place::LeftOut, effect.compared, Some(reason));
+                    view! { <a href=href>{reason.clone()}</a> }.into_any()
+                }
+                _ => reason.clone().into_any(),
             };
             crate::components::fact(format::people(*n), said)
         })

@@ -53,7 +53,7 @@ fn page(edit: EditReview) -> AnyView {
     let (effect, next) = match &edit.effect {
         EditEffect::Attributes(effect) => mapping(&slug, &app, effect, edit.live),
         EditEffect::Scope(effect) => (
-            crate::pages::apps::effect(&slug, &effect.effect, 20),
+            crate::pages::apps::effect(Some(&slug), &effect.effect, 20),
             format!(
                 "{} enter, {} leave.",
                 format::people(effect.effect.enter),

@@ -77,7 +77,7 @@ fn page(page: Loaded) -> AnyView {
                         old.get().then(|| view! { <p role="status">{words("suspended", "info", "Counted before your last change. Count again.")}</p> })
                     }}
                 </header>
-                {crate::pages::apps::effect(&slug, &effect.effect, 6)}
+                {crate::pages::apps::effect(Some(&slug), &effect.effect, 6)}
             </aside>
         }
     });
