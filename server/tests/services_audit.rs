@@ -278,7 +278,7 @@ async fn an_export_holds_what_the_filter_shows_and_is_itself_in_the_log(pool: Pg
         engine: here.engine.clone(),
         seals: seals(&here),
     };
-    let router = export_route::routes(exports).layer(Extension(Some(here.actor.clone())));
+    let router = export_route::routes(exports).layer(Extension(Some(Actor::clone(&here.actor))));
     let (status, body) = download(&router, "/export/audit?format=ndjson&outcome=failed&q=").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(body.lines().count(), 700);
@@ -413,7 +413,7 @@ async fn an_unknown_format_or_filter_is_refused_in_words(pool: PgPool) {
         engine: here.engine.clone(),
         seals: seals(&here),
     };
-    let router = export_route::routes(exports).layer(Extension(Some(here.actor.clone())));
+    let router = export_route::routes(exports).layer(Extension(Some(Actor::clone(&here.actor))));
     let (status, body) = download(&router, "/export/audit?format=xls").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(body.contains("csv, ndjson or reports"), "{body}");

@@ -9,7 +9,7 @@ mod fixture;
 
 use app::api::ErrorCode;
 use app::api::failures::{FailureState, FailuresQuery};
-use app::services::{Failures as _, Runs as _};
+use app::services::{Actor, Failures as _, Runs as _};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::{Extension, Router};
@@ -250,7 +250,7 @@ async fn the_file_holds_every_failure_and_only_for_who_is_signed_in(pool: PgPool
         ),
     };
     let get = async |signed_in: bool, path: &str| {
-        let actor = signed_in.then(|| console.here.actor.clone());
+        let actor = signed_in.then(|| Actor::clone(&console.here.actor));
         let router: Router = export_route::routes(exports.clone()).layer(Extension(actor));
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();

@@ -10,8 +10,8 @@ use crate::store::StoreError;
 use crate::store::apps::{self, App, AppState};
 use crate::store::push;
 use crate::store::runs::{self, NewRun, RunKind};
-use crate::sync::Engine;
 use crate::sync::push as channels;
+use crate::sync::{Engine, inputs};
 
 /// Changes come in flocks: apps run once for those that are this close together.
 const PAUSE: TimeDelta = TimeDelta::seconds(30);
@@ -102,7 +102,7 @@ impl Queue {
 
     /// Runs the apps for those who changed, each of whom is read again; for everybody when it is not
     /// known who. An app whose run is under way has perhaps read before the change, so its hints wait.
-    async fn take_hint(&self) -> Result<(), JobError> {
+    pub async fn take_hint(&self) -> Result<(), JobError> {
         let now = self.engine.clock.now();
         let mut db = self.engine.connection().await?;
         push::note_taken(&mut db, now).await?;
@@ -130,7 +130,10 @@ impl Queue {
             // The next run for everybody reads the directory anyway.
             None => None,
             Some(app) => {
-                let everybody = hinted.anybody || hinted.people.len() > MOST_ALONE;
+                // A ceiling on creates weighs everybody who came, not a few at a time.
+                let config = inputs::configuration(&mut transaction, &app).await?;
+                let ceiling = config.is_some_and(|config| config.safety.hold_creates.is_some());
+                let everybody = hinted.anybody || hinted.people.len() > MOST_ALONE || ceiling;
                 let new = NewRun {
                     app: app.id,
                     kind: RunKind::Scheduled,

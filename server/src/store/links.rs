@@ -155,7 +155,24 @@ pub async fn owner(
     .map(PersonId::from))
 }
 
-/// The same for many accounts at once.
+/// Whose account has this user name, as far as Rollcall wrote it.
+pub async fn holder_of_name(
+    connection: &mut PgConnection,
+    app: AppId,
+    user_name: &str,
+) -> Result<Option<PersonId>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT person_id FROM links
+         WHERE app_id = $1 AND lower(user_name) = lower($2) AND state <> 'deleted' ORDER BY person_id LIMIT 1",
+        app.0,
+        user_name,
+    )
+    .fetch_optional(connection)
+    .await?
+    .map(PersonId::from))
+}
+
+/// Who holds the links of many accounts at once.
 pub async fn owners(
     connection: &mut PgConnection,
     app: AppId,

@@ -13,6 +13,7 @@ use crate::store::StoreError;
 use crate::store::apps::App;
 use crate::store::events::{self, NewEvent};
 use crate::store::failures::{self, NewFailure};
+use crate::store::links;
 use crate::store::operations::{self, OperationState, Renaming};
 use crate::store::runs::{self, Run};
 
@@ -29,8 +30,20 @@ pub async fn order(
 ) -> Result<(), RunError> {
     let mut db = engine.connection().await?;
     let renamings = operations::renamings(&mut db, run.id).await?;
+    let (mut after, rings) = arrange(&renamings);
+    // In a run for some, whoever has the name may be renamed as well, only not in this run.
+    if run.is_for_some() {
+        for (index, renaming) in renamings.iter().enumerate() {
+            let holder = links::holder_of_name(&mut db, app.id, &renaming.to).await?;
+            let elsewhere = holder.filter(|holder| {
+                *holder != renaming.person && renamings.iter().all(|one| one.person != *holder)
+            });
+            if let Some(holder) = elsewhere {
+                after.insert(index, holder);
+            }
+        }
+    }
     drop(db);
-    let (after, rings) = arrange(&renamings);
     if after.is_empty() && rings.is_empty() {
         return Ok(());
     }

@@ -188,7 +188,7 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
             adopt_plan(engine, run, lease, plan_of).await?;
             Stage::Check
         } else if run.is_for_some() {
-            let read = alone::read_people(engine, run, lease).await?;
+            let read = Box::pin(alone::read_people(engine, run, lease)).await?;
             Trace::of(read).save(engine, run, lease).await?;
             set_stage(Stage::Plan).await?;
             Stage::Plan

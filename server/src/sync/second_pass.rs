@@ -59,9 +59,12 @@ pub async fn check(
         let state = OperationState::Superseded;
         operations::set_states(&mut transaction, ids, state, code, sentence, now).await?;
     }
-    let why: Vec<String> = (verdict.outcome.why.iter())
+    let mut why: Vec<String> = (verdict.outcome.why.iter())
         .map(ToString::to_string)
         .collect();
+    if why.is_empty() && !verdict.held.is_empty() {
+        why.push("Held by an earlier run, and nobody decided about it yet".to_owned());
+    }
     let told = why.join(". ");
     if !verdict.held.is_empty() {
         let state = OperationState::Held;

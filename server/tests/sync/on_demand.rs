@@ -16,7 +16,10 @@ use server::sync::trace::Stage;
 use sqlx::PgPool;
 
 use crate::house::House;
+use crate::isolation::{NORA, OTTO};
 use crate::lifecycle::somebody;
+use crate::once::newcomer;
+use crate::renamed::{id as id_of, readdress};
 
 fn id(house: &House, key: &str) -> PersonId {
     let id = (house.sandbox)
@@ -369,4 +372,27 @@ async fn a_listing_from_before_does_not_undo_what_was_read_alone_since(pool: PgP
     let kept = people::get(&mut db, &person).await.unwrap().unwrap().person;
     let title = kept.attributes["organizations"][0]["title"].as_str();
     assert_eq!(title, Some("Newer"));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn whoever_takes_a_name_alone_waits_for_the_run_that_frees_it_and_is_no_failure(
+    pool: PgPool,
+) {
+    let house = House::build(pool).await;
+    newcomer(&house, NORA);
+    newcomer(&house, OTTO);
+    house.run().await;
+    let (nora, otto) = (id_of(&house, NORA), id_of(&house, OTTO));
+    house.pass(TimeDelta::minutes(5));
+    readdress(
+        &house,
+        &[(&otto, "third.name@northmoor.example"), (&nora, OTTO)],
+    );
+    let alone = provision(&house, nora.as_str()).await;
+    assert_eq!(alone.cycle.requests.scim_writes, 0, "{alone:?}");
+    let last = alone.steps.last().unwrap();
+    assert_eq!((last.stage, last.result), (Stage::Check, Verdict::Fail));
+    house.pass(TimeDelta::hours(1));
+    let run = house.run().await;
+    assert_eq!((run.applied.update, run.failed), (2, 0), "{run:?}");
 }

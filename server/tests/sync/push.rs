@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use provisioning::config::AppConfig;
+use provisioning::identity::PersonId;
 use server::clock::{Clock as _, SystemClock};
 use server::http::push_routes;
-use server::jobs;
+use server::jobs::{self, Queue};
 use server::sandbox::{Call, Channel, Failure, Fault};
 use server::store::pages::Part;
 use server::store::push::State;
 use server::store::runs::{self, Run, RunState};
 use server::store::{connection, push as stored};
 use server::sync::push;
+use server::sync::run::carry_out;
 use sqlx::PgPool;
 use url::Url;
 
@@ -214,6 +217,68 @@ async fn many_changes_at_once_are_one_hint_and_an_opened_channel_is_none(pool: P
         let expected = i64::from(state != "sync");
         assert_eq!(waiting_hints(&house).await, expected, "after {state}");
     }
+}
+
+/// The run that waits or is under way, for these directory ids only.
+async fn hinted(house: &House) -> Option<Vec<String>> {
+    let mut db = house.engine.connection().await.unwrap();
+    let run = runs::active(&mut db, house.app).await.unwrap()?;
+    let people = run.only_people.into_iter().map(PersonId::into_string);
+    Some(people.collect())
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn hints_wait_for_the_run_under_way_and_many_of_them_mean_everybody(pool: PgPool) {
+    let (house, _) = reachable(pool).await;
+    house.run().await;
+    let queue = Queue::new(house.engine.clone());
+    let hint = async |id: &str| queue.hint(Some(&PersonId::from(id))).await.unwrap();
+    let carry_out_active = async || {
+        let mut db = house.engine.connection().await.unwrap();
+        let run = runs::active(&mut db, house.app).await.unwrap().unwrap().id;
+        drop(db);
+        carry_out(&house.engine.counting_anew(), run).await.unwrap();
+    };
+    hint("102").await;
+    hint("101").await;
+    hint("102").await;
+    queue.take_hint().await.unwrap();
+    assert_eq!(hinted(&house).await.unwrap(), ["101", "102"]);
+    hint("103").await;
+    queue.take_hint().await.unwrap();
+    assert_eq!(
+        hinted(&house).await.unwrap(),
+        ["101", "102"],
+        "one run at a time"
+    );
+    // Google knows none of them, which ends nothing.
+    carry_out_active().await;
+    queue.take_hint().await.unwrap();
+    assert_eq!(hinted(&house).await.unwrap(), ["103"]);
+    carry_out_active().await;
+    queue.take_hint().await.unwrap();
+    assert_eq!(hinted(&house).await, None, "each hint leads to one run");
+
+    for id in 0..30 {
+        hint(&id.to_string()).await;
+    }
+    queue.take_hint().await.unwrap();
+    assert_eq!(hinted(&house).await.unwrap(), Vec::<String>::new());
+    carry_out_active().await;
+    queue.hint(None).await.unwrap();
+    queue.take_hint().await.unwrap();
+    assert_eq!(hinted(&house).await.unwrap(), Vec::<String>::new());
+    carry_out_active().await;
+    let ceiling = |config: &mut AppConfig| config.safety.hold_creates = Some(3);
+    house.change_config(ceiling).await;
+    hint("101").await;
+    queue.take_hint().await.unwrap();
+    let everybody = Vec::<String>::new();
+    assert_eq!(
+        hinted(&house).await.unwrap(),
+        everybody,
+        "a ceiling weighs all of them"
+    );
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -97,10 +97,10 @@ impl fmt::Display for HoldReason {
                 percent,
             } => write!(
                 f,
-                "{removals} removals of {linked} accounts in 24 hours; {count} accounts and {percent} % are allowed"
+                "{removals} removals of {linked} accounts in 24 hours, more than {count} and more than {percent} %"
             ),
             Self::Maximum { removals, maximum } => {
-                write!(f, "{removals} removals in 24 hours; {maximum} are allowed")
+                write!(f, "{removals} removals in 24 hours, more than {maximum}")
             }
             Self::Everyone { linked } => {
                 write!(f, "Every account would be removed, {linked} of {linked}")
@@ -114,11 +114,11 @@ impl fmt::Display for HoldReason {
             Self::Creates { creates, ceiling } => {
                 write!(
                     f,
-                    "{creates} accounts would be created; {ceiling} are allowed in one run"
+                    "{creates} accounts would be created in one run, more than {ceiling}"
                 )
             }
             Self::ClockBehind => f.write_str(
-                "The clock is behind the last run's; no account is removed until it has caught up",
+                "The clock is behind the last run's, and no account is removed until it has caught up",
             ),
         }
     }

@@ -19,10 +19,12 @@ pub fn on_demand(person: &str, app: &PersonApp, may_provision: bool) -> AnyView 
             hidden("person", person),
         ];
         view! {
-            <PostForm action="/api/provision_now" class="inline">
-                {fields}
-                <button class="button" type="submit">"Provision now"<span class="visually-hidden">{spoken}</span></button>
-            </PostForm>
+            <div class="actions">
+                <PostForm action="/api/provision_now" class="inline">
+                    {fields}
+                    <button class="button" type="submit">"Provision now"<span class="visually-hidden">{spoken}</span></button>
+                </PostForm>
+            </div>
             <p class="hint">"Reads the person from Google again and does at once what is due. Holds and protection still apply."</p>
         }
     });
