@@ -165,7 +165,19 @@ impl AppServices {
         compared: Compared,
     ) -> Answer<(Effect, Covered)> {
         let (before, config) = self.compared(setting, compared).await?;
-        let (before, after) = self.laid_out(before.as_ref(), &config).await?;
+        self.effect_of(setting, before.as_ref(), &config, compared)
+            .await
+    }
+
+    /// The same for any two configurations of the app.
+    pub(super) async fn effect_of(
+        &self,
+        setting: &Setting,
+        before: Option<&AppConfig>,
+        config: &AppConfig,
+        compared: Compared,
+    ) -> Answer<(Effect, Covered)> {
+        let (before, after) = self.laid_out(before, config).await?;
         let mut effect = Effect {
             live: matches!(setting.app.state, AppState::On | AppState::Stopped { .. }),
             compared,
@@ -203,7 +215,7 @@ impl AppServices {
         .await?;
         effect.left_out = most_first(left_out);
         if setting.config.is_some() && effect.leave > 0 {
-            effect.consequences = self.consequences(setting, &config, &leaving).await?;
+            effect.consequences = self.consequences(setting, config, &leaving).await?;
         }
         Ok((effect, covered))
     }

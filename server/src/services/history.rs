@@ -1,5 +1,6 @@
 //! Every version of an app's configuration (S9.5).
 
+use app::api::concerned::Compared;
 use app::api::history::{Comparison, History, Restoring, Section, Version};
 use app::api::terms::{Change, Role};
 use app::api::{ApiError, ErrorCode, FieldCode};
@@ -12,10 +13,11 @@ use sqlx::PgConnection;
 
 use super::apps::{AppServices, commit};
 use super::excuses;
+use super::setup_draft::Setting;
 use super::standing::{self, paging};
 use crate::configuration_history::{self as history, Earlier, RestoreError, configuration_of};
 use crate::setting_words::{say, summary};
-use crate::store::apps::{self, App, AppState, ConfigVersion};
+use crate::store::apps::{self, App, ConfigVersion};
 use crate::store::{StoreError, lifecycles};
 use crate::sync::inputs;
 
@@ -104,12 +106,13 @@ impl ConfigurationHistory for AppServices {
             }
         }
         let head = standing::head(&mut db, &app).await?;
+        let setting = Setting::of(&mut db, app.clone()).await?;
         drop(db);
-        self.read_groups(restored.groups()).await?;
-        let live = matches!(app.state, AppState::On | AppState::Stopped { .. });
         let effect = match self.facts(&restored).await? {
-            Some(facts) => {
-                let effect = self.effect(&facts, Some(&current), &restored, live).await?;
+            Some(_) => {
+                let effect = self
+                    .effect_of(&setting, Some(&current), &restored, Compared::Saved)
+                    .await?;
                 Some(effect.0)
             }
             None => None,
