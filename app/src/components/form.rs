@@ -130,7 +130,7 @@ pub fn PostForm(
             method="post"
             class=class
             id=id
-            aria-busy=move || form.busy.get().then_some("true")
+            aria-busy=move || form.busy.try_get().unwrap_or(false).then_some("true")
             on:submit=on_submit
         >
             {note}
@@ -143,7 +143,7 @@ pub fn PostForm(
 /// The note on top of a form: what is wrong, with a link to each field.
 fn form_error(form: Form) -> AnyView {
     (move || {
-        form.error.get().map(|error| {
+        form.error.try_get().flatten().map(|error| {
             let Sentence { title, text } = words::error(&error);
             let links = error
                 .fields
@@ -198,8 +198,9 @@ pub fn field_error(name: &str) -> (Signal<bool>, AnyView) {
         return (Signal::stored(false), ().into_any());
     };
     let name = name.to_owned();
+    // A form that was sent may be gone before what watches its error is.
     let sentence = Memo::new(move |_| {
-        form.error.with(|error| {
+        let found = form.error.try_with(|error| {
             error
                 .as_ref()?
                 .fields
@@ -207,15 +208,16 @@ pub fn field_error(name: &str) -> (Signal<bool>, AnyView) {
                 .find(|wrong| wrong.field == name)
                 .map(words::field)
                 .map(|text| (id_of(&name), text))
-        })
+        });
+        found.flatten()
     });
     let view = move || {
-        sentence.get().map(|(id, text)| {
+        sentence.try_get().flatten().map(|(id, text)| {
             view! { <p class="error" id=format!("{id}-error")>{parts::icon("op-failed")}<span>{text}</span></p> }
         })
     };
     (
-        Signal::derive(move || sentence.with(Option::is_some)),
+        Signal::derive(move || sentence.try_with(Option::is_some).unwrap_or(false)),
         view.into_any(),
     )
 }
@@ -402,13 +404,14 @@ impl Described {
         impl Fn() -> Option<&'static str> + Clone + Send + 'static,
     ) {
         let (id, hint, wrong) = (self.id.clone(), self.hint, self.wrong);
-        let by = move || match (hint, wrong.get()) {
+        let is_wrong = move || wrong.try_get().unwrap_or(false);
+        let by = move || match (hint, is_wrong()) {
             (true, true) => Some(format!("{id}-hint {id}-error")),
             (true, false) => Some(format!("{id}-hint")),
             (false, true) => Some(format!("{id}-error")),
             (false, false) => None,
         };
-        (self.id, by, move || wrong.get().then_some("true"))
+        (self.id, by, move || is_wrong().then_some("true"))
     }
 }
 
