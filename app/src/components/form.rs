@@ -130,7 +130,7 @@ pub fn PostForm(
             method="post"
             class=class
             id=id
-            aria-busy=move || form.busy.get().then_some("true")
+            aria-busy=move || form.busy.try_get().unwrap_or(false).then_some("true")
             on:submit=on_submit
         >
             {note}
@@ -145,8 +145,9 @@ fn form_error(form: Form) -> AnyView {
     let live = use_context::<LiveErrors>();
     // What was put right since is no longer named.
     let error = move || {
-        let mut error = form.error.get()?;
-        let looked = live.and_then(|live| live.0.get());
+        // A form that was sent may be gone before what watches its error is.
+        let mut error = form.error.try_get().flatten()?;
+        let looked = live.and_then(|live| live.0.try_get().flatten());
         if let Some(wrong) = looked.filter(|_| !error.fields.is_empty()) {
             error.fields.retain(|field| wrong.contains(field));
             if error.fields.is_empty() {
@@ -223,21 +224,28 @@ pub fn field_error(name: &str) -> (Signal<bool>, AnyView) {
                 .find(|wrong| wrong.field == name)
                 .map(words::field)
         };
-        let looked = live.and_then(|live| live.0.with(|fields| fields.as_deref().map(of)));
+        let looked = live.and_then(|live| {
+            live.0
+                .try_with(|fields| fields.as_deref().map(of))
+                .flatten()
+        });
         // Once somebody looked again, what was wrong when it was sent no longer counts.
         let text = match looked {
             Some(found) => found,
-            None => form.error.with(|error| of(&error.as_ref()?.fields)),
+            None => form
+                .error
+                .try_with(|error| of(&error.as_ref()?.fields))
+                .flatten(),
         };
         text.map(|text| (id_of(&name), text))
     });
     let view = move || {
-        sentence.get().map(|(id, text)| {
+        sentence.try_get().flatten().map(|(id, text)| {
             view! { <p class="error" id=format!("{id}-error")>{parts::icon("op-failed")}<span>{text}</span></p> }
         })
     };
     (
-        Signal::derive(move || sentence.with(Option::is_some)),
+        Signal::derive(move || sentence.try_with(Option::is_some).unwrap_or(false)),
         view.into_any(),
     )
 }
@@ -424,13 +432,14 @@ impl Described {
         impl Fn() -> Option<&'static str> + Clone + Send + 'static,
     ) {
         let (id, hint, wrong) = (self.id.clone(), self.hint, self.wrong);
-        let by = move || match (hint, wrong.get()) {
+        let is_wrong = move || wrong.try_get().unwrap_or(false);
+        let by = move || match (hint, is_wrong()) {
             (true, true) => Some(format!("{id}-hint {id}-error")),
             (true, false) => Some(format!("{id}-hint")),
             (false, true) => Some(format!("{id}-error")),
             (false, false) => None,
         };
-        (self.id, by, move || wrong.get().then_some("true"))
+        (self.id, by, move || is_wrong().then_some("true"))
     }
 }
 

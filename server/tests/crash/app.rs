@@ -10,7 +10,7 @@ pub enum App {
     /// The emulated Asana, which can be told to fail.
     Emulated(Sandbox, String),
     /// scim2-server, reached through a recorder.
-    Foreign(ScimServer, Recorder),
+    Foreign(Box<ScimServer>, Recorder),
 }
 
 /// An account as far as it is compared.
@@ -62,7 +62,7 @@ impl App {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let server = ScimServer::start().await;
         let recorder = Recorder::before(&server.base).await;
-        Self::Foreign(server, recorder)
+        Self::Foreign(Box::new(server), recorder)
     }
 
     pub fn endpoint(&self) -> String {
