@@ -1,6 +1,7 @@
 //! What servers of others were seen to do that the standard does not have, or that few do.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use http::Method;
 use provisioning::identity::AccountId;
@@ -114,7 +115,9 @@ async fn what_is_taken_from_one_is_not_left_out_because_another_was_refused_mean
         if body["userName"] == "ann1@example.com" && body.get(ENTERPRISE).is_some() {
             return ResponseTemplate::new(400);
         }
-        made(request)
+        // The refusal comes first: after an acceptance it would count as something else.
+        let later = Duration::from_millis(u64::from(body["userName"] == "ann2@example.com") * 500);
+        made(request).set_delay(later)
     })
     .await;
     let app = script.app();
