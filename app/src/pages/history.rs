@@ -261,9 +261,8 @@ fn restoring(page: Restoring) -> AnyView {
             <div class="stack">{sections(&page.sections)}</div>
             <aside class="aside panel" aria-labelledby="effect-title">
                 <header><h2 id="effect-title">"What this changes"</h2><p class="hint">"Everybody of the directory, each counted once."</p></header>
-                {everybody}
                 {effect}
-                <p>{steps}</p>
+                <div class="stack-s">{everybody}<p>{steps}</p></div>
             </aside>
             <div class="save-bar">
                 <div>{possible.then(confirmed)}<p>{says}</p></div>

@@ -115,7 +115,7 @@ fn page(page: Page) -> AnyView {
     section(
         "protected",
         vec![(String::new(), name.clone())],
-        name.clone(),
+        format!("Protected people in {name}"),
         lede(format!(
             "Their {name} account is never suspended or deleted. People are kept by their directory id, so a new address or name changes nothing."
         )),

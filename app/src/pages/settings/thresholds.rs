@@ -121,6 +121,7 @@ fn page(page: Page) -> AnyView {
     let aside = view! {
         <aside class="aside panel" aria-labelledby="means">
             <header><h2 id="means">{format!("What this means for {name}")}</h2></header>
+            <div class="stack-s">
             <p aria-live="polite"><b>{means}</b></p>
             <p>{today}</p>
             {facts(vec![
@@ -130,6 +131,7 @@ fn page(page: Page) -> AnyView {
                 fact("Wait for review", format::number(waiting)),
             ])}
             <p class="hint">{format!("Usual: {}.", in_numbers(&usual).to_lowercase())}</p>
+            </div>
         </aside>
     };
     let creates = saved
@@ -167,7 +169,7 @@ fn page(page: Page) -> AnyView {
     section(
         "thresholds",
         vec![(String::new(), name.clone())],
-        name,
+        format!("Thresholds of {name}"),
         lede(
             "Removals are suspensions and deletions, counted over 24 hours. All accounts of an app with at least five are always held.",
         ),
