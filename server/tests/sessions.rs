@@ -249,8 +249,8 @@ async fn an_auditor_may_read_what_waits_and_not_decide_about_it(pool: PgPool) {
              &chosen%5B1%5D=suspended.suspend.117&chosen%5B3%5D=create.118",
         ),
         (
-            "/api/decide_step",
-            "slug=none&step=deleted.delete.117&choice=now",
+            "/api/decide_steps",
+            "slug=none&choice=now&chosen%5Bsteps%5D%5B0%5D=deleted.delete.117",
         ),
     ];
     for (path, form) in reading.iter().chain(&deciding) {
