@@ -8,7 +8,7 @@ test.use({ likeProduction: true });
 const invited = "grace@example.com";
 
 test("a second factor is set up, asked for at the door, and again before what does harm", async ({ visit, browser }) => {
-  test.setTimeout(120_000);
+  test.setTimeout(900_000);
   const { page, demo, alive, look, open, refused } = visit;
   const app = await test.step("the first administrator sets up an app", async () => {
     await page.goto(demo.link);

@@ -4,7 +4,7 @@ import { until } from "../pages/directory.ts";
 import { createAdministrator } from "../pages/door.ts";
 
 test("what waits, what happened and whom it concerned is found, decided and kept", async ({ visit }) => {
-  test.setTimeout(420_000);
+  test.setTimeout(900_000);
   const { page, alive, demo, look, open } = visit;
   await test.step("everybody has an account, and two people leave", async () => {
     await createAdministrator(page, demo);

@@ -4,7 +4,7 @@ import { until } from "../pages/directory.ts";
 import { createAdministrator } from "../pages/door.ts";
 
 test("removals that are held are looked at, allowed one by one, and dismissed", async ({ visit }) => {
-  test.setTimeout(240_000);
+  test.setTimeout(900_000);
   const { page, demo, alive, look, open } = visit;
   await test.step("everybody has an account", async () => {
     await createAdministrator(page, demo);

@@ -7,7 +7,7 @@ import { seeAccounts, seeCreations, watchFirstRun } from "../pages/run.ts";
 import { authorize, chooseScope, choosePolicies, mapAttributes, reviewAndTurnOn } from "../pages/wizard.ts";
 
 test("from the one-time link to accounts in the app and their events in the log", async ({ visit }) => {
-  test.setTimeout(300_000);
+  test.setTimeout(900_000);
   const { page, demo, look, open } = visit;
 
   await test.step("the first administrator", async () => {

@@ -13,7 +13,7 @@ import {
 } from "../pages/settings.ts";
 
 test("channels, thresholds, protected people, the history and retention are set in the console", async ({ visit }) => {
-  test.setTimeout(360_000);
+  test.setTimeout(900_000);
   const { page, demo, look, open } = visit;
   const [hook, mail] = [await webhookSink(), await mailSink()];
   await test.step("everybody has an account", async () => {
