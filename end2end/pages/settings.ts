@@ -63,7 +63,7 @@ export async function addWebhook({ page, look, open }: Visit, sink: Sink): Promi
   await look("webhook, new");
   await page.getByRole("button", { name: "Add", exact: true }).click();
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("On call");
-  const secret = (await page.locator("code", { hasText: "whsec_" }).textContent()) ?? "";
+  const secret = (await page.locator("code.wraps", { hasText: "whsec_" }).textContent()) ?? "";
   await look("webhook, secret");
   await page.getByRole("button", { name: "I have kept it" }).click();
   await expect(page.getByText(secret)).toHaveCount(0);
