@@ -146,7 +146,10 @@ export async function restorePolicy({ page, look, open }: Visit, who: string): P
   await open("/apps/asana/autoprovisioning/deprovisioning");
   const suspended = page.getByRole("group", { name: "A person is suspended in Google" });
   await suspended.getByLabel(/^Suspend,/).selectOption("7d");
-  await page.getByRole("button", { name: /^(Save|Review and save)$/ }).click();
+  await page.getByRole("button", { name: "Review and save" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Which steps get other dates?");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await expect(page).toHaveURL(/\/apps\/asana\/autoprovisioning$/);
   await open("/apps/asana/autoprovisioning");
   await page.getByRole("link", { name: "History", exact: true }).click();
   const changed = page.getByRole("row").filter({ hasText: "Deprovisioning: Suspended in Google" }).first();
