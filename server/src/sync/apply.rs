@@ -456,7 +456,12 @@ impl Applying<'_> {
         let mut db = self.engine.connection().await?;
         people.extend(operations::waiting_for_manager(&mut db, self.run.id, self.app.id).await?);
         people.extend(second_pass::managers_arrived(&mut db, self.run.id, self.app.id).await?);
-        people.extend(settled::reports_of_new_accounts(&mut db, self.run.id, self.app.id).await?);
+        // A run for some people touches nobody else: who reports to them is marked for the next one.
+        if !self.run.is_for_some() {
+            let reports =
+                settled::reports_of_new_accounts(&mut db, self.run.id, self.app.id).await?;
+            people.extend(reports);
+        }
         Ok(people)
     }
 }
