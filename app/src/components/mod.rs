@@ -19,8 +19,8 @@ pub use form::{
 };
 pub use frame::{Arrivals, SignedIn, provide};
 pub use page::{
-    app_page, asked, confirmation, crumbs, error_state, follow, head, keep_fresh, load, loaded,
-    pager, param, query, title, waiting,
+    app_page, asked, carrying, confirmation, crumbs, error_state, follow, head, keep_fresh, load,
+    loaded, pager, param, query, title, waiting,
 };
 pub use parts::{
     button_link, change_list, chip, empty, fact, facts, figure, figures, icon, must, note,

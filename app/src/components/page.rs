@@ -39,6 +39,19 @@ pub fn asked(name: &str) -> Option<String> {
     use_query_map().with_untracked(|query| query.get(name).filter(|text| !text.is_empty()))
 }
 
+/// An address with those of these parameters that were asked for, for the links to other pages of
+/// the same list.
+#[must_use]
+pub fn carrying(mut address: String, names: &[&str]) -> String {
+    for name in names {
+        if let Some(value) = asked(name) {
+            let joint = if address.contains('?') { '&' } else { '?' };
+            address.push_str(&format!("{joint}{name}={}", format::query_value(&value)));
+        }
+    }
+    address
+}
+
 /// What a page shows, loaded again when its address or anything on it changes.
 pub fn load<S, T, Fut>(
     source: impl Fn() -> S + Send + Sync + 'static,

@@ -6,8 +6,8 @@ use crate::{
         terms::{OperationKind, Time},
     },
     components::{
-        Field, GetForm, PostForm, app_page, asked, button_link, empty, hidden, icon, load, loaded,
-        moment, op, pager, param, person_ref, plain_button, query, until, words,
+        Field, GetForm, PostForm, app_page, asked, button_link, carrying, empty, hidden, icon,
+        load, loaded, moment, op, pager, param, person_ref, plain_button, query, until, words,
     },
     format, words as say,
 };
@@ -137,12 +137,6 @@ fn filters(own: &str) -> AnyView {
 }
 
 fn table(list: &FailureList, own: &str) -> AnyView {
-    let mut address = format!("{own}?");
-    for name in ["q", "state", "kind"] {
-        if let Some(value) = asked(name) {
-            address.push_str(&format!("{name}={}&", format::query_value(&value)));
-        }
-    }
     let rows = list
         .rows
         .iter()
@@ -166,7 +160,7 @@ fn table(list: &FailureList, own: &str) -> AnyView {
             </thead>
             <tbody role="rowgroup">{rows}</tbody>
         </table>
-        {pager(list.paging, address.trim_end_matches(['?', '&']))}
+        {pager(list.paging, &carrying(own.to_owned(), &["q", "state", "kind"]))}
     }
     .into_any()
 }

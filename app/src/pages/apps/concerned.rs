@@ -5,9 +5,10 @@ use crate::{
         Compared, Concerned, ConcernedQuery, ConcernedRow, Lacking, LackingQuery, LackingRow,
         Place, load_concerned, load_lacking,
     },
+    api::terms::Paging,
     components::{
-        Field, GetForm, asked, button_link, crumbs, empty, hidden, load, loaded, pager, param,
-        person_ref, query, title, words,
+        Field, GetForm, asked, button_link, carrying, crumbs, empty, hidden, load, loaded, pager,
+        param, person_ref, query, title, words,
     },
     format,
 };
@@ -185,16 +186,16 @@ fn nobody(slug: &str, here: Place, compared: Compared) -> AnyView {
 }
 
 fn table(page: &Concerned) -> AnyView {
-    let mut address = list_of(&page.head.slug, page.place, page.compared, None);
-    for name in ["rule", "why", "q"] {
-        if let Some(value) = asked(name) {
-            address.push_str(&format!("&{name}={}", format::query_value(&value)));
-        }
-    }
-    let rows = page.rows.iter().map(concerned_row).collect::<Vec<_>>();
+    let own = list_of(&page.head.slug, page.place, page.compared, None);
+    concerned_table(&page.rows, page.paging, own)
+}
+
+/// People with the rule that decided about each. `own` is the list's address without filters.
+pub fn concerned_table(rows: &[ConcernedRow], paging: Paging, own: String) -> AnyView {
+    let rows = rows.iter().map(concerned_row).collect::<Vec<_>>();
     view! {
         <table role="table" class="table stacks">
-            <caption>{format!("{}.", format::people(page.paging.total))}</caption>
+            <caption>{format!("{}.", format::people(paging.total))}</caption>
             <thead role="rowgroup">
                 <tr role="row">
                     <th role="columnheader" scope="col">"Person"</th>
@@ -204,12 +205,12 @@ fn table(page: &Concerned) -> AnyView {
             </thead>
             <tbody role="rowgroup">{rows}</tbody>
         </table>
-        {pager(page.paging, &address)}
+        {pager(paging, &carrying(own, &["rule", "why", "q"]))}
     }
     .into_any()
 }
 
-pub fn concerned_row(row: &ConcernedRow) -> AnyView {
+fn concerned_row(row: &ConcernedRow) -> AnyView {
     view! {
         <tr role="row">
             <th role="rowheader" scope="row">{person_ref(&row.person)}</th>

@@ -8,7 +8,7 @@ mod sign_in;
 
 pub use access::{AccessPage, AccessReviewPage};
 pub use add::AddAppPage;
-pub use concerned::{ConcernedPage, LackingPage, concerned_row, list_of, list_of_lacking};
+pub use concerned::{ConcernedPage, LackingPage, concerned_table, list_of, list_of_lacking};
 pub use overview::OverviewPage;
 pub use sign_in::AppSignInPage;
 

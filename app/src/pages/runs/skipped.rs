@@ -3,9 +3,10 @@
 use crate::{
     api::runs::{SkippedList, SkippedQuery, load_skipped},
     components::{
-        Field, GetForm, asked, button_link, crumbs, empty, load, loaded, pager, param, query, title,
+        Field, GetForm, asked, button_link, crumbs, empty, load, loaded, param, query, title,
     },
     format,
+    pages::apps::concerned_table,
 };
 use leptos::prelude::*;
 
@@ -57,7 +58,7 @@ fn page(list: SkippedList) -> AnyView {
             Some(button_link(own.clone(), "", "Clear the filters")),
         )
     } else {
-        table(&list, &own)
+        concerned_table(&list.rows, list.paging, own.clone())
     };
     view! {
         {title(format!("Skipped in run {number}, {}", list.head.name))}
@@ -92,35 +93,6 @@ fn filters(list: &SkippedList, own: String) -> AnyView {
                 <a class="button button--s button--quiet" href=own>"Clear"</a>
             </div>
         </GetForm>
-    }
-    .into_any()
-}
-
-fn table(list: &SkippedList, own: &str) -> AnyView {
-    let mut address = format!("{own}?");
-    for name in ["rule", "why", "q"] {
-        if let Some(value) = asked(name) {
-            address.push_str(&format!("{name}={}&", format::query_value(&value)));
-        }
-    }
-    let rows = list
-        .rows
-        .iter()
-        .map(crate::pages::apps::concerned_row)
-        .collect::<Vec<_>>();
-    view! {
-        <table role="table" class="table stacks">
-            <caption>{format!("{}.", format::people(list.paging.total))}</caption>
-            <thead role="rowgroup">
-                <tr role="row">
-                    <th role="columnheader" scope="col">"Person"</th>
-                    <th role="columnheader" scope="col">"Rule that decided"</th>
-                    <th role="columnheader" scope="col">"What it said"</th>
-                </tr>
-            </thead>
-            <tbody role="rowgroup">{rows}</tbody>
-        </table>
-        {pager(list.paging, address.trim_end_matches(['?', '&']))}
     }
     .into_any()
 }
