@@ -47,7 +47,7 @@ impl Log {
     fn seals_under(&self, key: u8) -> Seals {
         Seals::new(
             self.pool.clone(),
-            &SecretKey::from_bytes(Zeroizing::new([key; 32])),
+            SecretKey::from_bytes(Zeroizing::new([key; 32])),
             Arc::new(self.clock.clone()),
             Some(self.folder.path().join("checkpoints")),
         )
@@ -202,7 +202,7 @@ async fn another_secret_key_proves_nothing(pool: PgPool) {
     let log = Log::of_thirty(pool).await;
     let other = Seals::new(
         log.pool.clone(),
-        &SecretKey::from_bytes(Zeroizing::new([8; 32])),
+        SecretKey::from_bytes(Zeroizing::new([8; 32])),
         Arc::new(log.clock.clone()),
         None,
     );

@@ -37,7 +37,7 @@ fn noon() -> DateTime<Utc> {
 
 fn desk(pool: PgPool) -> Desk {
     let clock = FakeClock::at(noon());
-    let vault = Vault::new(&SecretKey::from_bytes(Zeroizing::new([7; 32])));
+    let vault = Vault::new(SecretKey::from_bytes(Zeroizing::new([7; 32])));
     let policy = TargetPolicy {
         allow_loopback: true,
         allow_private: false,

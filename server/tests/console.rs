@@ -52,7 +52,7 @@ impl Console {
         std::fs::write(site.path().join("pkg/rollcall.css"), "body{}").unwrap();
         std::fs::write(site.path().join("favicon.svg"), "<svg/>").unwrap();
         let clock = FakeClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
-        let vault = Vault::new(&SecretKey::generate());
+        let vault = Vault::new(SecretKey::generate());
         let outgoing = Outgoing::new(TargetPolicy::default()).unwrap();
         let engine = Engine::new(pool.clone(), Arc::new(clock.clone()), vault, outgoing);
         let web = Web {

@@ -255,7 +255,7 @@ async fn an_event_shows_old_and_new_and_hides_what_must_not_be_seen(pool: PgPool
 fn seals(here: &Installation) -> Seals {
     Seals::new(
         here.engine.pool.clone(),
-        &secret_key(),
+        secret_key(),
         Arc::new(here.clock.clone()),
         None,
     )

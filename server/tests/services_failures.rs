@@ -244,7 +244,7 @@ async fn the_file_holds_every_failure_and_only_for_who_is_signed_in(pool: PgPool
         engine: console.here.engine.clone(),
         seals: Seals::new(
             pool,
-            &fixture::secret_key(),
+            fixture::secret_key(),
             std::sync::Arc::new(console.here.clock.clone()),
             None,
         ),

@@ -63,7 +63,7 @@ impl Console {
         let site = tempfile::tempdir().unwrap();
         let clock = FakeClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let shared = Arc::new(clock.clone());
-        let vault = Vault::new(&SecretKey::generate());
+        let vault = Vault::new(SecretKey::generate());
         let outgoing = Outgoing::new(TargetPolicy::default()).unwrap();
         let engine = Engine::new(pool.clone(), shared.clone(), vault, outgoing);
         let settings = Settings::read(|_| Ok(None)).unwrap();

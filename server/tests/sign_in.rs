@@ -76,7 +76,7 @@ impl Door {
         let door = door::Door {
             pool: pool.clone(),
             clock: Arc::new(clock.clone()),
-            vault: Vault::new(&SecretKey::generate()),
+            vault: Vault::new(SecretKey::generate()),
             scrutiny,
             breached: BreachedPasswords::default(),
         };

@@ -1,5 +1,7 @@
 //! Who is told when something needs somebody, and by which way.
 
+#![allow(clippy::too_many_arguments, reason = "one for each control of a form")]
+
 use super::{ApiError, terms::Time};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -150,7 +152,6 @@ pub async fn load_channel(id: String) -> Result<ChannelPage, ApiError> {
 }
 
 /// Without `id` it is added. An empty password keeps the stored one.
-#[allow(clippy::too_many_arguments, reason = "the controls of one form")]
 #[server(endpoint = "save_email_channel")]
 pub async fn save_email_channel(
     #[server(default)] id: Option<Uuid>,

@@ -205,7 +205,7 @@ async fn service(database: String) -> Arc<AuditService> {
         allow_private: false,
     })
     .unwrap();
-    let vault = Vault::new(&SecretKey::from_bytes(Zeroizing::new([7; 32])));
+    let vault = Vault::new(SecretKey::from_bytes(Zeroizing::new([7; 32])));
     Arc::new(AuditService {
         engine: Engine::new(pool, Arc::new(SystemClock), vault, outgoing),
     })

@@ -85,11 +85,6 @@ impl World {
         let _: Value = self.ask(&format!("change/{people}"));
     }
 
-    /// Forgets all accounts.
-    pub fn clear(&self) {
-        let _: Value = self.ask("clear");
-    }
-
     fn ask<A: serde::de::DeserializeOwned + Send + 'static>(&self, what: &str) -> A {
         let url = format!("{}/control/{what}", self.base);
         crate::install::block_on(async move {

@@ -171,7 +171,8 @@ impl Chain {
         &self.newest.key_id
     }
 
-    pub fn from_event(&self) -> i64 {
+    /// The first event that is sealed under the newest key.
+    pub fn first_event(&self) -> i64 {
         self.newest.from_event
     }
 

@@ -126,7 +126,7 @@ impl Seals {
             return Ok(0);
         };
         if !chain.is_stored {
-            let (from, key) = (chain.from_event(), chain.key_id());
+            let (from, key) = (chain.first_event(), chain.key_id());
             seals::begin_segment(&mut transaction, from, key).await?;
         }
         let mut made = Vec::with_capacity(batch.len());

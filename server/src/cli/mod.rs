@@ -197,7 +197,7 @@ fn run(command: Command) -> Outcome {
             Command::Admin(arguments) => admin::run(settings, arguments).await,
             Command::Directory(arguments) => directory::run(settings, arguments).await,
             Command::Sync(arguments) => sync::run(settings, arguments).await,
-            Command::Provision(arguments) => provision::run(settings, arguments).await,
+            Command::Provision(arguments) => Box::pin(provision::run(settings, arguments)).await,
             Command::Failures(arguments) => failures::run(settings, arguments).await,
             Command::Explain(arguments) => explain::run(settings, arguments).await,
             Command::Queue(arguments) => queue::queue(settings, arguments).await,

@@ -161,7 +161,7 @@ mod tests {
     use crate::secrets::SecretKey;
 
     fn vault() -> Vault {
-        Vault::new(&SecretKey::from_bytes(Zeroizing::new([9; 32])))
+        Vault::new(SecretKey::from_bytes(Zeroizing::new([9; 32])))
     }
 
     fn at(day: i64) -> DateTime<Utc> {

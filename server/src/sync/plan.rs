@@ -65,7 +65,10 @@ pub async fn plan_people(
     let mut counts = Counts::default();
     let mut everybody = 0;
     let hash = settled::world(&mut transaction, app, world).await?;
-    let keep = (!preview).then_some(&hash[..]);
+    let storing = Storing {
+        wave: 0,
+        settle_under: (!preview).then_some(&hash[..]),
+    };
     if !preview {
         // Before anybody is read: whatever is written from now on leaves a mark that stays.
         store_settled::take_marks(&mut transaction, app.id).await?;
@@ -120,7 +123,7 @@ pub async fn plan_people(
             };
             planned.push((candidate, plan));
         }
-        store(engine, run, app, lease, &context, &mut planned, 0, keep).await?;
+        store(engine, run, app, lease, &context, &mut planned, storing).await?;
         for (_, plan) in &planned {
             if let Some(trace) = &mut trace {
                 trace.planned(plan);
@@ -180,7 +183,11 @@ pub async fn plan_again(
             .retain(|operation| !operation.kind.is_removal());
         planned_operations += plan.operations.len();
         let mut planned = [(&candidate, plan)];
-        store(engine, run, app, lease, &context, &mut planned, wave, None).await?;
+        let storing = Storing {
+            wave,
+            settle_under: None,
+        };
+        store(engine, run, app, lease, &context, &mut planned, storing).await?;
     }
     Ok(planned_operations)
 }
@@ -304,6 +311,14 @@ fn count(counts: &mut Counts, plan: &PersonPlan) {
     }
 }
 
+/// How a page of plans is stored.
+#[derive(Debug, Clone, Copy)]
+struct Storing<'a> {
+    wave: i32,
+    /// The hash of the world under which people are settled, if they are.
+    settle_under: Option<&'a [u8]>,
+}
+
 /// Stores a page of plans in one transaction: operations, skipped people, and clocks. People about
 /// whom something was decided since they were read are planned again with it.
 async fn store(
@@ -313,8 +328,7 @@ async fn store(
     lease: &Lease,
     context: &PlanContext<'_>,
     planned: &mut [(&Candidate, PersonPlan)],
-    wave: i32,
-    settle_under: Option<&[u8]>,
+    Storing { wave, settle_under }: Storing<'_>,
 ) -> Result<(), RunError> {
     let mut transaction = engine.pool.begin().await.map_err(StoreError::from)?;
     ours(runs::hold(&mut transaction, run.id, lease.id).await?)?;

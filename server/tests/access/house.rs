@@ -59,7 +59,7 @@ async fn hash() -> String {
 impl House {
     pub fn new(pool: PgPool) -> Self {
         let clock = FakeClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
-        let vault = Vault::new(&SecretKey::generate());
+        let vault = Vault::new(SecretKey::generate());
         let outgoing = Outgoing::new(TargetPolicy::default()).unwrap();
         let engine = Engine::new(pool, Arc::new(clock.clone()), vault, outgoing);
         Self::over(engine, clock)
@@ -73,7 +73,7 @@ impl House {
         let services = compose::services(&engine, &settings, "http://console", scrutiny, None);
         let seals = Seals::new(
             pool.clone(),
-            &SecretKey::generate(),
+            SecretKey::generate(),
             engine.clock.clone(),
             None,
         );

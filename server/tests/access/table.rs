@@ -413,11 +413,7 @@ async fn every_page_but_the_door_leads_those_without_a_session_there(pool: PgPoo
     let pages = leptos_axum::generate_route_list(app::App);
     assert!(pages.len() > 40, "only {} pages", pages.len());
     for page in pages {
-        let path = page
-            .path()
-            .replace('{', "")
-            .replace('}', "")
-            .replace(':', "");
+        let path = page.path().replace(['{', '}', ':'], "");
         let answer = stranger.get(&path).await;
         match path.as_str() {
             // Without a token the set-up says that there is no such link.

@@ -59,7 +59,7 @@ impl House {
         let outgoing = Outgoing::new(policy)
             .unwrap()
             .waiting_on(Arc::new(JumpingTimer::default()));
-        let vault = Vault::new(&SecretKey::from_bytes(Zeroizing::new([7; 32])));
+        let vault = Vault::new(SecretKey::from_bytes(Zeroizing::new([7; 32])));
         let engine = Engine::new(pool, Arc::new(clock.clone()), vault, outgoing);
         let app = connect(&engine, &sandbox, &base, adapt_config).await;
         Self {

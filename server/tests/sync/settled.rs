@@ -15,6 +15,9 @@ use crate::preview::plan;
 const TEAM: &str = "team@northmoor.example";
 const INNER: &str = "inner@northmoor.example";
 
+/// A change, with its name.
+type Step<'a> = (&'a str, &'a dyn Fn(&mut Directory));
+
 /// What a plan of everybody comes to now, and then the run.
 async fn agree(house: &House, after: &str) -> Run {
     let preview = house.preview().await;
@@ -76,7 +79,7 @@ async fn after_whatever_change_a_run_plans_what_a_plan_of_everybody_does(pool: P
         });
         some
     };
-    let steps: [(&str, &dyn Fn(&mut Directory)); 12] = [
+    let steps: [Step<'_>; 12] = [
         ("a title", &|d| {
             d.set_title(&people[0], Some("Captain")).unwrap();
         }),
@@ -183,7 +186,7 @@ async fn after_whatever_change_of_groups_a_run_plans_what_a_plan_of_everybody_do
         directory.add_member(INNER, &people[1]).unwrap();
     });
     settle(&house).await;
-    let steps: [(&str, &dyn Fn(&mut Directory)); 6] = [
+    let steps: [Step<'_>; 6] = [
         ("a new member", &|d| d.add_member(TEAM, &people[2]).unwrap()),
         ("a nested group", &|d| d.add_member(TEAM, INNER).unwrap()),
         ("a new member of it", &|d| {
