@@ -1,15 +1,12 @@
 //! Who need not be planned again: a run in which nothing changed costs next to nothing (S14.2).
 //!
-//! Somebody is settled when their plan came to nothing and depends on nothing that moves by itself:
-//! no clock, no failure that waits, no match to look up, no manager on the way. Everything else
+//! Somebody is settled when their plan came to nothing and rests (`PersonPlan::rests`). Everything
 //! that the rules look at is either the same for everybody, and part of the world's hash, or leaves
 //! a mark when it is written. Reading an app back plans everybody, and so does every preview.
 
 use std::fmt::{self, Write as _};
 
-use provisioning::lifecycle::Lifecycle;
-use provisioning::plan::{LinkState, PersonPlan, PlanOutcome};
-use provisioning::scope::Rule;
+use provisioning::plan::{PersonPlan, PlanOutcome};
 use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 
@@ -54,45 +51,15 @@ impl fmt::Write for Hashing {
     }
 }
 
-/// Whether the plan stays as it is for as long as nobody writes anything.
+/// Somebody whose plan the rules call resting, and about whom nothing was decided or failed.
 pub fn settles(candidate: &Candidate, plan: &PersonPlan) -> Option<Settled> {
-    let still = Lifecycle::default();
-    if candidate.lifecycle != still
-        || plan.lifecycle != still
-        || plan.awaits_manager.is_some()
-        || candidate.failure.is_some()
-        || candidate.decision.is_some()
-    {
-        return None;
-    }
     let state = candidate.link.as_ref().map(|link| link.state);
-    let left_out = match (&plan.outcome, state) {
-        (PlanOutcome::Unchanged, Some(LinkState::Active)) => None,
-        (PlanOutcome::Skipped(skip), None) if is_still(skip.rule) => {
-            Some((skip.rule.key(), skip.detail.clone()))
-        }
-        _ => return None,
-    };
-    Some(Settled {
+    let undisturbed = candidate.failure.is_none() && candidate.decision.is_none();
+    (undisturbed && plan.rests(state, &candidate.lifecycle)).then(|| Settled {
         person: candidate.person.id.clone(),
-        left_out,
+        left_out: match &plan.outcome {
+            PlanOutcome::Skipped(skip) => Some((skip.rule.key(), skip.detail.clone())),
+            _ => None,
+        },
     })
-}
-
-/// Rules that look only at the person and at what is the same for everybody.
-fn is_still(rule: Rule) -> bool {
-    match rule {
-        Rule::DirectoryState
-        | Rule::Guest
-        | Rule::Access
-        | Rule::Group
-        | Rule::Domain
-        | Rule::Mapping => true,
-        Rule::Match
-        | Rule::Link
-        | Rule::Trigger
-        | Rule::Protected
-        | Rule::Failure
-        | Rule::NextStep => false,
-    }
 }

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use provisioning::config::{GroupRef, Members, ScopeGroup};
 use provisioning::identity::{GroupId, PersonId};
 use provisioning::scope::Verdict;
+use serde_json::json;
 use server::clock::Clock as _;
 use server::sandbox::{Call, Failure, Fault, NewPerson};
 use server::store::imports::{self, ImportCounts, SmallListings};
@@ -119,6 +120,28 @@ async fn a_newcomer_gets_an_account_at_once_and_every_step_is_told(pool: PgPool)
     house.sandbox.clear_faults();
     house.pass(TimeDelta::hours(1));
     assert_eq!(house.run().await.scim_writes, 0);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn who_reports_to_a_manager_with_a_new_account_follows_with_the_next_run_for_everybody(
+    pool: PgPool,
+) {
+    let house = House::build(pool).await;
+    house.run().await;
+    let report = somebody(&house).await;
+    (house.sandbox)
+        .change_directory(|directory, _| {
+            let manager = json!([{ "type": "manager", "value": "nadia.novak@northmoor.example" }]);
+            directory.set_free(&report, "relations", Some(&manager))
+        })
+        .unwrap();
+    house.run().await;
+    house.run().await;
+    let manager = hire(&house, "Nadia");
+    let done = provision(&house, &manager).await;
+    assert_eq!(done.cycle.applied.create, 1);
+    assert_eq!(done.cycle.requests.scim_writes, 1, "nobody else is written");
+    assert_eq!(house.run().await.applied.update, 1);
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -177,6 +177,23 @@ pub struct PersonPlan {
     pub trace: Vec<RuleResult>,
 }
 
+impl PersonPlan {
+    /// Whether the plan comes to nothing and stays so for as long as nobody writes anything about
+    /// the person: no clock runs, nothing is awaited or looked up, no failure waits for its time.
+    /// `before` are the clocks that it was made with.
+    pub fn rests(&self, link: Option<LinkState>, before: &Lifecycle) -> bool {
+        let still = Lifecycle::default();
+        if *before != still || self.lifecycle != still || self.awaits_manager.is_some() {
+            return false;
+        }
+        match (&self.outcome, link) {
+            (PlanOutcome::Unchanged, Some(LinkState::Active)) => true,
+            (PlanOutcome::Skipped(skip), None) => skip.rule.rests(),
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanOutcome {

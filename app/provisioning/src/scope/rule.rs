@@ -57,6 +57,25 @@ impl Rule {
         }
     }
 
+    /// Whether the rule looks only at the person and at what is the same for everybody, so that its
+    /// word does not change by itself.
+    pub fn rests(self) -> bool {
+        match self {
+            Self::DirectoryState
+            | Self::Guest
+            | Self::Access
+            | Self::Group
+            | Self::Domain
+            | Self::Mapping => true,
+            Self::Match
+            | Self::Link
+            | Self::Trigger
+            | Self::Protected
+            | Self::Failure
+            | Self::NextStep => false,
+        }
+    }
+
     pub fn parse(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|rule| rule.key() == key)
     }

@@ -467,6 +467,22 @@ impl Company {
         assert_eq!(own, operation.account.as_ref());
     }
 
+    /// Whose plan rests gets the same plan at any later time.
+    fn rest(&self) {
+        let nothing = Lifecycle::default();
+        let mut later = self.clone();
+        for (person, plan) in self.plan(false) {
+            let state = self.links.get(&person).map(|link| link.state);
+            if !plan.rests(state, self.clocks.get(&person).unwrap_or(&nothing)) {
+                continue;
+            }
+            for days in [1, 30, 400] {
+                later.now = self.now + TimeDelta::days(days);
+                assert_eq!(later.plan(false)[&person], plan, "{days} days later");
+            }
+        }
+    }
+
     fn hold_together(&self) {
         let mut seen: BTreeSet<&AccountId> = BTreeSet::new();
         for link in self.links.values().filter(|link| link.state.is_live()) {
@@ -505,6 +521,7 @@ proptest! {
                 done = company.run();
                 company.hold_together();
             }
+            company.rest();
             if done {
                 let before = company.app.writes;
                 company.run();
