@@ -134,7 +134,7 @@ bench: ## What Rollcall costs, as ratios of one run, into bench.md; ARGS=quiet d
 	$(call step,3/3,The whole program)
 	@cargo bench -p server --bench whole -- file=$(CURDIR)/bench.md $(ARGS)
 
-lint: ## Formatting, clippy for server and browser, licences and advisories
+lint: ## Formatting, clippy, licences and advisories; DENY=--offline takes the advisories that are there
 	$(call step,1/4,Formatting)
 	@cargo fmt --all --check
 	$(call step,2/4,Clippy: server)
@@ -142,7 +142,8 @@ lint: ## Formatting, clippy for server and browser, licences and advisories
 	$(call step,3/4,Clippy: browser)
 	@cargo clippy -p browser -p app --features app/hydrate --lib --target wasm32-unknown-unknown --profile wasm-dev -- -D warnings
 	$(call step,4/4,Dependencies)
-	@if command -v cargo-deny >/dev/null; then cargo deny --log-level error check; else echo '      cargo-deny is not installed: skipped'; fi
+	@command -v cargo-deny >/dev/null || { echo 'error: cargo-deny is missing, so licences and advisories were not checked; type: cargo install cargo-deny --locked' >&2; exit 1; }
+	@cargo deny --log-level error $(DENY) check
 
 fmt: ## Format the code
 	@cargo fmt --all
