@@ -81,28 +81,58 @@ impl<'a> NewEvent<'a> {
 
 /// Records one event, in the caller's transaction with whatever it tells of.
 pub async fn record(connection: &mut PgConnection, event: &NewEvent<'_>) -> Result<i64> {
-    sqlx::query!("SELECT ensure_event_partition($1)", event.time)
+    let ids = record_all(connection, std::slice::from_ref(event)).await?;
+    ids.first()
+        .copied()
+        .ok_or_else(|| StoreError::corrupt("events", "id", &event.event, "no row was added"))
+}
+
+/// Records events of one moment, in their order.
+pub async fn record_all(
+    connection: &mut PgConnection,
+    events: &[NewEvent<'_>],
+) -> Result<Vec<i64>> {
+    let Some(first) = events.first() else {
+        return Ok(Vec::new());
+    };
+    sqlx::query!("SELECT ensure_event_partition($1)", first.time)
         .execute(&mut *connection)
         .await?;
+    let column = |field: for<'e> fn(&'e NewEvent<'_>) -> Option<&'e str>| -> Vec<Option<&str>> {
+        events.iter().map(field).collect()
+    };
+    let times: Vec<DateTime<Utc>> = events.iter().map(|one| one.time).collect();
+    let names: Vec<String> = events.iter().map(|one| one.event.to_string()).collect();
+    let outcomes: Vec<String> = events.iter().map(|one| one.outcome.to_string()).collect();
+    let runs: Vec<Option<Uuid>> = events.iter().map(|one| one.run_id).collect();
+    let json = |field: for<'e> fn(&'e NewEvent<'_>) -> &'e Option<Value>| -> Vec<Option<&Value>> {
+        events.iter().map(|one| field(one).as_ref()).collect()
+    };
     Ok(sqlx::query_scalar!(
         "INSERT INTO events (time, event, outcome, actor, app, person_id, person_email, account_id,
                              run_id, reason, changes, error, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
-        event.time,
-        event.event.to_string(),
-        event.outcome.to_string(),
-        event.actor,
-        event.app,
-        event.person.map(|(id, _)| id),
-        event.person.map(|(_, email)| email),
-        event.account_id,
-        event.run_id,
-        event.reason,
-        event.changes,
-        event.error,
-        event.detail,
+         SELECT time, event, outcome, actor, app, person_id, person_email, account_id, run_id, reason, changes, error, detail
+         FROM UNNEST($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                     $8::text[], $9::uuid[], $10::text[], $11::jsonb[], $12::jsonb[], $13::jsonb[])
+              WITH ORDINALITY
+              AS page (time, event, outcome, actor, app, person_id, person_email, account_id, run_id, reason, changes,
+                       error, detail, place)
+         ORDER BY place RETURNING id",
+        &times,
+        &names,
+        &outcomes,
+        &column(|one| Some(one.actor)) as &[Option<&str>],
+        &column(|one| one.app) as &[Option<&str>],
+        &column(|one| one.person.map(|(id, _)| id)) as &[Option<&str>],
+        &column(|one| one.person.map(|(_, email)| email)) as &[Option<&str>],
+        &column(|one| one.account_id) as &[Option<&str>],
+        &runs as &[Option<Uuid>],
+        &column(|one| one.reason.as_deref()) as &[Option<&str>],
+        &json(|one| &one.changes) as &[Option<&Value>],
+        &json(|one| &one.error) as &[Option<&Value>],
+        &json(|one| &one.detail) as &[Option<&Value>],
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await?)
 }
 

@@ -114,13 +114,7 @@ async fn save_all(
         .iter()
         .map(|(person, _)| person.to_string())
         .collect();
-    sqlx::query!(
-        "DELETE FROM lifecycles WHERE app_id = $1 AND person_id = ANY($2)",
-        app.0,
-        &ids
-    )
-    .execute(&mut *connection)
-    .await?;
+    forget(&mut *connection, app, &ids).await?;
     let ids: Vec<String> = with.iter().map(|(person, _)| person.to_string()).collect();
     let clocks = (with.iter())
         .map(|(_, clocks)| encode(clocks))
@@ -160,6 +154,21 @@ async fn save_all(
         &column(|step| step.step.key()) as &[Option<String>],
         &column(|step| step.trigger.key()) as &[Option<String>],
         &held,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Forgets the clocks of these people: a new account begins without.
+pub async fn forget(connection: &mut PgConnection, app: AppId, people: &[String]) -> Result<()> {
+    if people.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "DELETE FROM lifecycles WHERE app_id = $1 AND person_id = ANY($2)",
+        app.0,
+        people
     )
     .execute(connection)
     .await?;

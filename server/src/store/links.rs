@@ -71,37 +71,61 @@ pub async fn user_name(
 /// What is written about a link once the app acknowledged something.
 #[derive(Debug)]
 pub struct LinkWrite<'a> {
+    pub person: &'a PersonId,
     pub account_id: &'a AccountId,
-    pub user_name: &'a str,
+    /// Stays as it was when it is not given; a new link has one.
+    pub user_name: Option<&'a str>,
     pub state: LinkState,
     pub created_by_us: bool,
     pub body: Option<&'a Value>,
     pub returned: Option<&'a Value>,
 }
 
-/// Writes a link. A body that is not given stays as it was.
+/// Writes links, one for each person. A body that is not given stays as it was.
 pub async fn save(
     connection: &mut PgConnection,
     app: AppId,
-    person: &PersonId,
-    link: &LinkWrite<'_>,
+    links: &[LinkWrite<'_>],
     now: DateTime<Utc>,
 ) -> Result<()> {
+    if links.is_empty() {
+        return Ok(());
+    }
+    let people: Vec<&str> = links.iter().map(|link| link.person.as_str()).collect();
+    let accounts: Vec<&str> = links.iter().map(|link| link.account_id.as_str()).collect();
+    let names: Vec<Option<&str>> = links.iter().map(|link| link.user_name).collect();
+    let states: Vec<&str> = links.iter().map(|link| link.state.as_str()).collect();
+    let origins: Vec<&str> = links
+        .iter()
+        .map(|link| {
+            if link.created_by_us {
+                "created"
+            } else {
+                "linked"
+            }
+        })
+        .collect();
+    let bodies: Vec<Option<&Value>> = links.iter().map(|link| link.body).collect();
+    let returned: Vec<Option<&Value>> = links.iter().map(|link| link.returned).collect();
     sqlx::query!(
-        "INSERT INTO links (app_id, person_id, account_id, user_name, state, origin, body, returned, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+        "INSERT INTO links AS l (app_id, person_id, account_id, user_name, state, origin, body, returned, created_at, updated_at)
+         SELECT $1, w.person_id, w.account_id, COALESCE(w.user_name, ''), w.state, w.origin, w.body, w.returned, $9, $9
+         FROM UNNEST($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[])
+              AS w (person_id, account_id, user_name, state, origin, body, returned)
          ON CONFLICT (app_id, person_id) DO UPDATE SET
-             account_id = $3, user_name = $4, state = $5,
-             origin = CASE WHEN links.account_id = $3 THEN links.origin ELSE $6 END,
-             body = COALESCE($7, links.body), returned = COALESCE($8, links.returned), updated_at = $9",
+             account_id = excluded.account_id, state = excluded.state,
+             user_name = COALESCE(NULLIF(excluded.user_name, ''), l.user_name),
+             origin = CASE WHEN l.account_id = excluded.account_id THEN l.origin ELSE excluded.origin END,
+             body = COALESCE(excluded.body, l.body), returned = COALESCE(excluded.returned, l.returned),
+             updated_at = excluded.updated_at",
         app.0,
-        person.to_string(),
-        link.account_id.to_string(),
-        link.user_name,
-        link.state.as_str(),
-        if link.created_by_us { "created" } else { "linked" },
-        link.body,
-        link.returned,
+        &people as &[&str],
+        &accounts as &[&str],
+        &names as &[Option<&str>],
+        &states as &[&str],
+        &origins as &[&str],
+        &bodies as &[Option<&Value>],
+        &returned as &[Option<&Value>],
         now,
     )
     .execute(connection)

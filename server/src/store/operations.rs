@@ -382,23 +382,29 @@ pub async fn set_states(
     Ok(())
 }
 
-/// The next open operations of a wave; those of one person stay together only as far as the limit goes.
+/// The next open operations of a wave after a person's step; those of one person stay together only
+/// as far as the limit goes.
 pub async fn open(
     connection: &mut PgConnection,
     run: RunId,
     wave: i32,
     but: &[i64],
+    after: Option<(&PersonId, i32)>,
     limit: i64,
 ) -> Result<Vec<Operation>> {
+    let (person, step) = after.map_or(("", -1), |(person, step)| (person.as_str(), step));
     sqlx::query_as!(
         OperationRow,
         "SELECT id, run_id, person_id, person_email, person_name, wave, step, state, plan, reason, manager_id, account_id,
                 attempts, finished_at, error_code, error_message
          FROM operations WHERE run_id = $1 AND wave = $2 AND state IN ('planned', 'sending') AND id <> ALL($3)
-         ORDER BY person_id, step LIMIT $4",
+           AND (person_id, step) > ($4, $5)
+         ORDER BY person_id, step LIMIT $6",
         run.0,
         wave,
         but,
+        person,
+        step,
         limit,
     )
     .fetch_all(connection)
@@ -431,32 +437,33 @@ pub struct Writer {
     pub lease: LeaseId,
 }
 
-/// Journal entry before a request leaves. False, and nothing may be sent, when the lease is not
-/// ours any more, somebody asked to stop, the app was turned off, or its configuration is another
-/// one by now: between two requests (S7.1).
+/// Journal entries before requests leave: those that may be sent. None may when the lease is not ours
+/// any more, somebody asked to stop, the app was turned off, or its configuration is another one by
+/// now: between two requests (S7.1).
 pub async fn begin_sending(
     connection: &mut PgConnection,
-    id: OperationId,
+    ids: &[i64],
     writer: Writer,
     config_version: i32,
     now: DateTime<Utc>,
-) -> Result<bool> {
-    let result = sqlx::query!(
+) -> Result<BTreeSet<i64>> {
+    let began = sqlx::query_scalar!(
         "UPDATE operations o SET state = 'sending', sent_at = $2, attempts = o.attempts + 1
          FROM runs r, apps a
-         WHERE o.id = $1 AND o.state IN ('planned', 'sending')
+         WHERE o.id = ANY($1) AND o.state IN ('planned', 'sending')
            AND r.id = $3 AND r.id = o.run_id AND r.lease = $4 AND r.state = 'running'
            AND r.stop_requested_by IS NULL
-           AND a.id = o.app_id AND a.state = 'on' AND a.config_version = $5",
-        id.0,
+           AND a.id = o.app_id AND a.state = 'on' AND a.config_version = $5
+         RETURNING o.id",
+        ids,
         now,
         writer.run.0,
         writer.lease.0,
         config_version,
     )
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(result.rows_affected() == 1)
+    Ok(began.into_iter().collect())
 }
 
 /// Takes over the plan of an approved preview, as it was shown. What the check refused is refused
@@ -540,6 +547,43 @@ pub async fn finish(
     .execute(connection)
     .await?;
     Ok(result.rows_affected() == 1)
+}
+
+/// An operation that the app carried out.
+#[derive(Debug, Clone, Copy)]
+pub struct Done<'a> {
+    pub id: OperationId,
+    pub account_id: Option<&'a str>,
+    pub exchange: &'a Value,
+}
+
+/// The same for operations that were carried out: those that were not there already.
+pub async fn finish_done(
+    connection: &mut PgConnection,
+    writer: Writer,
+    done: &[Done<'_>],
+    now: DateTime<Utc>,
+) -> Result<BTreeSet<i64>> {
+    let ids: Vec<i64> = done.iter().map(|one| one.id.0).collect();
+    let accounts: Vec<Option<&str>> = done.iter().map(|one| one.account_id).collect();
+    let exchanges: Vec<&Value> = done.iter().map(|one| one.exchange).collect();
+    let ended = sqlx::query_scalar!(
+        "UPDATE operations o SET state = 'done', account_id = COALESCE(d.account_id, o.account_id), error_code = NULL,
+                error_message = NULL, exchange = d.exchange, finished_at = $4
+         FROM UNNEST($1::bigint[], $2::text[], $3::jsonb[]) AS d (id, account_id, exchange), runs r
+         WHERE o.id = d.id AND o.state IN ('planned', 'sending')
+           AND r.id = $5 AND r.lease = $6 AND r.state = 'running' AND r.app_id = o.app_id
+         RETURNING o.id",
+        &ids,
+        &accounts as &[Option<&str>],
+        &exchanges as &[&Value],
+        now,
+        writer.run.0,
+        writer.lease.0,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ended.into_iter().collect())
 }
 
 /// What a run that ends did not get to: the next run plans it anew. What is in doubt stays so, and

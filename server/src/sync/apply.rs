@@ -5,10 +5,10 @@
 //! from its plan is superseded, and the next plan decides.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::{StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, stream};
 use provisioning::identity::PersonId;
 use provisioning::plan::OperationKind;
 
@@ -76,6 +76,24 @@ pub async fn apply(
         apps::set_learned(&mut db, app.id, &learned).await?;
     }
     Ok(())
+}
+
+/// The operations of each person, which follow each other.
+fn by_person(operations: Vec<Operation>) -> Vec<Vec<Operation>> {
+    let mut people: Vec<Vec<Operation>> = Vec::new();
+    for operation in operations {
+        match people.last_mut() {
+            Some(last)
+                if last
+                    .first()
+                    .is_some_and(|first| first.person_id == operation.person_id) =>
+            {
+                last.push(operation);
+            }
+            _ => people.push(vec![operation]),
+        }
+    }
+    people
 }
 
 /// Closed as soon as the run ends, so that what waits in the line for its turn stays there.
@@ -204,28 +222,9 @@ impl Applying<'_> {
         // Twice as many people as writes: while one is sent, another is read and journaled.
         let width = usize::try_from(writes).unwrap_or(1).max(1) * 2;
         loop {
-            let mut db = self.engine.connection().await?;
-            let left = self.left_in_doubt();
-            let batch = operations::open(&mut db, self.run.id, wave, &left, BATCH).await?;
-            drop(db);
-            if batch.is_empty() {
-                return Ok(());
-            }
-            let mut people: Vec<Vec<Operation>> = Vec::new();
-            for operation in batch {
-                match people.last_mut() {
-                    Some(last)
-                        if last
-                            .first()
-                            .is_some_and(|first| first.person_id == operation.person_id) =>
-                    {
-                        last.push(operation);
-                    }
-                    _ => people.push(vec![operation]),
-                }
-            }
+            let opened = AtomicUsize::new(0);
             // Nothing in flight is ever dropped: an answer that nobody reads is a write in doubt.
-            stream::iter(people)
+            self.people(wave, &opened)
                 .map(|operations| self.person(operations))
                 .buffer_unordered(width)
                 .for_each(|()| async {})
@@ -233,7 +232,45 @@ impl Applying<'_> {
             if let Some(stop) = self.ended().take() {
                 return Err(stop);
             }
+            if opened.load(Ordering::Relaxed) == 0 {
+                return Ok(());
+            }
         }
+    }
+
+    /// Who has open operations in a wave, each once, with as many as are loaded together. More are
+    /// loaded while the last ones are worked on.
+    fn people<'s>(
+        &'s self,
+        wave: i32,
+        opened: &'s AtomicUsize,
+    ) -> impl Stream<Item = Vec<Operation>> + 's {
+        stream::try_unfold(None, move |after: Option<(PersonId, i32)>| async move {
+            if self.has_ended() {
+                return Ok(None);
+            }
+            let left = self.left_in_doubt();
+            let mut db = self.engine.connection().await?;
+            let next = after.as_ref().map(|(person, step)| (person, *step));
+            let batch = operations::open(&mut db, self.run.id, wave, &left, next, BATCH).await?;
+            opened.fetch_add(batch.len(), Ordering::Relaxed);
+            let full = i64::try_from(batch.len()).is_ok_and(|many| many == BATCH);
+            let mut people = by_person(batch);
+            // More of the last one may follow, and nobody is worked on twice at once.
+            if full && people.len() > 1 {
+                people.pop();
+            }
+            let last = people.last().and_then(|steps| steps.last());
+            let last = last.map(|last| (last.person_id.clone(), last.step));
+            Ok::<_, StoreError>(last.map(|last| (people, Some(last))))
+        })
+        .flat_map(|batch| match batch {
+            Ok(people) => stream::iter(people).left_stream(),
+            Err(error) => {
+                self.end(error.into());
+                stream::empty().right_stream()
+            }
+        })
     }
 
     async fn person(&self, operations: Vec<Operation>) {

@@ -1,32 +1,32 @@
 //! The journal of a run: before a request leaves, and after its answer came. Whatever an answer
 //! changes (operation, link, clocks, failures, the event) is written in one transaction.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
 use provisioning::event::{EventName, Outcome as EventOutcome};
 use provisioning::identity::PersonId;
-use provisioning::lifecycle::Lifecycle;
-use provisioning::plan::{LinkState, OperationKind, PlanContext, Reason, acknowledge};
-use serde_json::{Value, json};
+use provisioning::plan::{LinkState, OperationKind, PlanContext};
 
 use super::apply::SECOND_LOOK_WAVE;
 use super::confirm::{Confirmation, Confirmer};
 use super::engine::Engine;
-use super::inputs::{self, World};
+use super::inputs::{self, Candidate, World};
 use super::recheck::recheck;
+use super::record::{Answer, exchange};
 use super::run::RunError;
 use super::send::{Acknowledged, Sender, user_name};
+use super::together::Together;
 use crate::connectors::{ScimError, ScimErrorClass};
 use crate::notifications;
+use crate::store::StoreError;
 use crate::store::apps::{self, App};
 use crate::store::events::{self, NewEvent};
 use crate::store::failures::{self, NewFailure};
-use crate::store::links::{self, LinkWrite};
+use crate::store::links;
 use crate::store::operations::{self, Ended, Operation, OperationState, Writer};
-use crate::store::runs::{self, Run};
-use crate::store::{StoreError, lifecycles};
+use crate::store::runs::Run;
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub struct Failed {
     permanent: bool,
     /// The app does not have the account any more.
     gone: bool,
-    status: Option<u16>,
-    excerpt: Option<Box<str>>,
+    pub(super) status: Option<u16>,
+    pub(super) excerpt: Option<Box<str>>,
 }
 
 impl Failed {
@@ -86,14 +86,17 @@ const PAUSE_FROM_OPERATIONS: i64 = 20;
 const PAUSE_FROM_FAILED_PERCENT: i64 = 40;
 
 pub struct Journal<'a> {
-    engine: &'a Engine,
-    run: &'a Run,
-    app: &'a App,
-    world: &'a World,
-    writer: Writer,
+    pub(super) engine: &'a Engine,
+    pub(super) run: &'a Run,
+    pub(super) app: &'a App,
+    pub(super) world: &'a World,
+    pub(super) writer: Writer,
     context: PlanContext<'a>,
     /// People whose create met an account that was in the way.
     in_the_way: Mutex<BTreeSet<PersonId>>,
+    candidates: Together<String, Option<Candidate>>,
+    begins: Together<i64, bool>,
+    answers: Together<Arc<Answer>, ()>,
 }
 
 impl<'a> Journal<'a> {
@@ -112,6 +115,9 @@ impl<'a> Journal<'a> {
             writer,
             context: world.context(),
             in_the_way: Mutex::default(),
+            candidates: Together::default(),
+            begins: Together::default(),
+            answers: Together::default(),
         }
     }
 
@@ -130,14 +136,10 @@ impl<'a> Journal<'a> {
         &self,
         operation: &Operation,
     ) -> Result<Option<Operation>, RunError> {
-        let mut db = self.engine.connection().await?;
-        let candidate = inputs::one(&mut db, self.app, self.world, &operation.person_id).await?;
-        let waits_for = match &operation.plan.after {
-            Some(first) if !operations::is_done(&mut db, self.run.id, first).await? => Some(first),
-            _ => None,
-        };
-        drop(db);
-        if let Some(first) = waits_for {
+        let candidate = self.candidate(&operation.person_id).await?;
+        if let Some(first) = &operation.plan.after
+            && !self.is_done(first).await?
+        {
             let message = format!(
                 "The user name becomes free when the person {first} is renamed in the app, and that was not done. The next run plans it anew."
             );
@@ -173,6 +175,35 @@ impl<'a> Journal<'a> {
         }
     }
 
+    /// The person with what is stored now.
+    async fn candidate(&self, person: &PersonId) -> Result<Option<Candidate>, StoreError> {
+        let id = person.to_string();
+        let together = self
+            .candidates
+            .ask(id.clone(), |all| self.candidates_of(all))
+            .await;
+        match together {
+            Some(candidate) => Ok(candidate),
+            None => Ok(self.candidates_of(vec![id]).await?.pop().flatten()),
+        }
+    }
+
+    async fn candidates_of(&self, ids: Vec<String>) -> Result<Vec<Option<Candidate>>, StoreError> {
+        let mut db = self.engine.connection().await?;
+        let mut found: BTreeMap<String, Candidate> =
+            inputs::some(&mut db, self.app, self.world, &ids)
+                .await?
+                .into_iter()
+                .map(|candidate| (candidate.person.id.to_string(), candidate))
+                .collect();
+        Ok(ids.iter().map(|id| found.remove(id)).collect())
+    }
+
+    async fn is_done(&self, person: &PersonId) -> Result<bool, StoreError> {
+        let mut db = self.engine.connection().await?;
+        operations::is_done(&mut db, self.run.id, person).await
+    }
+
     /// Confirms the cause of a removal; false, and superseded, when it does not hold any more.
     pub async fn confirm(
         &self,
@@ -204,15 +235,19 @@ impl<'a> Journal<'a> {
 
     /// Written before the request leaves. False: nothing may be sent.
     pub async fn begin(&self, operation: &Operation) -> Result<bool, StoreError> {
+        let id = operation.id.0;
+        match self.begins.ask(id, |all| self.begin_all(all)).await {
+            Some(began) => Ok(began),
+            None => Ok(self.begin_all(vec![id]).await? == [true]),
+        }
+    }
+
+    async fn begin_all(&self, ids: Vec<i64>) -> Result<Vec<bool>, StoreError> {
         let mut db = self.engine.connection().await?;
-        operations::begin_sending(
-            &mut db,
-            operation.id,
-            self.writer,
-            self.app.config_version,
-            self.engine.clock.now(),
-        )
-        .await
+        let now = self.engine.clock.now();
+        let version = self.app.config_version;
+        let began = operations::begin_sending(&mut db, &ids, self.writer, version, now).await?;
+        Ok(ids.iter().map(|id| began.contains(id)).collect())
     }
 
     pub async fn not_sent(&self, operation: &Operation) -> Result<(), StoreError> {
@@ -245,13 +280,22 @@ impl<'a> Journal<'a> {
         operation: &Operation,
         acknowledged: Acknowledged,
     ) -> Result<Outcome, RunError> {
-        match self.record(operation, &acknowledged).await {
+        let answer = Arc::new(Answer::new(operation, acknowledged));
+        let together = self
+            .answers
+            .ask(answer.clone(), |all| self.record(all))
+            .await;
+        let recorded = match together {
+            Some(()) => Ok(()),
+            None => self.record(vec![answer.clone()]).await.map(drop),
+        };
+        match recorded {
+            Ok(()) => Ok(Outcome::Done),
             Err(error) if error.refuses_the_values() => {
-                let account = acknowledged.account.as_ref().map(|account| &account.id);
-                let failed = self.refused(operation, account, &error).await?;
+                let failed = self.refused(operation, answer.answered(), &error).await?;
                 self.failed(operation, &failed).await
             }
-            other => Ok(other?),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -280,93 +324,6 @@ impl<'a> Journal<'a> {
             self.app.name
         );
         Ok(Failed::for_good("answer-unrecordable", message))
-    }
-
-    async fn record(
-        &self,
-        operation: &Operation,
-        acknowledged: &Acknowledged,
-    ) -> Result<Outcome, StoreError> {
-        let now = self.engine.clock.now();
-        let plan = &operation.plan;
-        let person = &operation.person_id;
-        let answered = acknowledged.account.as_ref().map(|account| &account.id);
-        let account_id = answered.or(plan.account.as_ref());
-        let mut transaction = self.engine.pool.begin().await?;
-        let exchange = exchange(operation, Some(acknowledged), None);
-        let ended = Ended {
-            state: OperationState::Done,
-            account_id: account_id.map(|id| id.as_str()),
-            error: None,
-            exchange: Some(&exchange),
-        };
-        let ours =
-            operations::finish(&mut transaction, operation.id, self.writer, &ended, now).await?;
-        if !ours {
-            return Ok(Outcome::Done);
-        }
-        if operation.run != self.run.id {
-            runs::count_settled(&mut transaction, operation.run, plan.kind).await?;
-        }
-        if let Reason::Relink { from } = &plan.reason {
-            links::remove(&mut transaction, self.app.id, from).await?;
-            let none = Lifecycle::default();
-            lifecycles::save(&mut transaction, self.app.id, from, &none, None).await?;
-        }
-        let before = links::get(&mut transaction, self.app.id, person).await?;
-        let none = Lifecycle::default();
-        if let Some((link, _)) = acknowledge(plan, before.as_ref(), &none, answered, now) {
-            let kept = links::user_name(&mut transaction, self.app.id, person)
-                .await?
-                .unwrap_or_default();
-            let write = LinkWrite {
-                // Where the user name is the id, a rename changes it.
-                account_id: answered.unwrap_or(&link.account_id),
-                user_name: user_name(operation).unwrap_or(&kept),
-                state: link.state,
-                created_by_us: plan.kind == OperationKind::Create,
-                body: plan.body.as_ref(),
-                returned: acknowledged
-                    .account
-                    .as_ref()
-                    .map(|account| &account.resource),
-            };
-            links::save(&mut transaction, self.app.id, person, &write, now).await?;
-        }
-        let turn = |_: &PersonId, clocks: &mut Lifecycle| {
-            if let Some((_, after)) = acknowledge(plan, before.as_ref(), clocks, answered, now) {
-                *clocks = after;
-            }
-        };
-        match plan.kind {
-            OperationKind::Update => {}
-            // A new account begins without clocks.
-            OperationKind::Create | OperationKind::Link => {
-                lifecycles::save(&mut transaction, self.app.id, person, &none, None).await?;
-            }
-            // What somebody decided about the queue meanwhile is kept.
-            OperationKind::Suspend | OperationKind::Unsuspend | OperationKind::Delete => {
-                let policies = &self.world.config.deprovisioning;
-                let people = [person.clone()];
-                lifecycles::change(&mut transaction, self.app.id, &people, policies, now, turn)
-                    .await?;
-            }
-        }
-        failures::clear(&mut transaction, self.app.id, person).await?;
-        let (id, email) = (person.to_string(), operation.person_email.clone());
-        let mut event = NewEvent::new(now, EventName::of(plan.kind), "Rollcall")
-            .app(self.app.slug.as_str())
-            .person(&id, &email)
-            .run(operation.run.0)
-            .reason(operation.reason.clone())
-            .detail(exchange);
-        event.account_id = account_id.map(|id| id.as_str());
-        if !plan.changes.is_empty() {
-            event.changes = serde_json::to_value(&plan.changes).ok();
-        }
-        events::record(&mut transaction, &event).await?;
-        transaction.commit().await?;
-        Ok(Outcome::Done)
     }
 
     /// The app refused the operation, or did not get to it: what that means for the person. What
@@ -600,26 +557,4 @@ pub fn most_failed(all: i64, failed: i64) -> bool {
 /// One hour, two, four ... a day at most.
 pub(super) fn retry_pause(attempts: i32) -> TimeDelta {
     TimeDelta::hours(1_i64 << attempts.clamp(0, 4)).min(TimeDelta::hours(24))
-}
-
-/// What was sent and answered, for the event: no header, so no token.
-fn exchange(
-    operation: &Operation,
-    acknowledged: Option<&Acknowledged>,
-    failed: Option<&Failed>,
-) -> Value {
-    let plan = &operation.plan;
-    json!({
-        "request": {
-            "operation": plan.kind.as_str(),
-            "account": plan.account,
-            "body": plan.body,
-        },
-        "response": {
-            "found_done_before": acknowledged.map(|done| done.found),
-            "account": acknowledged.and_then(|done| done.account.as_ref()).map(|account| &account.resource),
-            "status": failed.and_then(|failed| failed.status),
-            "excerpt": failed.and_then(|failed| failed.excerpt.clone()),
-        },
-    })
 }

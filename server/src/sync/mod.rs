@@ -24,6 +24,7 @@ pub mod plan;
 pub mod push;
 pub mod reading;
 mod recheck;
+mod record;
 mod renames;
 pub mod run;
 mod second_pass;
@@ -31,6 +32,7 @@ mod send;
 mod settle;
 mod settled;
 pub mod tenant;
+mod together;
 pub mod trace;
 
 pub use engine::Engine;
