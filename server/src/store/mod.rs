@@ -18,6 +18,7 @@ pub mod lifecycles;
 pub mod links;
 pub mod measures;
 pub mod notifications;
+pub mod old_runs;
 pub mod one_time_links;
 pub mod operations;
 pub mod pages;

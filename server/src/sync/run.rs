@@ -28,6 +28,7 @@ use crate::store::apps::{self, App, AppId, AppState};
 use crate::store::events::{self, NewEvent};
 use crate::store::imports::ImportId;
 use crate::store::measures;
+use crate::store::old_runs;
 use crate::store::operations::{self, OperationState};
 use crate::store::runs::{self, Counts, Ending, Run, RunId, RunKind, RunState, Stage};
 
@@ -374,6 +375,7 @@ async fn finish(
     if !runs::finish(&mut transaction, run.id, &ending, now).await? {
         return Ok(Carried::TakenElsewhere);
     }
+    old_runs::forget(&mut transaction, app.id, now).await?;
     // A run for some takes the place of none for everybody.
     if !preview && !run.is_for_some() {
         let started = current.started_at.unwrap_or(now);

@@ -17,6 +17,7 @@ mod house;
 mod interrupted;
 mod isolation;
 mod lifecycle;
+mod old_runs;
 mod on_demand;
 mod once;
 mod preview;

@@ -233,7 +233,7 @@ fn page(page: Loaded) -> AnyView {
         {sheet("so-far", if live { "So far" } else { "Figures" }, "By operation.", None, numbers)}
         {failure_sheet(&slug, number, &failures)}
         {operation_sheet(&slug, number, &operations, preview)}
-        {skip_sheet(&slug, number, &run.skipped)}
+        {skip_sheet(&slug, number, &run.skipped, planned.skipped)}
     }
     .into_any()
 }
@@ -445,14 +445,18 @@ fn operation_sheet(slug: &str, number: i64, operations: &Operations, preview: bo
     )
 }
 
-fn skip_sheet(slug: &str, number: i64, skipped: &[SkipGroup]) -> Option<AnyView> {
-    (!skipped.is_empty()).then(|| {
-        wide(
-            "skipped",
-            "Skipped",
-            "Everybody else, by the rule that decided.",
-            operations_table(skip_rows(slug, number, skipped)),
-        )
+fn skip_sheet(slug: &str, number: i64, skipped: &[SkipGroup], counted: u32) -> Option<AnyView> {
+    (counted > 0 || !skipped.is_empty()).then(|| {
+        let forgotten = skipped.is_empty();
+        let (lead, body) = if forgotten {
+            (
+                "Who was skipped is kept for the newest 20 runs of an app. Whoever is still skipped is in the newest one.",
+                ().into_any(),
+            )
+        } else {
+            ("Everybody else, by the rule that decided.", operations_table(skip_rows(slug, number, skipped)))
+        };
+        wide("skipped", "Skipped", lead, body)
     })
 }
 
