@@ -24,7 +24,7 @@ use server::audit::Seals;
 use server::services::audit::AuditService;
 use server::services::export_route::{self, Exports};
 use server::store::administrators::{self, Administrator};
-use server::store::events::{self, NewEvent};
+use server::store::events::{self, EventFilter, EventKey, NewEvent, Order};
 use sqlx::PgPool;
 use tower::ServiceExt as _;
 use uuid::Uuid;
@@ -421,4 +421,122 @@ async fn an_unknown_format_or_filter_is_refused_in_words(pool: PgPool) {
         download(&router, "/export/audit?from=whenever").await.0,
         StatusCode::NOT_FOUND
     );
+}
+
+/// More events than a page looks at before it asks the indexes, with rare ones among the oldest.
+async fn long_log(pool: &PgPool) {
+    sqlx::query(
+        "INSERT INTO people (id, primary_email, full_name, standing, is_guest, org_unit_path, person, fingerprint, seen_in, changed_in)
+         VALUES ('id-7', 'old-address@example.com', 'Zoë Quist', 'active', false, '/', '{}', '', 1, 1)",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    sqlx::query("SELECT ensure_event_partition(month) FROM generate_series($1::timestamptz, $2, '20 days') AS month")
+        .bind(start() - TimeDelta::days(100))
+        .bind(start())
+        .execute(pool)
+        .await
+        .unwrap();
+    sqlx::query(
+        "INSERT INTO events (time, event, outcome, actor, app, person_id, person_email, account_id, reason, error)
+         SELECT $1::timestamptz - n / 3 * interval '1 minute',
+                CASE WHEN n % 9000 = 8999 THEN 'Signed in' ELSE 'Update auto-provisioned user' END,
+                CASE WHEN n % 4000 = 3999 THEN 'failed' ELSE 'ok' END,
+                CASE WHEN n % 9000 = 8999 THEN 'ines.rare@example.com' ELSE 'Rollcall' END,
+                'app' || n % 2, 'id-' || n % 5000, 'person-' || n % 5000 || '@example.com', 'acc_' || n,
+                CASE WHEN n = 9500 THEN '100% of the quota' ELSE 'The title changed' END,
+                CASE WHEN n % 4000 = 3999 THEN '{\"message\": \"No seat is left\"}'::jsonb END
+         FROM generate_series(0, 9999) AS n",
+    )
+    .bind(start())
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+/// Reads every page of a filter in one direction.
+async fn all_pages(pool: &PgPool, filter: &EventFilter, order: Order) -> Vec<i64> {
+    let mut db = pool.acquire().await.unwrap();
+    let (mut ids, mut after) = (Vec::new(), None);
+    loop {
+        let page = events::page(&mut db, filter, order, after, 700)
+            .await
+            .unwrap();
+        ids.extend(page.iter().map(|event| event.id));
+        let Some(last) = page.last() else { break ids };
+        after = Some(EventKey {
+            time: last.time,
+            id: last.id,
+        });
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn every_event_that_has_the_words_is_found_wherever_it_stands_and_no_other(pool: PgPool) {
+    long_log(&pool).await;
+    for text in [
+        "title changed",
+        "acc_4711",
+        "ACC_9999",
+        "no seat",
+        "person-4999@example",
+        "Zoë",
+        "quist",
+        "id-4999",
+        "ines.rare",
+        "signed in",
+        "Rollcall",
+        "100% of",
+        "%",
+        "_",
+        "zq",
+        "4",
+        "nobody writes this",
+    ] {
+        let filter = EventFilter {
+            text: Some(text.to_owned()),
+            ..EventFilter::default()
+        };
+        let expected: Vec<i64> = sqlx::query_scalar(
+            "SELECT e.id FROM events e LEFT JOIN people p ON p.id = e.person_id
+             WHERE e.person_id = $1
+                OR position(lower($1) in lower(concat_ws(E'\\n', e.person_email, e.account_id, e.reason, e.event, e.actor,
+                                                         e.error->>'message', p.full_name))) > 0
+             ORDER BY e.time, e.id",
+        )
+        .bind(text)
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+        let mut newest = all_pages(&pool, &filter, Order::NewestFirst).await;
+        newest.reverse();
+        assert_eq!(newest, expected, "newest first: {text}");
+        let oldest = all_pages(&pool, &filter, Order::OldestFirst).await;
+        assert_eq!(oldest, expected, "oldest first: {text}");
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn filters_together_find_what_each_of_them_lets_through(pool: PgPool) {
+    long_log(&pool).await;
+    let rare = EventFilter {
+        outcome: Some("failed".to_owned()),
+        app: Some("app1".to_owned()),
+        text: Some("seat".to_owned()),
+        person: Some("person-2999@example.com".to_owned()),
+        ..EventFilter::default()
+    };
+    assert_eq!(all_pages(&pool, &rare, Order::NewestFirst).await.len(), 1);
+    let plain = EventFilter {
+        outcome: Some("ok".to_owned()),
+        event: Some("Signed in".to_owned()),
+        ..EventFilter::default()
+    };
+    assert_eq!(all_pages(&pool, &plain, Order::OldestFirst).await.len(), 1);
+    let part = EventFilter {
+        person: Some("N-4999@exa".to_owned()),
+        ..EventFilter::default()
+    };
+    assert_eq!(all_pages(&pool, &part, Order::NewestFirst).await.len(), 2);
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Result;
-use super::events::{EventFilter, EventRow, push_filter};
+use super::event_search::{EventFilter, Wanted};
+use super::events::EventRow;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
 
@@ -17,13 +18,14 @@ const CANCELLED: &str = "57014";
 /// How many events match, when that is quick to know.
 pub async fn about(pool: &PgPool, filter: &EventFilter) -> Result<Option<u64>> {
     let mut transaction = pool.begin().await?;
+    let wanted = Wanted::look_up(&mut *transaction, filter).await?;
     let limit = format!("{}ms", COUNT_FOR.as_millis());
     sqlx::query!("SELECT set_config('statement_timeout', $1, true)", limit)
         .fetch_one(&mut *transaction)
         .await?;
     let mut query: QueryBuilder<Postgres> =
         QueryBuilder::new("SELECT count(*) FROM (SELECT 1 FROM events e WHERE true");
-    push_filter(&mut query, filter);
+    wanted.push_all(&mut query);
     query
         .push(" LIMIT ")
         .push_bind(COUNT_TO + 1)

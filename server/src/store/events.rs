@@ -4,7 +4,7 @@ use super::{Result, StoreError};
 use chrono::{DateTime, Utc};
 use provisioning::event::{EventName, Outcome};
 use serde_json::Value;
-use sqlx::{PgConnection, Postgres, QueryBuilder};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// One event to be recorded. The person is named by directory id and address.
@@ -156,136 +156,7 @@ pub struct EventRow {
     pub hash: Option<Vec<u8>>,
 }
 
-/// What the log is narrowed to; every set part must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EventFilter {
-    pub since: Option<DateTime<Utc>>,
-    pub until: Option<DateTime<Utc>>,
-    pub event: Option<String>,
-    /// Any of these; none is every one.
-    pub events: Vec<String>,
-    pub outcome: Option<String>,
-    pub app: Option<String>,
-    /// A directory id, an address, or a part of an address.
-    pub person: Option<String>,
-    pub actor: Option<String>,
-    pub run: Option<Uuid>,
-    /// Anywhere in person, account, reason or event.
-    pub text: Option<String>,
-}
-
-/// Where a page begins: after this event, in the direction of the listing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventKey {
-    pub time: DateTime<Utc>,
-    pub id: i64,
-}
-
-/// In which direction the log is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    NewestFirst,
-    OldestFirst,
-}
-
-/// A page of the log. Keyset paging: page a thousand costs what page one does.
-pub async fn page(
-    connection: &mut PgConnection,
-    filter: &EventFilter,
-    order: Order,
-    after: Option<EventKey>,
-    limit: i64,
-) -> Result<Vec<EventRow>> {
-    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
-        "SELECT e.id, e.time, e.event, e.outcome, e.actor, e.app, e.person_id, e.person_email,
-                e.account_id, e.run_id, e.reason, e.changes, e.error, e.detail, s.hash
-         FROM events e LEFT JOIN event_seals s ON s.event_id = e.id WHERE true",
-    );
-    push_filter(&mut query, filter);
-    if let Some(key) = after {
-        query.push(match order {
-            Order::NewestFirst => " AND (e.time, e.id) < (",
-            Order::OldestFirst => " AND (e.time, e.id) > (",
-        });
-        query
-            .push_bind(key.time)
-            .push(", ")
-            .push_bind(key.id)
-            .push(")");
-    }
-    query.push(match order {
-        Order::NewestFirst => " ORDER BY e.time DESC, e.id DESC LIMIT ",
-        Order::OldestFirst => " ORDER BY e.time, e.id LIMIT ",
-    });
-    query.push_bind(limit);
-    Ok(query
-        .build_query_as::<EventRow>()
-        .fetch_all(connection)
-        .await?)
-}
-
-pub(super) fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
-    if let Some(since) = filter.since {
-        query.push(" AND e.time >= ").push_bind(since);
-    }
-    if let Some(until) = filter.until {
-        query.push(" AND e.time < ").push_bind(until);
-    }
-    if let Some(event) = &filter.event {
-        query.push(" AND e.event = ").push_bind(event.clone());
-    }
-    if !filter.events.is_empty() {
-        query
-            .push(" AND e.event = ANY(")
-            .push_bind(filter.events.clone())
-            .push(")");
-    }
-    if let Some(outcome) = &filter.outcome {
-        query.push(" AND e.outcome = ").push_bind(outcome.clone());
-    }
-    if let Some(app) = &filter.app {
-        query.push(" AND e.app = ").push_bind(app.clone());
-    }
-    if let Some(actor) = &filter.actor {
-        query.push(" AND e.actor = ").push_bind(actor.clone());
-    }
-    if let Some(run) = filter.run {
-        query.push(" AND e.run_id = ").push_bind(run);
-    }
-    if let Some(person) = &filter.person {
-        query
-            .push(" AND (e.person_id = ")
-            .push_bind(person.clone())
-            .push(" OR e.person_email ILIKE ")
-            .push_bind(super::people::like_pattern(person))
-            .push(")");
-    }
-    if let Some(text) = &filter.text {
-        let pattern = super::people::like_pattern(text);
-        query
-            .push(" AND (e.person_email ILIKE ")
-            .push_bind(pattern.clone())
-            .push(" OR e.person_id = ")
-            .push_bind(text.trim().to_owned())
-            .push(" OR e.person_id IN (SELECT id FROM people WHERE full_name ILIKE ")
-            .push_bind(pattern.clone())
-            .push(")");
-        for column in [
-            "e.account_id",
-            "e.reason",
-            "e.event",
-            "e.actor",
-            "e.error->>'message'",
-        ] {
-            query
-                .push(" OR ")
-                .push(column)
-                .push(" ILIKE ")
-                .push_bind(pattern.clone());
-        }
-        query.push(")");
-    }
-}
+pub use super::event_search::{EventFilter, EventKey, Order, page};
 
 pub async fn get(connection: &mut PgConnection, id: i64) -> Result<Option<EventRow>> {
     Ok(sqlx::query_as!(
@@ -353,14 +224,6 @@ pub async fn totals_by_day(
         count: row.count,
     })
     .collect())
-}
-
-/// Distinct names for the filters of the log.
-pub async fn actors(connection: &mut PgConnection) -> Result<Vec<String>> {
-    sqlx::query_scalar!("SELECT DISTINCT actor FROM events ORDER BY actor LIMIT 200")
-        .fetch_all(connection)
-        .await
-        .map_err(StoreError::from)
 }
 
 /// The newest event of a kind for an app: who did it last, and when.

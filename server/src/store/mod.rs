@@ -10,6 +10,7 @@ pub mod connection;
 pub mod credentials;
 pub mod drifts;
 pub mod event_pages;
+mod event_search;
 pub mod events;
 pub mod failures;
 pub mod groups;
