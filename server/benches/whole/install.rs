@@ -114,6 +114,13 @@ impl Installation {
         self.must(&["config", "apply", "-f", path(&file("bench.toml"))]);
     }
 
+    /// A folder for a console that shows no styles.
+    pub fn empty_site(&self) -> PathBuf {
+        let site = self.folder.join("site");
+        std::fs::create_dir_all(site.join("pkg")).unwrap();
+        site
+    }
+
     /// One run in the foreground, measured.
     pub fn sync(&self, app: &str) -> Ran {
         let log = self.folder.join("result.json");
@@ -141,6 +148,8 @@ pub struct AppSettings {
     pub concurrency: u32,
     /// The groups in scope; none means everybody.
     pub groups: usize,
+    /// Where the app is, when it is not where the directory is.
+    pub base: Option<String>,
 }
 
 impl AppSettings {
@@ -150,6 +159,7 @@ impl AppSettings {
             per_minute: 60_000,
             concurrency: 15,
             groups: 0,
+            base: None,
         }
     }
 
@@ -164,6 +174,7 @@ impl AppSettings {
         };
         format!(
             "\n[[app]]\nslug = \"{slug}\"\ncatalog = \"scim\"\nname = \"{slug}\"\nendpoint = \"{base}/scim/v2\"\ntoken_file = \"token\"\nautoprovisioning = \"on\"\nrequests_per_minute = {rate}\nconcurrency = {writes}\n\n[app.sso]\nmethod = \"google\"\n\n[app.access.org_units]\n\"/\" = \"on\"\n\n[app.scope]\n{scope}\n\n[app.deprovisioning]\nsuspended = {{ suspend = \"24h\" }}\n",
+            base = self.base.as_deref().unwrap_or(base),
             slug = self.slug,
             rate = self.per_minute,
             writes = self.concurrency,

@@ -1,4 +1,4 @@
-//! S14.4: pages of the audit log, whatever it is narrowed to, and its figures and exports.
+//! S14.4 to S14.6: pages of the audit log, whatever it is narrowed to, and its figures and exports.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -21,9 +21,11 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::Options;
-use crate::install::{Installation, block_on};
+use crate::console;
+use crate::install::{AppSettings, Installation, block_on};
 use crate::measure::{self, millis, percentile, seconds};
 use crate::table::Table;
+use crate::world::{Shape, World};
 
 /// Events that are written in one statement.
 const CHUNK: i64 = 500_000;
@@ -34,6 +36,27 @@ const TARGET: Duration = Duration::from_millis(50);
 pub fn run(options: &Options, table: &mut Table) {
     let installation = Installation::new();
     let all = options.events;
+    let people = options
+        .people
+        .iter()
+        .copied()
+        .max()
+        .unwrap_or(0)
+        .min(100_000);
+    // Of a company that has been here for a while: everybody has an account.
+    let world = World::start(Shape {
+        people,
+        groups: 200,
+        latency: Duration::ZERO,
+        per_minute: 0,
+    });
+    let app = AppSettings {
+        concurrency: 32,
+        ..AppSettings::named("bench")
+    };
+    installation.configure(&world.base, &[app]);
+    installation.sync("bench");
+    drop(world);
     let started = Instant::now();
     fill(&installation.database, all);
     println!("{all} events written in {}", seconds(started.elapsed()));
@@ -98,6 +121,8 @@ pub fn run(options: &Options, table: &mut Table) {
     }
     usage(&installation.database, table);
     export(&installation, all, table);
+    let what = format!("{people} people, {all} events");
+    console::run(&installation, &what, table);
 }
 
 /// No filter, each one, and each pair.

@@ -10,6 +10,7 @@
     reason = "a benchmark whose data is wrong shall stop"
 )]
 
+mod console;
 mod install;
 mod log;
 mod measure;
@@ -18,6 +19,7 @@ mod pace;
 mod provisioning;
 mod quiet;
 mod table;
+mod workers;
 mod world;
 
 use std::ffi::OsString;
@@ -26,7 +28,7 @@ use std::process::Command;
 use table::Table;
 
 /// Which benchmarks there are, in the order in which they run.
-const ALL: [&str; 4] = ["provisioning", "quiet", "pace", "log"];
+const ALL: [&str; 5] = ["provisioning", "quiet", "pace", "workers", "log"];
 
 fn main() {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -72,6 +74,7 @@ fn main() {
             "provisioning" => provisioning::run(&options, &mut table),
             "quiet" => quiet::run(&options, &mut table),
             "pace" => pace::run(&options, &mut table),
+            "workers" => workers::run(&options, &mut table),
             _ => log::run(&options, &mut table),
         }
     }

@@ -83,3 +83,11 @@ pub fn seconds(duration: Duration) -> String {
 pub fn mebibytes(kib: u64) -> String {
     format!("{} MiB", kib / 1024)
 }
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "sizes are far below what that loses"
+)]
+pub fn ratio(measured: u64, against: u64) -> f64 {
+    measured as f64 / against as f64
+}
