@@ -10,7 +10,9 @@
     reason = "a benchmark whose data is wrong shall stop"
 )]
 
+mod change;
 mod console;
+mod growth;
 mod install;
 mod log;
 mod measure;
@@ -28,7 +30,7 @@ use std::process::Command;
 use table::Table;
 
 /// Which benchmarks there are, in the order in which they run.
-const ALL: [&str; 5] = ["provisioning", "quiet", "pace", "workers", "log"];
+const ALL: [&str; 6] = ["provisioning", "quiet", "pace", "workers", "change", "log"];
 
 fn main() {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -75,6 +77,7 @@ fn main() {
             "quiet" => quiet::run(&options, &mut table),
             "pace" => pace::run(&options, &mut table),
             "workers" => workers::run(&options, &mut table),
+            "change" => change::run(&options, &mut table),
             _ => log::run(&options, &mut table),
         }
     }
@@ -91,6 +94,8 @@ pub struct Options {
     /// Requests a minute that the app allows.
     rates: Vec<u32>,
     file: String,
+    /// Where the growth of a run without a change is drawn.
+    picture: Option<String>,
 }
 
 impl Options {
@@ -101,6 +106,7 @@ impl Options {
             events: 1_000_000,
             rates: vec![150, 1_500, 15_000],
             file: "bench.md".to_owned(),
+            picture: None,
         };
         for word in words {
             match word.split_once('=') {
@@ -109,6 +115,7 @@ impl Options {
                 Some(("events", number)) => options.events = number.parse().unwrap(),
                 Some(("rates", list)) => options.rates = numbers(list),
                 Some(("file", path)) => options.file = path.to_owned(),
+                Some(("picture", path)) => options.picture = Some(path.to_owned()),
                 Some((other, _)) => panic!("there is no option {other}"),
             }
         }

@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::Options;
+use crate::growth::{self, Point};
 use crate::install::{AppSettings, Installation};
 use crate::measure::{self, mebibytes, seconds};
 use crate::table::Table;
@@ -15,7 +16,9 @@ const GROUPS: usize = 2_000;
 /// Runs of each kind; the median counts.
 const ROUNDS: usize = 3;
 
+#[allow(clippy::cast_precision_loss, reason = "counts are small")]
 pub fn run(options: &Options, table: &mut Table) {
+    let mut points = Vec::new();
     for &people in &options.people {
         let world = World::start(Shape {
             people,
@@ -34,6 +37,17 @@ pub fn run(options: &Options, table: &mut Table) {
             first.result["applied"]["create"], people,
             "{}",
             first.result
+        );
+        table.row(
+            &format!("first provisioning of {people} people: creates/s, CPU, memory"),
+            &format!(
+                "{:.0}/s, {}, {} peak",
+                people as f64 / first.cost.wall.as_secs_f64(),
+                seconds(first.cost.cpu),
+                mebibytes(first.cost.peak_kib)
+            ),
+            "",
+            None,
         );
         // The first run after the first plan makes the database's statistics and the caches warm.
         installation.sync("bench");
@@ -54,6 +68,12 @@ pub fn run(options: &Options, table: &mut Table) {
             ran.cost
         }));
         let seen = world.seen();
+        points.push(Point {
+            people,
+            ours: quiet.cpu.as_secs_f64(),
+            against: reading.cpu.as_secs_f64(),
+            mebibytes: measure::ratio(quiet.peak_kib, 1024),
+        });
         table.row(
             &format!("run without a change, {people} people, {GROUPS} groups: CPU"),
             &seconds(quiet.cpu),
@@ -93,6 +113,9 @@ pub fn run(options: &Options, table: &mut Table) {
                 &format!("{} without a change", seconds(quiet.cpu)),
                 Some(ran.cost.cpu.as_secs_f64() / quiet.cpu.as_secs_f64().max(0.01)),
             );
+        }
+        if let (Some(file), true) = (&options.picture, points.len() > 1) {
+            std::fs::write(file, growth::picture(&points)).unwrap();
         }
     }
 }

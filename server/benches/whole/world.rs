@@ -80,6 +80,21 @@ impl World {
         self.ask("seen")
     }
 
+    /// Channels that are open.
+    pub fn channels(&self) -> usize {
+        self.ask("channels")
+    }
+
+    /// Gives one person a new title, and tells whoever watches.
+    pub fn tell(&self, person: usize) {
+        let _: Value = self.ask(&format!("tell/{person}"));
+    }
+
+    /// Writes since the world was last asked what it saw.
+    pub fn writes(&self) -> u64 {
+        self.ask("writes")
+    }
+
     /// Gives so many people a new title.
     pub fn change(&self, people: usize) {
         let _: Value = self.ask(&format!("change/{people}"));
@@ -112,6 +127,8 @@ struct Accounts {
     by_user_name: HashMap<String, usize>,
     versions: BTreeMap<usize, u32>,
     sent: VecDeque<Instant>,
+    /// By kind of event: id, address and token.
+    channels: HashMap<String, (String, String, String)>,
     seen: Seen,
     first_write: Option<Instant>,
 }
@@ -134,6 +151,7 @@ pub async fn serve(words: &[String]) {
     let directory = Router::new()
         .route("/users", get(users))
         .route("/users/{key}", get(user))
+        .route("/users/watch", post(watch))
         .route("/groups", get(groups))
         .route("/groups/{key}/members", get(members))
         .route("/customers/{key}", get(customer))
@@ -154,6 +172,9 @@ pub async fn serve(words: &[String]) {
         .route("/control/seen", get(seen))
         .route("/control/clear", get(clear))
         .route("/control/change/{people}", get(change))
+        .route("/control/tell/{person}", get(tell))
+        .route("/control/channels", get(channels))
+        .route("/control/writes", get(writes))
         .with_state(app);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("http://{}", listener.local_addr().unwrap());
@@ -444,5 +465,45 @@ async fn change(State(app): Shared, Path(people): Path<usize>) -> Json<Value> {
         // Spread over everybody, as changes are.
         *state.versions.entry(i * all / people).or_insert(0) += 1;
     }
+    Json(json!({}))
+}
+
+async fn watch(State(app): Shared, query: Words, Json(asked): Json<Value>) -> Json<Value> {
+    let text = |key: &str| asked[key].as_str().unwrap().to_owned();
+    let channel = (text("id"), text("address"), text("token"));
+    let expiration = chrono::Utc::now() + chrono::TimeDelta::hours(6);
+    let answer = json!({
+        "kind": "api#channel", "id": channel.0, "resourceId": "users",
+        "expiration": expiration.timestamp_millis().to_string(),
+    });
+    let mut state = app.state.lock().unwrap();
+    state.channels.insert(query["event"].clone(), channel);
+    Json(answer)
+}
+
+async fn channels(State(app): Shared) -> Json<usize> {
+    Json(app.state.lock().unwrap().channels.len())
+}
+
+async fn writes(State(app): Shared) -> Json<u64> {
+    Json(app.state.lock().unwrap().seen.writes)
+}
+
+async fn tell(State(app): Shared, Path(person): Path<usize>) -> Json<Value> {
+    let (id, address, token) = {
+        let mut state = app.state.lock().unwrap();
+        *state.versions.entry(person).or_insert(0) += 1;
+        state.channels["update"].clone()
+    };
+    let answer = reqwest::Client::new()
+        .post(address)
+        .header("x-goog-channel-id", id)
+        .header("x-goog-channel-token", token)
+        .header("x-goog-resource-state", "update")
+        .json(&json!({ "kind": "admin#directory#user", "id": organization::id(person) }))
+        .send()
+        .await
+        .unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
     Json(json!({}))
 }
