@@ -9,7 +9,7 @@ mod fixture;
 
 use app::api::ErrorCode;
 use app::api::failures::{FailureState, FailuresQuery};
-use app::services::{Actor, Failures as _, Runs as _};
+use app::services::{Actor, Failures as _, HomePage as _, Runs as _};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::{Extension, Router};
@@ -18,6 +18,7 @@ use provisioning::identity::PersonId;
 use server::audit::Seals;
 use server::services::export_route::{self, Exports};
 use server::services::failures::FailuresService;
+use server::services::home::HomeService;
 use server::services::runs::RunsService;
 use server::store::apps::AppId;
 use server::store::failures::{self, NewFailure};
@@ -275,4 +276,63 @@ async fn the_file_holds_every_failure_and_only_for_who_is_signed_in(pool: PgPool
     assert!(lines[0].starts_with("person_id,person_email,"));
     assert!(text.contains("'=cmd|"), "no spreadsheet runs it");
     assert!(text.contains(",ignored,"));
+}
+
+/// Everybody of the directory is in one part of the roll, whatever else holds of them.
+#[sqlx::test(migrations = "./migrations")]
+async fn the_roll_of_home_counts_each_person_once(pool: PgPool) {
+    let console = console(pool.clone()).await;
+    let home = HomeService {
+        engine: console.here.engine.clone(),
+    };
+    let link = async |person: usize| {
+        let statement = "INSERT INTO links (app_id, person_id, account_id, user_name, state, origin, created_at, updated_at)
+                         VALUES ($1, $2, $2, $2, 'active', 'created', now(), now())";
+        let id = &console.people[person];
+        sqlx::query(statement)
+            .bind(console.app.0)
+            .bind(id)
+            .execute(&pool)
+            .await
+            .unwrap();
+    };
+    let leave = async |person: usize| {
+        let statement = "INSERT INTO lifecycles (app_id, person_id, lifecycle, next_due_at, next_step, next_trigger)
+                         VALUES ($1, $2, '{}', now(), 'suspend', 'suspended')";
+        let id = &console.people[person];
+        sqlx::query(statement)
+            .bind(console.app.0)
+            .bind(id)
+            .execute(&pool)
+            .await
+            .unwrap();
+    };
+    // 0 to 3 have an account. Of them 1 leaves, 2 leaves and fails, 3 is gone from the directory.
+    for person in 0..4 {
+        link(person).await;
+    }
+    leave(1).await;
+    leave(2).await;
+    // 4 fails without an account, 5 fails and is gone, 6 failed and is ignored, 7 leaves without one.
+    leave(7).await;
+    for person in [2, 4, 5, 6] {
+        console.fail(person, "scim-rejected", "No.", true, 1).await;
+    }
+    assert_eq!(console.ignore(6).await, Ok(()));
+    for person in [3, 5] {
+        let gone = "UPDATE people SET standing = 'deleted' WHERE id = $1";
+        sqlx::query(gone)
+            .bind(&console.people[person])
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    let living = "SELECT count(*) FROM people WHERE NOT purged AND standing <> 'deleted'";
+    let living: i64 = sqlx::query_scalar(living).fetch_one(&pool).await.unwrap();
+
+    let roll = home.home(&console.here.actor).await.unwrap().roll.remove(0);
+    let parts = (roll.accounts, roll.leaving, roll.failing, roll.created_next);
+    assert_eq!(parts, (2, 1, 2, 0), "{roll:?}");
+    let left_out = u32::try_from(living).unwrap() + 1 - 5;
+    assert_eq!(roll.left_out, left_out, "{roll:?}");
 }

@@ -62,7 +62,6 @@ pub enum AttentionKind {
     },
     Failing {
         people: u32,
-        run: i64,
         next_try: Option<Time>,
     },
     DueSoon {

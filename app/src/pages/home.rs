@@ -62,7 +62,7 @@ fn page(home: Home) -> AnyView {
                     look: "fail",
                     count: one.failing,
                     label: "failing".to_owned(),
-                    href: at("runs"),
+                    href: at("failures"),
                 },
                 Tick {
                     look: "leave",
@@ -159,7 +159,9 @@ fn app_row(app: &HomeApp, now: crate::api::terms::Time) -> AnyView {
     let failures = if app.failures == 0 {
         view! { <span class="muted">"None"</span> }.into_any()
     } else {
-        words("failed", "op-failed", format::people(app.failures))
+        let href = format!("/apps/{}/failures", app.slug);
+        view! { <a href=href>{words("failed", "op-failed", format::people(app.failures))}</a> }
+            .into_any()
     };
     let accounts = match app.covered {
         Some(covered) => format!(
@@ -282,12 +284,12 @@ fn todo(attention: &Attention, primary: bool) -> AnyView {
             at("accounts"),
             "Decide".to_owned(),
         ),
-        AttentionKind::Failing { people, run, next_try } => (
+        AttentionKind::Failing { people, next_try } => (
             "failed",
             "op-failed",
             format!("{} failed in {app}", format::people(*people)),
             view! { "They do not block anybody else." {next_try.map(|at| view! { " Next try at " {moment(at)} "." })} }.into_any(),
-            at(&format!("runs/{run}")),
+            at("failures"),
             "See failures".to_owned(),
         ),
         AttentionKind::DueSoon { suspensions, deletions, first } => {

@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use provisioning::config::Sso;
 use sqlx::PgConnection;
+use std::collections::HashMap;
 
 use super::app_status::app_status;
 use super::standing::{self, number};
-use crate::store::apps::{self, App, AppState};
+use crate::store::apps::{self, App, AppId, AppState};
 use crate::store::runs::{self, Run};
-use crate::store::standings::{self, DueSoon, Failing};
+use crate::store::standings::{self, DueSoon, Failing, RollCounts};
 use crate::store::{connection, imports, links, person_decisions};
 use crate::sync::Engine;
 
@@ -48,10 +49,16 @@ impl HomePage for HomeService {
         let connected = connection::read(&mut db).await?;
         let complete = imports::latest_complete(&mut db).await?;
         let latest = imports::latest(&mut db).await?;
+        let apps = apps::list(&mut db).await?;
+        let mut rolls = match complete {
+            Some(_) => standings::rolls(&mut db, &configured(&apps)).await?,
+            None => HashMap::new(),
+        };
         let mut looked = Vec::new();
-        for app in apps::list(&mut db).await? {
+        for app in apps {
             let status = app_status(&mut db, &app).await?;
-            looked.push(look(&mut db, app, status, now, complete.is_some()).await?);
+            let counts = rolls.remove(&app.id);
+            looked.push(look(&mut db, app, status, now, counts).await?);
         }
         let next_run = looked.iter().filter_map(|one| one.app.next_run_at).min();
 
@@ -92,29 +99,29 @@ impl HomePage for HomeService {
     }
 }
 
+fn configured(apps: &[App]) -> Vec<AppId> {
+    let configured = apps
+        .iter()
+        .filter(|app| app.state != AppState::NotConfigured);
+    configured.map(|app| app.id).collect()
+}
+
 async fn look(
     db: &mut PgConnection,
     app: App,
     status: AppStatus,
     now: Time,
-    directory_read: bool,
+    counts: Option<RollCounts>,
 ) -> Answer<Looked> {
-    let configured = app.state != AppState::NotConfigured;
-    let roll = match configured && directory_read {
-        true => {
-            let counts = standings::roll(&mut *db, app.id).await?;
-            Some(Roll {
-                slug: app.slug.to_string(),
-                app: app.name.clone(),
-                accounts: number(counts.accounts),
-                created_next: number(counts.created_next),
-                failing: number(counts.failing),
-                leaving: number(counts.leaving),
-                left_out: number(counts.left_out),
-            })
-        }
-        false => None,
-    };
+    let roll = counts.map(|counts| Roll {
+        slug: app.slug.to_string(),
+        app: app.name.clone(),
+        accounts: number(counts.accounts),
+        created_next: number(counts.created_next),
+        failing: number(counts.failing),
+        leaving: number(counts.leaving),
+        left_out: number(counts.left_out),
+    });
     let on = app.state == AppState::On;
     let (held_creates, undecided) = match on {
         true => (
@@ -189,7 +196,6 @@ fn attention_of(one: &Looked, now: Time) -> Vec<(usize, Attention)> {
     if one.failing.people > 0 {
         let kind = AttentionKind::Failing {
             people: number(one.failing.people),
-            run: one.failing.run.unwrap_or_default(),
             next_try: one.failing.next_try,
         };
         add(3, kind);

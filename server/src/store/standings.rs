@@ -4,6 +4,7 @@ use super::Result;
 use super::apps::AppId;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use std::collections::HashMap;
 
 /// Everybody of the directory as one app sees them, each person in one place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,35 +16,75 @@ pub struct RollCounts {
     pub left_out: i64,
 }
 
-/// People who are gone from the directory count as long as they have an account.
-pub async fn roll(connection: &mut PgConnection, app: AppId) -> Result<RollCounts> {
-    Ok(sqlx::query_as!(
-        RollCounts,
-        "WITH last_run AS (
-             SELECT id FROM runs WHERE app_id = $1 AND total > 0 AND only_people = '{}' ORDER BY number DESC LIMIT 1
-         ), seen AS (
-             SELECT p.id, l.person_id IS NOT NULL AS linked, q.next_step IS NOT NULL AS due,
-                    EXISTS (SELECT 1 FROM failures f
-                            WHERE f.app_id = $1 AND f.person_id = p.id AND NOT f.ignored) AS failed,
-                    EXISTS (SELECT 1 FROM operations o
-                            WHERE o.run_id = (SELECT id FROM last_run) AND o.person_id = p.id
-                              AND o.kind IN ('create', 'link')
-                              AND o.state IN ('planned', 'sending', 'superseded')) AS planned
-             FROM people p
-             LEFT JOIN links l ON l.app_id = $1 AND l.person_id = p.id AND l.state IN ('active', 'suspended_by_us')
-             LEFT JOIN lifecycles q ON q.app_id = $1 AND q.person_id = p.id AND q.next_due_at IS NOT NULL
-             WHERE (NOT p.purged AND p.standing <> 'deleted') OR l.person_id IS NOT NULL
+/// People who are gone from the directory count as long as they have an account. The directory is
+/// counted once for all apps; of each app only what it has rows for is looked at.
+pub async fn rolls(
+    connection: &mut PgConnection,
+    apps: &[AppId],
+) -> Result<HashMap<AppId, RollCounts>> {
+    let ids: Vec<_> = apps.iter().map(|app| app.0).collect();
+    let rows = sqlx::query!(
+        "WITH living AS MATERIALIZED (
+             SELECT count(*) AS n FROM people WHERE NOT purged AND standing <> 'deleted'
+         ), departed AS MATERIALIZED (
+             SELECT id FROM people WHERE purged OR standing = 'deleted'
          )
-         SELECT count(*) FILTER (WHERE failed) AS \"failing!\",
-                count(*) FILTER (WHERE NOT failed AND linked AND due) AS \"leaving!\",
-                count(*) FILTER (WHERE NOT failed AND linked AND NOT due) AS \"accounts!\",
-                count(*) FILTER (WHERE NOT failed AND NOT linked AND planned) AS \"created_next!\",
-                count(*) FILTER (WHERE NOT failed AND NOT linked AND NOT planned) AS \"left_out!\"
-         FROM seen",
-        app.0,
+         SELECT a.id,
+                failing.n AS \"failing!\",
+                leaving.n AS \"leaving!\",
+                linked.n - failing.linked - leaving.n AS \"accounts!\",
+                created.n AS \"created_next!\",
+                living.n + gone.n - failing.n - (linked.n - failing.linked) - created.n AS \"left_out!\"
+         FROM apps a CROSS JOIN living
+         CROSS JOIN LATERAL (
+             SELECT count(*) AS n FROM links l
+             WHERE l.app_id = a.id AND l.state IN ('active', 'suspended_by_us')
+         ) linked
+         CROSS JOIN LATERAL (
+             SELECT count(*) AS n FROM departed d
+             JOIN links l ON l.app_id = a.id AND l.person_id = d.id AND l.state IN ('active', 'suspended_by_us')
+         ) gone
+         CROSS JOIN LATERAL (
+             SELECT count(*) AS n, count(l.person_id) AS linked
+             FROM failures f JOIN people p ON p.id = f.person_id
+             LEFT JOIN links l ON l.app_id = a.id AND l.person_id = p.id AND l.state IN ('active', 'suspended_by_us')
+             WHERE f.app_id = a.id AND NOT f.ignored
+               AND ((NOT p.purged AND p.standing <> 'deleted') OR l.person_id IS NOT NULL)
+         ) failing
+         CROSS JOIN LATERAL (
+             SELECT count(*) AS n FROM lifecycles q
+             JOIN links l ON l.app_id = a.id AND l.person_id = q.person_id AND l.state IN ('active', 'suspended_by_us')
+             WHERE q.app_id = a.id AND q.next_due_at IS NOT NULL AND q.next_step IS NOT NULL
+               AND NOT EXISTS (SELECT 1 FROM failures f
+                               WHERE f.app_id = a.id AND f.person_id = q.person_id AND NOT f.ignored)
+         ) leaving
+         CROSS JOIN LATERAL (
+             SELECT count(DISTINCT o.person_id) AS n
+             FROM operations o JOIN people p ON p.id = o.person_id AND NOT p.purged AND p.standing <> 'deleted'
+             WHERE o.run_id = (SELECT id FROM runs WHERE app_id = a.id AND total > 0 AND only_people = '{}'
+                               ORDER BY number DESC LIMIT 1)
+               AND o.kind IN ('create', 'link') AND o.state IN ('planned', 'sending', 'superseded')
+               AND NOT EXISTS (SELECT 1 FROM links l WHERE l.app_id = a.id AND l.person_id = o.person_id
+                                 AND l.state IN ('active', 'suspended_by_us'))
+               AND NOT EXISTS (SELECT 1 FROM failures f
+                               WHERE f.app_id = a.id AND f.person_id = o.person_id AND NOT f.ignored)
+         ) created
+         WHERE a.id = ANY($1)",
+        &ids,
     )
-    .fetch_one(connection)
-    .await?)
+    .fetch_all(connection)
+    .await?;
+    let counted = rows.into_iter().map(|row| {
+        let counts = RollCounts {
+            accounts: row.accounts,
+            created_next: row.created_next,
+            failing: row.failing,
+            leaving: row.leaving,
+            left_out: row.left_out,
+        };
+        (AppId(row.id), counts)
+    });
+    Ok(counted.collect())
 }
 
 /// Steps that are due before a moment and will be carried out by then.
@@ -76,17 +117,14 @@ pub async fn due_before(
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failing {
     pub people: i64,
-    /// Number of the run in which it failed last.
-    pub run: Option<i64>,
     pub next_try: Option<DateTime<Utc>>,
 }
 
 pub async fn failing(connection: &mut PgConnection, app: AppId) -> Result<Failing> {
     Ok(sqlx::query_as!(
         Failing,
-        "SELECT count(*) AS \"people!\", max(r.number) AS run, min(f.next_try_at) AS next_try
-         FROM failures f LEFT JOIN runs r ON r.id = f.run_id
-         WHERE f.app_id = $1 AND NOT f.ignored",
+        "SELECT count(*) AS \"people!\", min(next_try_at) AS next_try
+         FROM failures WHERE app_id = $1 AND NOT ignored",
         app.0,
     )
     .fetch_one(connection)
