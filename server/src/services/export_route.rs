@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio_util::io::ReaderStream;
 
 use super::zones::Zone;
-use super::{audit, failures_file};
+use super::{audit, failures_file, plan_file};
 use crate::audit::Seals;
 use crate::export::{self, Format};
 use crate::store::events::{self, EventFilter, NewEvent};
@@ -39,6 +39,7 @@ pub fn routes(exports: Exports) -> Router {
     Router::new()
         .route("/export/audit", get(export))
         .route("/export/failures/{slug}", get(failures_file::export))
+        .route("/export/runs/{slug}/{number}", get(plan_file::export))
         .with_state(exports)
 }
 

@@ -32,6 +32,7 @@ pub mod notifications;
 mod on_demand;
 pub mod one_time_links;
 pub mod passwords;
+mod plan_file;
 mod queue;
 pub mod refusals;
 pub mod removals;

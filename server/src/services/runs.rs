@@ -284,7 +284,11 @@ impl RunsService {
     }
 }
 
-async fn find(db: &mut PgConnection, slug: &str, number: i64) -> Answer<(App, StoredRun)> {
+pub(super) async fn find(
+    db: &mut PgConnection,
+    slug: &str,
+    number: i64,
+) -> Answer<(App, StoredRun)> {
     let app = standing::app(&mut *db, slug).await?;
     let run = runs::by_number(db, app.id, number)
         .await?
@@ -594,7 +598,7 @@ fn skip_group(line: run_pages::SkippedLine) -> SkipGroup {
     }
 }
 
-fn operation(operation: Operation, next_try: Option<DateTime<Utc>>) -> OperationRow {
+pub(super) fn operation(operation: Operation, next_try: Option<DateTime<Utc>>) -> OperationRow {
     let is_failure = operation.state == operations::OperationState::Failed;
     let (failure, reason) = match operation.error_message {
         Some(cause) if is_failure => {

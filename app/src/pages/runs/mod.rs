@@ -4,7 +4,7 @@ mod operations;
 mod run;
 mod skipped;
 
-pub use operations::{operation_rows, operations_table, skip_rows};
+pub use operations::{csv_link, operation_rows, operations_table, skip_rows};
 pub use run::{RunPage, stages_and_progress};
 pub use skipped::SkippedPage;
 

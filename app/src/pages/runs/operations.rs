@@ -6,10 +6,16 @@ use crate::{
         runs::{OperationRow, OperationState, SkipGroup},
         terms::OperationKind,
     },
-    components::{change_list, op, op_done, person_ref, words},
+    components::{change_list, icon, op, op_done, person_ref, words},
     format,
 };
 use leptos::prelude::*;
+
+/// Everything that a plan or a run says of people, as a file.
+pub fn csv_link(slug: &str, number: i64) -> AnyView {
+    let href = format!("/export/runs/{slug}/{number}");
+    view! { <a class="button" href=href rel="external" download>{icon("save")}"CSV"</a> }.into_any()
+}
 
 /// The table in which plans and runs show operations.
 pub fn operations_table(rows: AnyView) -> AnyView {

@@ -1,6 +1,6 @@
 //! One run: how far it is, what it did, and what did not work.
 
-use super::{operation_rows, operations_table, run_state, skip_rows};
+use super::{csv_link, operation_rows, operations_table, run_state, skip_rows};
 use crate::{
     api::{
         runs::{
@@ -125,6 +125,7 @@ fn page(page: Loaded) -> AnyView {
             text,
         )
     });
+    let csv = (!live).then(|| csv_link(&slug, number));
     let problem = run.problem.clone().map(|problem| {
         note(
             "failed",
@@ -219,7 +220,7 @@ fn page(page: Loaded) -> AnyView {
         {title(format!("Run {number}, {}", run.head.name))}
         <div class="page-head">
             {crumbs(trail, format!("Run {}", format::number(number)))}
-            <div class="page-head__row"><h1>{heading}</h1>{state_chip(tone, shape, word)}<div class="actions">{stop}{approve}</div></div>
+            <div class="page-head__row"><h1>{heading}</h1>{state_chip(tone, shape, word)}<div class="actions">{csv}{stop}{approve}</div></div>
             <p class="lede">
                 "Started at " {moment(run.row.started_at)} {by}
                 {run.directory_read_at.map(|at| view! { ", from the directory read at " {moment(at)} })}

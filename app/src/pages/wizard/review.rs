@@ -8,7 +8,7 @@ use crate::{
         note, note_plain, param, plain_button, roll, waiting,
     },
     format,
-    pages::runs::{operation_rows, operations_table, skip_rows},
+    pages::runs::{csv_link, operation_rows, operations_table, skip_rows},
     words,
 };
 use leptos::prelude::*;
@@ -135,6 +135,7 @@ fn ready(slug: &str, app: &str, plan: Plan, back: String) -> AnyView {
         "Nobody new gets an account.".into_any()
     };
     let again = plain_button("/api/plan_again", slug, "button--quiet", None, "Plan again");
+    let csv = csv_link(slug, plan.number);
     let slug = slug.to_owned();
     view! {
         <div class="stack">
@@ -147,7 +148,10 @@ fn ready(slug: &str, app: &str, plan: Plan, back: String) -> AnyView {
                 figure(counts.skipped, "neutral", "op-skip", "Skip"),
             ])}
             {roll("plan", ticks)}
-            <p class="soft">{format!("{} to the app.", format::counted(plan.requests, "request", "requests"))}</p>
+            <div class="page-head__row">
+                <p class="soft">{format!("{} to the app.", format::counted(plan.requests, "request", "requests"))}</p>
+                <div class="actions">{csv}</div>
+            </div>
         </div>
         <section class="section" aria-labelledby="ops">
             <h2 id="ops" class="visually-hidden">"Operations"</h2>
