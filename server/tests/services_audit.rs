@@ -329,6 +329,35 @@ async fn a_day_of_the_filters_is_a_day_where_the_reader_is(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn a_month_of_the_filters_is_a_month_where_the_reader_is(pool: PgPool) {
+    let here = installation(&pool);
+    let mut db = pool.acquire().await.unwrap();
+    // Tests begin in November; two hours before it, it has begun in Kolkata.
+    let times = [
+        "2026-11-15T12:00:00Z",
+        "2026-10-31T22:00:00Z",
+        "2026-10-02T12:00:00Z",
+        "2026-09-30T12:00:00Z",
+    ];
+    for time in times {
+        let event = NewEvent::new(time.parse().unwrap(), EventName::UpdateUser, "Rollcall");
+        events::record(&mut db, &event).await.unwrap();
+    }
+    let found = async |last: &str, zone: &str| {
+        let query = AuditQuery {
+            last: Some(last.to_owned()),
+            ..AuditQuery::default()
+        };
+        let page = audit(&here).events(&here.actor, query, zone).await.unwrap();
+        page.rows.len()
+    };
+    assert_eq!(found("month", "UTC").await, 1);
+    assert_eq!(found("last-month", "UTC").await, 2);
+    assert_eq!(found("month", "Asia/Kolkata").await, 2);
+    assert_eq!(found("last-month", "Asia/Kolkata").await, 1);
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn filters_are_kept_for_whoever_keeps_them_and_for_nobody_else(pool: PgPool) {
     let here = installation(&pool);
     let audit = audit(&here);

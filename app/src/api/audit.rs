@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditQuery {
     pub q: Option<String>,
-    /// One of [`LAST`]: not before this long ago.
+    /// One of [`LAST`].
     pub last: Option<String>,
     /// `2026-11-22`, or a time in RFC 3339.
     pub from: Option<String>,
@@ -60,12 +60,22 @@ pub struct SavedFilter {
     pub query: String,
 }
 
-/// How far back the log can be asked for: key, words and hours.
-pub const LAST: [(&str, &str, i64); 4] = [
-    ("1h", "The last hour", 1),
-    ("24h", "The last 24 hours", 24),
-    ("7d", "The last 7 days", 7 * 24),
-    ("30d", "The last 30 days", 30 * 24),
+/// A stretch of time that ends now, or a month where the reader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    Hours(i64),
+    ThisMonth,
+    LastMonth,
+}
+
+/// What the log can be asked for by name: key, words and what is meant.
+pub const LAST: [(&str, &str, When); 6] = [
+    ("1h", "The last hour", When::Hours(1)),
+    ("24h", "The last 24 hours", When::Hours(24)),
+    ("7d", "The last 7 days", When::Hours(7 * 24)),
+    ("30d", "The last 30 days", When::Hours(30 * 24)),
+    ("month", "This month", When::ThisMonth),
+    ("last-month", "Last month", When::LastMonth),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -66,6 +66,7 @@ fn page(list: FailureList) -> AnyView {
     });
     let retry = (list.may_decide && open > 0)
         .then(|| plain_button("/api/retry_failure", &slug, "", None, "Retry all now"));
+    let month = format!("/audit?last=month&event=provisioning&outcome=failed&app={slug}");
     let lede = view! {
         <p class="lede">
             <b>{format!("{} failed.", format::people(open))}</b>
@@ -78,6 +79,8 @@ fn page(list: FailureList) -> AnyView {
                 format::number(list.ignored),
                 if list.ignored == 1 { "is" } else { "are" },
             )}
+            " What worked since is in the log: "
+            <a href=month>"The failures of this month"</a>
         </p>
     };
     let filtered = ["q", "state", "kind"]

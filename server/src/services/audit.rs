@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use app::api::audit::{AuditPage, AuditQuery, EventDetail, EventRow, LAST, SavedFilter};
+use app::api::audit::{AuditPage, AuditQuery, EventDetail, EventRow, LAST, SavedFilter, When};
 use app::api::terms::{Change, Time};
 use app::api::{ApiError, FieldCode};
 use app::services::{Actor, Answer, Audit};
@@ -90,10 +90,15 @@ pub async fn filter(
         filter.until = Some(moment);
     }
     if let Some(last) = text(&query.last) {
-        let Some((.., hours)) = LAST.iter().find(|(key, ..)| *key == last) else {
+        let Some((.., when)) = LAST.iter().find(|(key, ..)| *key == last) else {
             return Ok(None);
         };
-        filter.since = filter.since.max(Some(now - TimeDelta::hours(*hours)));
+        let (since, until) = stretch(*when, zone, now);
+        filter.since = filter.since.max(Some(since));
+        filter.until = match (filter.until, until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
     }
     if let Some(key) = text(&query.event) {
         match (named(&key), grouped(&key)) {
@@ -130,6 +135,19 @@ pub async fn filter(
     }
     filter.text = text(&query.q);
     Ok(Some(filter))
+}
+
+/// From when and until when; without an end it goes on.
+fn stretch(when: When, zone: Zone, now: DateTime<Utc>) -> (DateTime<Utc>, Option<DateTime<Utc>>) {
+    let this_month = zone.month(now);
+    match when {
+        When::Hours(hours) => (now - TimeDelta::hours(hours), None),
+        When::ThisMonth => (this_month, None),
+        When::LastMonth => (
+            zone.month(this_month - TimeDelta::hours(12)),
+            Some(this_month),
+        ),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -40,6 +40,12 @@ impl Zone {
             .map_or_else(|| midnight.and_utc(), |start| start.with_timezone(&Utc))
     }
 
+    /// The first moment of the month in which a moment lies here.
+    pub fn month(self, at: DateTime<Utc>) -> DateTime<Utc> {
+        let day = self.day(at);
+        self.start(day.with_day(1).unwrap_or(day))
+    }
+
     /// The first moment after a day.
     pub fn end(self, day: NaiveDate) -> DateTime<Utc> {
         day.succ_opt()
@@ -97,6 +103,14 @@ mod tests {
         let long = berlin.end(day("2026-10-25")) - berlin.start(day("2026-10-25"));
         assert_eq!(long, TimeDelta::hours(25));
         assert_eq!(berlin.day(time("2026-11-22T23:30:00Z")), day("2026-11-23"));
+    }
+
+    #[test]
+    fn a_month_begins_where_the_reader_is() {
+        let berlin = Zone::named("Europe/Berlin");
+        let december = time("2026-11-30T23:00:00Z");
+        assert_eq!(berlin.month(time("2026-11-30T23:30:00Z")), december);
+        assert_eq!(Zone::UTC.month(december), time("2026-11-01T00:00:00Z"));
     }
 
     #[test]
