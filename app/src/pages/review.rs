@@ -78,9 +78,10 @@ fn review(review: Review) -> AnyView {
 /// Why they are held, said once.
 fn reasons(review: &Review) -> AnyView {
     let safety = format!("/apps/{}/runs", review.head.slug);
+    let changed = format!("/apps/{}/history", review.head.slug);
     let since = review.rows.iter().filter_map(|row| row.held_since).min();
     let since = since.map(
-        |at| view! { <p>"Held since " {moment(at)} ". " <a href=safety>"See the runs"</a></p> },
+        |at| view! { <p>"Held since " {moment(at)} ". " <a href=safety>"See the runs"</a> ", or " <a href=changed>"what changed last"</a> " in the configuration."</p> },
     );
     let (title, list) = match review.why.as_slice() {
         [why] => (why.clone(), None),

@@ -52,6 +52,24 @@ fn page(access: Access) -> AnyView {
             view! { <div class="actions">{plain_button("/api/discard_access", &slug, "button--s", Some("undo"), "Undo them")}</div> },
         )
     });
+    // Somebody who sets the app up for the first time goes on from here.
+    let beginning = access.head.sign_in_ready && !access.head.configured() && !access.draft;
+    let next = (beginning && access.covered > 0).then(|| {
+        let (path, text) = if access.head.draft {
+            ("autoprovisioning", "Go on with the set-up")
+        } else {
+            ("setup/authorize", "Configure autoprovisioning")
+        };
+        note(
+            "accent",
+            "st-waiting",
+            "Next: autoprovisioning",
+            view! {
+                <p>"Five questions, then a plan with every person by name. Nothing is sent before you say so."</p>
+                <div class="actions">{button_link(format!("/apps/{slug}/{path}"), "button--primary", text)}</div>
+            },
+        )
+    });
     let tree = StoredValue::new(Tree::new(&access.units));
     let rows = access
         .units
@@ -70,6 +88,7 @@ fn page(access: Access) -> AnyView {
     view! {
         {app_page(&access.head, "access", None, Some(lede.into_any()))}
         {draft}
+        {next}
         <PostForm action="/api/draft_access">
             {default_button("go", "find")}
             {hidden("slug", slug)}

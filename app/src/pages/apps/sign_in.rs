@@ -3,8 +3,8 @@
 use crate::{
     api::apps::{AppSignIn, SignInMethod, load_app_sign_in},
     components::{
-        Field, PostForm, app_page, fact, facts, hidden, load, loaded, moment, note, param, sheet,
-        time_day, words,
+        Field, PostForm, app_page, button_link, fact, facts, hidden, load, loaded, moment, note,
+        param, sheet, time_day, words,
     },
     pages::directory::pasted,
 };
@@ -96,9 +96,23 @@ fn page(app: AppSignIn) -> AnyView {
             <div class="actions"><button class=button type="submit">"Save"</button></div>
         </PostForm>
     };
+    // Somebody who sets the app up for the first time goes on from here.
+    let next = (app.method.is_some() && !app.head.configured()).then(|| {
+        let access = format!("/apps/{}/access", app.head.slug);
+        note(
+            "accent",
+            "st-waiting",
+            "Next: user access",
+            view! {
+                <p>"Autoprovisioning only looks at people for whom the app is on."</p>
+                <div class="actions">{button_link(access, "button--primary", "Choose for whom it is on")}</div>
+            },
+        )
+    });
     view! {
         {app_page(&app.head, "sign-in", None, None)}
         {warning}
+        {next}
         {now}
         {sheet(
             "change",

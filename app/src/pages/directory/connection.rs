@@ -12,8 +12,8 @@ use crate::{
     },
     browser,
     components::{
-        Field, PostForm, fact, facts, head, hidden, icon, keep_fresh, load, loaded, moment, note,
-        plain_button, query, sheet, strip, strip_item, waiting, words,
+        Field, PostForm, button_link, fact, facts, head, hidden, icon, keep_fresh, load, loaded,
+        moment, note, plain_button, query, sheet, strip, strip_item, waiting, words,
     },
     format,
 };
@@ -26,7 +26,8 @@ pub fn ConnectionPage() -> impl IntoView {
         move || asked().is_some(),
         |fill| async move {
             let connection = load_connection().await?;
-            let demo = load_frame().await?.demo;
+            let frame = load_frame().await?;
+            let (demo, no_app) = (frame.demo, frame.apps.is_empty());
             let credentials = if fill && demo {
                 Some(load_demo_credentials().await?)
             } else {
@@ -35,6 +36,7 @@ pub fn ConnectionPage() -> impl IntoView {
             Ok(Loaded {
                 connection,
                 demo,
+                no_app,
                 credentials,
             })
         },
@@ -47,6 +49,8 @@ pub fn ConnectionPage() -> impl IntoView {
 struct Loaded {
     connection: Connection,
     demo: bool,
+    /// No app was added yet: that is what comes next.
+    no_app: bool,
     credentials: Option<DemoCredentials>,
 }
 
@@ -54,6 +58,7 @@ fn page(page: Loaded) -> AnyView {
     let Loaded {
         connection,
         demo,
+        no_app,
         credentials,
     } = page;
     let saved = connection.saved.clone();
@@ -73,6 +78,17 @@ fn page(page: Loaded) -> AnyView {
     let ready = saved.is_some() && granted && tested;
     let question = connection.question.clone().map(question);
     let running = connection.running.as_ref().map(progress);
+    let next = (no_app && connection.last_complete.is_some() && running.is_none()).then(|| {
+        note(
+            "accent",
+            "st-waiting",
+            "Next: an app",
+            view! {
+                <p>"The directory was read. Choose the app in which people get accounts."</p>
+                <div class="actions">{button_link("/apps/add", "button--primary", "Add an app")}</div>
+            },
+        )
+    });
     let last = connection
         .last_import
         .clone()
@@ -100,6 +116,7 @@ fn page(page: Loaded) -> AnyView {
     view! {
         {head("Directory connection", lede, None)}
         {question}
+        {next}
         {reading}
         {scopes}
         {form}

@@ -204,7 +204,12 @@ fn decisions(app: &PersonApp, person: &Person) -> Option<AnyView> {
             "neutral",
             "shield",
             "Protected",
-            view! { <p>{format!("The account in {} is never suspended or deleted.", app.name)}</p> },
+            view! {
+                <p>
+                    {format!("The account in {} is never suspended or deleted. ", app.name)}
+                    <a href=format!("/settings/protected/{}", app.slug)>"Who is protected"</a>
+                </p>
+            },
         )
     });
     // Of an account that is gone, the note above offers it.

@@ -125,6 +125,10 @@ fn queue(queue: Queue) -> AnyView {
         list(&queue, &query, &base)
     };
     let forecast = (queue.all > 0).then(|| forecast::picture(&queue.forecast, &base));
+    let changed = (queue.all > 0).then(|| {
+        let href = format!("/apps/{}/history", queue.head.slug);
+        view! { <p class="soft">"More than you expected? A change of the configuration can be put back: " <a href=href>"What changed last"</a></p> }
+    });
     view! {
         {app_page(&queue.head, "queue", None, None)}
         {decided()}
@@ -132,6 +136,7 @@ fn queue(queue: Queue) -> AnyView {
         {forecast}
         <section class="section" aria-labelledby="waiting">
             <h2 id="waiting">{heading(&queue, &query)}</h2>
+            {changed}
             {filter_form(&query, &base)}
             {body}
         </section>
