@@ -33,7 +33,7 @@ export default defineConfig<Options>({
   },
   projects: [
     { name: "wasm", testIgnore: ["screenshots.spec.ts", "lighthouse.spec.ts"], use: { alive: true } },
-    { name: "plain", testMatch: ["journey.spec.ts", "decisions.spec.ts", "console.spec.ts", "access.spec.ts", "settings.spec.ts"], use: { alive: false } },
+    { name: "plain", testMatch: ["journey.spec.ts", "decisions.spec.ts", "console.spec.ts", "access.spec.ts", "settings.spec.ts", "newcomer.spec.ts"], use: { alive: false } },
     // Measured by `make soak ONLY=lighthouse`, on the optimised program.
     ...(process.env.LIGHTHOUSE ? [{ name: "lighthouse", testMatch: "lighthouse.spec.ts", use: { alive: true } }] : []),
     // Pictures to look at gate nothing: `make screenshots` takes them.
