@@ -450,7 +450,8 @@ pub async fn begin_sending(
     let began = sqlx::query_scalar!(
         "UPDATE operations o SET state = 'sending', sent_at = $2, attempts = o.attempts + 1
          FROM runs r, apps a
-         WHERE o.id = ANY($1) AND o.state IN ('planned', 'sending')
+         -- By their ids and nothing else: of what is open, an index holds all that was open once.
+         WHERE o.id = ANY($1) AND o.state || '' IN ('planned', 'sending')
            AND r.id = $3 AND r.id = o.run_id AND r.lease = $4 AND r.state = 'running'
            AND r.stop_requested_by IS NULL
            AND a.id = o.app_id AND a.state = 'on' AND a.config_version = $5
@@ -571,8 +572,9 @@ pub async fn finish_done(
         "UPDATE operations o SET state = 'done', account_id = COALESCE(d.account_id, o.account_id), error_code = NULL,
                 error_message = NULL, exchange = d.exchange, finished_at = $4
          FROM UNNEST($1::bigint[], $2::text[], $3::jsonb[]) AS d (id, account_id, exchange), runs r
-         WHERE o.id = d.id AND o.state IN ('planned', 'sending')
-           AND r.id = $5 AND r.lease = $6 AND r.state = 'running' AND r.app_id = o.app_id
+         -- By their ids and nothing else, as above.
+         WHERE o.id = d.id AND o.id = ANY($1) AND o.state || '' IN ('planned', 'sending')
+           AND r.id = $5 AND r.lease = $6 AND r.state = 'running' AND r.app_id IS NOT DISTINCT FROM o.app_id
          RETURNING o.id",
         &ids,
         &accounts as &[Option<&str>],
