@@ -59,10 +59,18 @@ pub fn person_ref(person: &PersonRef) -> AnyView {
     view! {
         <span class="who">
             <a href=href><bdi>{name}</bdi></a>
-            <small>{person.email.clone()}</small>
+            <small>{address(&person.email)}</small>
         </span>
     }
     .into_any()
+}
+
+/// An address that breaks before its domain where the line is too short for it.
+fn address(email: &str) -> AnyView {
+    match email.split_once('@') {
+        Some((name, domain)) => view! { {name.to_owned()}<wbr/>{format!("@{domain}")} }.into_any(),
+        None => email.to_owned().into_any(),
+    }
 }
 
 /// The same with a reason below.
