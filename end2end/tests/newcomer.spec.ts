@@ -110,7 +110,7 @@ async function giveFailures(newcomer: Newcomer): Promise<void> {
   await failForSomebody(newcomer);
   await newcomer.begin();
   await newcomer.link("See failures");
-  await newcomer.link("The failures of this month");
+  await newcomer.link("the failures of this month");
   await newcomer.sees("Audit log");
   const [download] = await Promise.all([page.waitForEvent("download"), newcomer.link("CSV")]);
   const text = readFileSync(await download.path(), "utf8");

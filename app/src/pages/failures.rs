@@ -79,8 +79,9 @@ fn page(list: FailureList) -> AnyView {
                 format::number(list.ignored),
                 if list.ignored == 1 { "is" } else { "are" },
             )}
-            " What worked since is in the log: "
-            <a href=month>"The failures of this month"</a>
+            " Those that worked since are in the log: "
+            <a href=month>"the failures of this month"</a>
+            "."
         </p>
     };
     let filtered = ["q", "state", "kind"]

@@ -125,10 +125,6 @@ fn queue(queue: Queue) -> AnyView {
         list(&queue, &query, &base)
     };
     let forecast = (queue.all > 0).then(|| forecast::picture(&queue.forecast, &base));
-    let changed = (queue.all > 0).then(|| {
-        let href = format!("/apps/{}/history", queue.head.slug);
-        view! { <p class="soft">"More than you expected? A change of the configuration can be put back: " <a href=href>"What changed last"</a></p> }
-    });
     view! {
         {app_page(&queue.head, "queue", None, None)}
         {decided()}
@@ -136,7 +132,6 @@ fn queue(queue: Queue) -> AnyView {
         {forecast}
         <section class="section" aria-labelledby="waiting">
             <h2 id="waiting">{heading(&queue, &query)}</h2>
-            {changed}
             {filter_form(&query, &base)}
             {body}
         </section>
@@ -295,9 +290,14 @@ fn list(queue: &Queue, query: &QueueQuery, base: &str) -> AnyView {
     } else {
         format!("{base}?{back}")
     };
+    let history = format!("/apps/{}/history", queue.head.slug);
     view! {
+        <p class="soft">
+            "When a cause ends in time, its step is cancelled by itself. A change of the configuration that caused too many can be put back: "
+            <a href=history>"what changed last"</a>
+            "."
+        </p>
         <table role="table" class="table stacks">
-            <caption>"When a cause ends in time, its step is cancelled by itself."</caption>
             <thead role="rowgroup">
                 <tr role="row">
                     {tick_all}
