@@ -2,6 +2,7 @@ import { expect, test } from "../fixtures/visit.ts";
 import { giveEverybodyAnAccount, suspendTwo } from "../pages/company.ts";
 import { until } from "../pages/directory.ts";
 import { createAdministrator } from "../pages/door.ts";
+import { differAndFail, difficultPeople } from "../pages/trouble.ts";
 
 test("what waits, what happened and whom it concerned is found, decided and kept", async ({ visit }) => {
   test.setTimeout(900_000);
@@ -93,6 +94,39 @@ test("what waits, what happened and whom it concerned is found, decided and kept
     await other.close();
     const seen = page.getByRole("row").filter({ hasText: "Archived in the emulated directory" });
     await until(alive, () => expect(seen).toBeVisible({ timeout: alive ? 20_000 : 500 }), () => open("/audit?live=1"));
+  });
+  await test.step("the other pages fit a narrow window, whatever names people have", async () => {
+    await difficultPeople(visit);
+    await differAndFail(visit);
+    if (!alive) return;
+    const usual = page.viewportSize() ?? { width: 1280, height: 720 };
+    await page.setViewportSize({ width: 390, height: 844 });
+    for (const path of [
+      "/",
+      "/about",
+      "/audit",
+      "/apps/asana",
+      "/apps/asana/accounts",
+      "/apps/asana/accounts/differences",
+      "/apps/asana/autoprovisioning/delete",
+      "/apps/asana/failures",
+      "/apps/asana/history",
+      "/apps/asana/people",
+      "/apps/asana/runs",
+      "/apps/asana/runs/1/skipped",
+      "/demo",
+      "/directory/groups",
+      "/directory/org-units",
+      "/directory/people",
+      "/settings/installation",
+    ]) {
+      await open(path);
+      await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      expect.soft(width, `width of ${path}`).toBeLessThanOrEqual(390);
+      await look(path);
+    }
+    await page.setViewportSize(usual);
   });
   await test.step("the app is read back", async () => {
     await open("/apps/asana/accounts/differences");
