@@ -40,6 +40,7 @@ pub mod settings;
 pub mod settled;
 pub mod sign_in_failures;
 pub mod standings;
+pub mod statistics;
 pub mod workers;
 
 /// Why the store did not do what was asked.

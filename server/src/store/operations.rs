@@ -452,9 +452,9 @@ pub async fn begin_sending(
          FROM runs r, apps a
          -- By their ids and nothing else: of what is open, an index holds all that was open once.
          WHERE o.id = ANY($1) AND o.state || '' IN ('planned', 'sending')
-           AND r.id = $3 AND r.id = o.run_id AND r.lease = $4 AND r.state = 'running'
+           AND r.id = $3 AND r.id IS NOT DISTINCT FROM o.run_id AND r.lease = $4 AND r.state = 'running'
            AND r.stop_requested_by IS NULL
-           AND a.id = o.app_id AND a.state = 'on' AND a.config_version = $5
+           AND a.id = r.app_id AND a.state = 'on' AND a.config_version = $5
          RETURNING o.id",
         ids,
         now,

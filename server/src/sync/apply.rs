@@ -26,7 +26,7 @@ use crate::connectors::{ScimApp, ScimError, ScimErrorClass};
 use crate::store::apps::{self, App};
 use crate::store::operations::{self, Operation, OperationState};
 use crate::store::runs::Run;
-use crate::store::{StoreError, second_pass, settled};
+use crate::store::{StoreError, second_pass, settled, statistics};
 
 /// Operations that are loaded at once; a plan of any length keeps memory flat.
 const BATCH: i64 = 1000;
@@ -251,6 +251,7 @@ impl Applying<'_> {
             }
             let left = self.left_in_doubt();
             let mut db = self.engine.connection().await?;
+            statistics::refresh(&mut db).await?;
             let next = after.as_ref().map(|(person, step)| (person, *step));
             let batch = operations::open(&mut db, self.run.id, wave, &left, next, BATCH).await?;
             opened.fetch_add(batch.len(), Ordering::Relaxed);

@@ -26,7 +26,7 @@ use crate::store::imports::{
     self, DomainRow, GroupRow, ImportCounts, ImportId, OrgUnitRow, ReadPerson, SmallListings,
     Vanished,
 };
-use crate::store::{StoreError, connection, people};
+use crate::store::{StoreError, connection, people, statistics};
 
 /// More people without their flags than this share fail the import (S1.4).
 const MOST_UNKNOWN_PERCENT: usize = 1;
@@ -154,6 +154,7 @@ pub async fn read_directory(
     let event = NewEvent::new(now, EventName::ImportCompleted, actor).reason(found);
     events::record(&mut transaction, &event).await?;
     transaction.commit().await.map_err(StoreError::from)?;
+    statistics::refresh(&mut *engine.connection().await?).await?;
     Ok(counts)
 }
 
