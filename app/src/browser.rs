@@ -1,7 +1,15 @@
 //! What only a browser can do. On the server each of these is absent or does nothing.
 
+/// What a browser does with passkeys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passkey {
+    Make,
+    Sign,
+}
+
 #[cfg(feature = "hydrate")]
 mod real {
+    use super::Passkey;
     use crate::api::{ApiError, ErrorCode, preferences};
     use chrono::{DateTime, Utc};
     use leptos::prelude::{document, window};
@@ -281,6 +289,48 @@ mod real {
         }
     }
 
+    /// Has the browser make a passkey, or sign with one, and returns what it says as JSON. `asks` is
+    /// what the server asked, `at` the address that passkeys belong to.
+    pub async fn use_passkey(deed: Passkey, asks: &str, at: &str) -> Result<String, ApiError> {
+        let unused = || ApiError::new(ErrorCode::PasskeyUnused);
+        if window().location().origin().ok().as_deref() != Some(at) {
+            return Err(ApiError::new(ErrorCode::PasskeysElsewhere).with(at));
+        }
+        let (parse, method) = match deed {
+            Passkey::Make => ("parseCreationOptionsFromJSON", "create"),
+            Passkey::Sign => ("parseRequestOptionsFromJSON", "get"),
+        };
+        let asked = async {
+            let asks = js_sys::JSON::parse(asks).ok()?;
+            let kind = get(&window(), "PublicKeyCredential").filter(JsValue::is_truthy)?;
+            let options = method_of(&kind, parse)?.call1(&kind, &asks).ok()?;
+            let wanted = js_sys::Object::new();
+            js_sys::Reflect::set(&wanted, &"publicKey".into(), &options).ok()?;
+            let keys = get(&get(&window(), "navigator")?, "credentials")?;
+            let promise = method_of(&keys, method)?.call1(&keys, &wanted).ok()?;
+            let made = JsFuture::from(promise.dyn_into::<js_sys::Promise>().ok()?)
+                .await
+                .ok()?;
+            let plain = method_of(&made, "toJSON")?.call0(&made).ok()?;
+            js_sys::JSON::stringify(&plain).ok()?.as_string()
+        };
+        asked.await.ok_or_else(unused)
+    }
+
+    fn method_of(target: &JsValue, name: &str) -> Option<js_sys::Function> {
+        get(target, name)?.dyn_into().ok()
+    }
+
+    /// Puts a value into a hidden control, and sends its form.
+    pub fn send_with(id: &str, value: &str) {
+        if let Some(control) = document().get_element_by_id(id) {
+            let _ = control.set_attribute("value", value);
+            if let Some(form) = get(&control, "form") {
+                call(&form, "requestSubmit");
+            }
+        }
+    }
+
     /// In the reader's own time zone: year, month, day, hours, minutes, seconds, and whether it
     /// is today or this year.
     #[must_use]
@@ -343,6 +393,10 @@ mod absent {
     pub fn focus(_: &str) {}
     pub fn read_file(_: &web_sys::Event, _: &str) {}
     pub fn press(_: &str) {}
+    pub async fn use_passkey(_: super::Passkey, _: &str, _: &str) -> Result<String, ApiError> {
+        Err(ApiError::new(crate::api::ErrorCode::PasskeyUnused))
+    }
+    pub fn send_with(_: &str, _: &str) {}
     #[must_use]
     pub fn local(_: DateTime<Utc>) -> Option<crate::format::Local> {
         None

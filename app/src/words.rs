@@ -58,13 +58,33 @@ pub fn error(error: &ApiError) -> Sentence {
             "This code is not right",
             "Enter the one that the app shows now. Each works once.",
         ),
+        C::PasskeyRefused => sentence(
+            "This passkey was not accepted",
+            "Try again. If it happens again, use another second factor, and set this one up anew.",
+        ),
+        C::PasskeyUnused => sentence(
+            "No passkey was used",
+            "The browser has none for this address, or it was cancelled. Try again, or use another second factor.",
+        ),
+        C::PasskeysElsewhere => Sentence {
+            title: "Passkeys work at another address".to_owned(),
+            text: format!("Open the console at {arg} to use them."),
+        },
+        C::PasskeysImpossible => sentence(
+            "Passkeys can't be used at this console's address",
+            "Browsers offer them only over https and at an address with a name. An operator sets it with ROLLCALL_PUBLIC_URL.",
+        ),
+        C::TooManyPasskeys => sentence(
+            "There are 20 passkeys already",
+            "Remove one that is not in use, then add this one.",
+        ),
         C::ConfirmFirst => sentence(
             "Confirm that it is you first",
             "This needs your second factor or your password, given in the last 10 minutes.",
         ),
         C::SecondFactorNeeded => sentence(
             "A super administrator needs a second factor",
-            "Set up another authenticator app in place of this one instead.",
+            "Set up another one before you take this one off.",
         ),
         C::NotYourself => sentence(
             "Your own access is for another super administrator to change",

@@ -218,7 +218,7 @@ async fn home_and_frame_say_what_needs_somebody(pool: PgPool) {
     let home = HomeService {
         engine: here.engine.clone(),
     };
-    let frame = FrameService::new(pool.clone(), true);
+    let frame = FrameService::new(pool.clone(), true, None);
     let empty = home.home(&here.actor).await.unwrap();
     assert!(!empty.directory_connected && empty.apps.is_empty() && empty.attention.is_empty());
     assert_eq!(frame.frame(&here.actor).await.unwrap().people, 0);

@@ -79,6 +79,7 @@ impl Door {
             vault: Vault::new(SecretKey::generate()),
             scrutiny,
             breached: BreachedPasswords::default(),
+            site: None,
         };
         Self {
             setup: SetupService::new(door.clone()),

@@ -3,21 +3,41 @@
 use super::{ApiError, terms::Role, terms::Time};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MyAccount {
     pub email: String,
     pub role: Role,
-    pub second_factor: Option<SecondFactor>,
-    /// Whether the role may not go without one.
+    /// Since when there is an authenticator app.
+    pub app_since: Option<Time>,
+    pub passkeys: Vec<PasskeyView>,
+    /// Where passkeys can be added; `None` where browsers offer none.
+    pub passkeys_at: Option<String>,
+    pub recovery_codes_left: u32,
+    /// Whether the role may not go without a second factor.
     pub must_have_second_factor: bool,
     pub sessions: Vec<SessionView>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SecondFactor {
-    pub since: Time,
-    pub recovery_codes_left: u32,
+pub struct PasskeyView {
+    pub id: Uuid,
+    pub name: String,
+    /// The name of the address that it was made for.
+    pub site: String,
+    /// Whether that is the console's address now.
+    pub here: bool,
+    pub added_at: Time,
+    pub used_at: Option<Time>,
+}
+
+/// What proves somebody after the password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ways {
+    pub app: bool,
+    /// Where they can use a passkey, if they have one.
+    pub passkeys_at: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +60,8 @@ pub struct Enrolment {
     pub replaces: bool,
     /// `None` until it is begun.
     pub secret: Option<EnrolmentSecret>,
+    /// Where a passkey can be added instead.
+    pub passkeys_at: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,10 +96,31 @@ pub enum ShownOnce {
     Nothing,
 }
 
+/// What somebody proves themselves with.
+#[cfg(feature = "ssr")]
+#[derive(Clone, Debug)]
+pub enum Evidence {
+    /// Of the authenticator app, or a recovery code.
+    Code(crate::services::Secret),
+    /// What the browser made of the challenge, as JSON.
+    Passkey(String),
+}
+
+#[cfg(feature = "ssr")]
+impl Evidence {
+    pub(super) fn read(code: String, passkey: String) -> Option<Self> {
+        if passkey.is_empty() {
+            typed(code).map(Self::Code)
+        } else {
+            Some(Self::Passkey(passkey))
+        }
+    }
+}
+
 #[cfg(feature = "ssr")]
 #[derive(Clone, Debug)]
 pub struct ConfirmForm {
-    pub code: Option<crate::services::Secret>,
+    pub evidence: Option<Evidence>,
     pub password: Option<crate::services::Secret>,
 }
 
@@ -124,16 +167,17 @@ pub async fn load_my_account() -> Result<MyAccount, ApiError> {
     super::answer(services.account.overview(&request, &actor).await)
 }
 
-/// Fields `code`, `password`: one of them is enough.
+/// Fields `code`, `passkey`, `password`: one of them is enough.
 #[server(endpoint = "confirm_identity")]
 pub async fn confirm_identity(
     #[server(default)] code: String,
+    #[server(default)] passkey: String,
     #[server(default)] password: String,
     #[server(default)] next: Option<String>,
 ) -> Result<(), ApiError> {
     let (request, (actor, services)) = (super::request()?, super::signed_in()?);
     let form = ConfirmForm {
-        code: typed(code),
+        evidence: Evidence::read(code, passkey),
         password: typed_password(password),
     };
     super::answer(services.sign_in.confirm(&request, &actor, form).await)?;
@@ -180,6 +224,57 @@ pub async fn finish_enrolment(
     )?;
     super::redirect_to(&super::with_next("/shown-once", next.as_deref()));
     Ok(())
+}
+
+/// What the browser is asked to make a passkey with. Callable at the door by whoever has to enrol.
+#[server(endpoint = "begin_passkey")]
+pub async fn begin_passkey() -> Result<String, ApiError> {
+    let request = super::request()?;
+    let (enroller, services) = enroller()?;
+    super::answer(services.account.begin_passkey(&request, enroller).await)
+}
+
+/// Callable at the door by whoever has to enrol. `passkey` is what the browser made.
+#[server(endpoint = "add_passkey")]
+pub async fn add_passkey(
+    passkey: String,
+    #[server(default)] name: String,
+    #[server(default)] next: Option<String>,
+) -> Result<(), ApiError> {
+    let request = super::request()?;
+    let (enroller, services) = enroller()?;
+    let account = &services.account;
+    let has_codes = account.add_passkey(&request, enroller, &name, &passkey);
+    if super::answer(has_codes.await)? {
+        super::redirect_to(&super::with_next("/shown-once", next.as_deref()));
+    } else {
+        super::redirect_to(super::local_path(next.as_deref()));
+    }
+    Ok(())
+}
+
+#[server(endpoint = "rename_passkey")]
+pub async fn rename_passkey(id: Uuid, name: String) -> Result<(), ApiError> {
+    let (actor, services) = super::signed_in()?;
+    super::answer(services.account.rename_passkey(&actor, id, &name).await)?;
+    super::redirect_to("/account");
+    Ok(())
+}
+
+#[server(endpoint = "remove_passkey")]
+pub async fn remove_passkey(id: Uuid) -> Result<(), ApiError> {
+    let (request, (actor, services)) = (super::request()?, super::assured_self()?);
+    super::answer(services.account.remove_passkey(&request, &actor, id).await)?;
+    super::redirect_to("/account");
+    Ok(())
+}
+
+/// What the browser is asked to sign with a passkey, to confirm who it is.
+#[server(endpoint = "ask_passkey")]
+pub async fn ask_passkey() -> Result<String, ApiError> {
+    super::signed_in()?;
+    let (request, services) = (super::request()?, super::services()?);
+    super::answer(services.sign_in.ask_passkey(&request).await)
 }
 
 #[server(endpoint = "remove_second_factor")]

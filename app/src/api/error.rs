@@ -25,6 +25,15 @@ pub enum ErrorCode {
     WrongCredentials,
     /// The second factor was wrong, or was used before.
     WrongCode,
+    /// What the passkey signed proves nothing.
+    PasskeyRefused,
+    /// The browser made or used no passkey: somebody thought better of it, or it can't.
+    PasskeyUnused,
+    /// Argument: the address at which passkeys work.
+    PasskeysElsewhere,
+    /// The console is reached without TLS, or by an address that has no name.
+    PasskeysImpossible,
+    TooManyPasskeys,
     /// The last confirmation of who it is was too long ago (S13).
     ConfirmFirst,
     /// Super administrators may not go without a second factor.
@@ -71,11 +80,15 @@ impl ErrorCode {
     pub fn status(self) -> u16 {
         use ErrorCode as C;
         match self {
-            C::Unauthenticated | C::WrongCredentials | C::WrongCode => 401,
+            C::Unauthenticated | C::WrongCredentials | C::WrongCode | C::PasskeyRefused => 401,
             C::Forbidden | C::ConfirmFirst => 403,
             C::NotFound | C::DemoOnly | C::LinkInvalid => 404,
             C::Conflict
             | C::SecondFactorNeeded
+            | C::PasskeyUnused
+            | C::PasskeysElsewhere
+            | C::PasskeysImpossible
+            | C::TooManyPasskeys
             | C::NotYourself
             | C::LastSuperAdministrator
             | C::LinkExpired

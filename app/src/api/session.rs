@@ -1,6 +1,6 @@
 //! Signing in and out.
 
-use super::ApiError;
+use super::{ApiError, account::Ways};
 use leptos::prelude::*;
 
 /// Callable without a session.
@@ -33,15 +33,43 @@ pub(super) fn after(step: crate::services::SignInStep) -> &'static str {
     }
 }
 
-/// Callable after the password; field `code`.
+/// Of somebody whose password was right, and who is not inside yet.
+#[cfg(feature = "ssr")]
+fn halfway() -> Result<crate::services::RequestContext, ApiError> {
+    let request = super::request()?;
+    match request.visitor {
+        Some(visitor) if visitor.stage == crate::services::Stage::SecondFactor => Ok(request),
+        _ => super::answer(Err(ApiError::new(super::ErrorCode::Unauthenticated))),
+    }
+}
+
+/// What can follow the password. Callable after it.
+#[server(endpoint = "sign_in_ways")]
+pub async fn load_sign_in_ways() -> Result<Ways, ApiError> {
+    let (request, services) = (halfway()?, super::services()?);
+    super::answer(services.sign_in.ways(&request).await)
+}
+
+/// What the browser is asked to sign with a passkey. Callable after the password.
+#[server(endpoint = "sign_in_passkey")]
+pub async fn ask_passkey_at_the_door() -> Result<String, ApiError> {
+    let (request, services) = (halfway()?, super::services()?);
+    super::answer(services.sign_in.ask_passkey(&request).await)
+}
+
+/// Callable after the password; fields `code`, `passkey`: one of them is enough.
 #[server(endpoint = "sign_in_code")]
 pub async fn sign_in_code(
-    code: String,
+    #[server(default)] code: String,
+    #[server(default)] passkey: String,
     #[server(default)] next: Option<String>,
 ) -> Result<(), ApiError> {
+    use super::{FieldCode, account::Evidence};
     let (request, services) = (super::request()?, super::services()?);
-    let code = crate::services::Secret::new(code.trim().to_owned());
-    super::answer(services.sign_in.second_factor(&request, code).await)?;
+    let evidence =
+        Evidence::read(code, passkey).ok_or_else(|| ApiError::field("code", FieldCode::Required));
+    let evidence = super::answer(evidence)?;
+    super::answer(services.sign_in.second_factor(&request, evidence).await)?;
     super::redirect_to(super::local_path(next.as_deref()));
     Ok(())
 }

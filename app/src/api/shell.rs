@@ -23,8 +23,10 @@ pub struct Frame {
     pub zone: String,
     /// Whether they confirmed a short while ago who they are (S13).
     pub confirmed: bool,
-    /// Whether they can do so by a code.
-    pub second_factor: bool,
+    /// Whether they can do so by a code of their authenticator app.
+    pub has_app: bool,
+    /// Where they can do so by a passkey, if they have one.
+    pub passkeys_at: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

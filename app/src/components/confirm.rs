@@ -4,6 +4,7 @@ use super::{
     form::{Field, PostForm, hidden},
     page::asked,
     parts::icon,
+    passkey::{Asker, passkey_form},
 };
 use crate::api::{ApiError, local_path, shell::Frame, with_next};
 use leptos::prelude::*;
@@ -14,20 +15,31 @@ use leptos_router::hooks::use_location;
 #[derive(Clone, Copy)]
 pub struct Confirmation {
     frame: Resource<Result<Frame, ApiError>>,
-    now: RwSignal<(bool, bool)>,
+    now: RwSignal<Known>,
+}
+
+#[derive(Clone, Default)]
+struct Known {
+    confirmed: bool,
+    has_app: bool,
+    passkeys_at: Option<String>,
 }
 
 impl Confirmation {
     pub fn provide(frame: Resource<Result<Frame, ApiError>>) {
         provide_context(Self {
             frame,
-            now: RwSignal::new((false, false)),
+            now: RwSignal::new(Known::default()),
         });
     }
 
     pub async fn known(self) {
         if let Ok(frame) = self.frame.await {
-            self.now.set((frame.confirmed, frame.second_factor));
+            self.now.set(Known {
+                confirmed: frame.confirmed,
+                has_app: frame.has_app,
+                passkeys_at: frame.passkeys_at,
+            });
         }
     }
 }
@@ -35,7 +47,7 @@ impl Confirmation {
 /// At the door there is nothing to confirm.
 #[must_use]
 pub fn is_confirmed() -> bool {
-    use_context::<Confirmation>().is_none_or(|known| known.now.get_untracked().0)
+    use_context::<Confirmation>().is_none_or(|known| known.now.with_untracked(|now| now.confirmed))
 }
 
 /// The page that the browser is on, without what an earlier form left in its address.
@@ -77,11 +89,17 @@ pub fn confirm_first() -> AnyView {
     .into_any()
 }
 
-/// By a code, when there is a second factor, or by the password.
+/// By a passkey or a code, when there is a second factor, or by the password.
 #[must_use]
 pub fn confirm_form(next: String) -> AnyView {
     let known = use_context::<Confirmation>();
-    let by_code = known.is_some_and(|known| known.now.get_untracked().1);
+    let known = known
+        .map(|known| known.now.get_untracked())
+        .unwrap_or_default();
+    let by_code = known.has_app;
+    let passkey = known
+        .passkeys_at
+        .map(|at| passkey_form(Asker::Confirmation, at, Some(next.clone())));
     let fields = move || {
         let password = Field::new("password", "Your password")
             .kind("password")
@@ -97,11 +115,14 @@ pub fn confirm_form(next: String) -> AnyView {
         }
     };
     view! {
+        <div class="stack">
+        {passkey}
         <PostForm action="/api/confirm_identity" class="stack">
             {hidden("next", next)}
             {fields()}
             <div class="actions"><button class="button button--primary" type="submit">"Confirm"</button></div>
         </PostForm>
+        </div>
     }
     .into_any()
 }

@@ -7,6 +7,7 @@ mod frame;
 mod kept;
 mod page;
 mod parts;
+mod passkey;
 mod picker;
 mod picture;
 mod time;
@@ -26,6 +27,7 @@ pub use parts::{
     button_link, change_list, chip, empty, fact, facts, figure, figures, icon, must, note,
     note_plain, op, op_done, person_ref, person_why, sheet, state_chip, strip, strip_item, words,
 };
+pub use passkey::{Asker, new_passkey_form, passkey_form};
 pub use picker::{Choice, Choices, Picker};
 pub use picture::{Lane, Tick, by_day, lane, roll, tally};
 pub use time::{Show, moment, time, time_day, until};

@@ -1,10 +1,13 @@
 //! One's own account: second factor, password, sessions; and what is shown or asked on the way.
 
 use crate::{
-    api::account::{MyAccount, SessionView, ShownOnce, load_my_account, load_shown_once},
+    api::account::{
+        MyAccount, PasskeyView, SessionView, ShownOnce, load_my_account, load_shown_once,
+    },
     components::{
-        Field, PostForm, asked, button_link, confirm_form, confirmed_button, fact, facts, head,
-        hidden, icon, is_confirmed, load, loaded, moment, next_page, note, sheet, state_chip,
+        Field, PostForm, asked, button_link, confirm_form, confirm_link, confirmed_button, fact,
+        facts, head, hidden, icon, is_confirmed, load, loaded, moment, new_passkey_form, next_page,
+        note, sheet, state_chip,
     },
     format, words,
 };
@@ -62,69 +65,158 @@ fn account(account: MyAccount) -> AnyView {
 }
 
 fn second_factor(account: &MyAccount) -> AnyView {
-    let set_up = || {
-        view! {
-            <PostForm action="/api/begin_enrolment" class="inline" confirmed=true>
-                {hidden("next", "/account")}
-                <button class="button" type="submit">"Set up an authenticator app"</button>
-            </PostForm>
-        }
-        .into_any()
-    };
-    let body = match &account.second_factor {
-        None => view! {
-            {facts(vec![fact("Authenticator app", state_chip("neutral", "st-off", "Not set up"))])}
-            <div class="actions">{set_up()}</div>
-        }
-        .into_any(),
-        Some(factor) => {
-            let left = factor.recovery_codes_left;
-            let few = (left < 4).then(|| {
-                note(
-                    "suspended",
-                    "key",
-                    "Few recovery codes are left",
-                    view! { <p>"Make new ones before you need them."</p> },
-                )
-            });
-            let off = (!account.must_have_second_factor).then(|| {
-                confirmed_button(
-                    "/api/remove_second_factor",
-                    "",
-                    "button--danger",
-                    "Take it off",
-                )
-            });
-            let deeds = if is_confirmed() {
-                view! {
-                    {confirmed_button("/api/renew_recovery_codes", "", "", "Make new recovery codes")}
-                    {set_up()}
-                    {off}
-                }
+    let has_any = account.app_since.is_some() || !account.passkeys.is_empty();
+    let is_last = account.app_since.is_some() && account.passkeys.is_empty();
+    let app = match account.app_since {
+        None => state_chip("neutral", "st-off", "Not set up"),
+        Some(since) => {
+            view! { {state_chip("created", "st-on", "Set up")} " since " {moment(since)} }
                 .into_any()
-            } else {
-                set_up()
-            };
-            view! {
-                {few}
-                {facts(vec![
-                    fact(
-                        "Authenticator app",
-                        view! { {state_chip("created", "st-on", "Set up")} " since " {moment(factor.since)} },
-                    ),
-                    fact("Recovery codes left", format::number(left)),
-                ])}
-                <div class="actions">{deeds}</div>
-            }
-            .into_any()
         }
+    };
+    let set_up = view! {
+        <PostForm action="/api/begin_enrolment" class="inline" confirmed=true>
+            {hidden("next", "/account")}
+            <button class="button" type="submit">"Set up an authenticator app"</button>
+        </PostForm>
+    };
+    let may_take_off = !account.must_have_second_factor || !is_last;
+    let off = (is_confirmed() && account.app_since.is_some() && may_take_off).then(|| {
+        confirmed_button(
+            "/api/remove_second_factor",
+            "",
+            "button--danger",
+            "Take it off",
+        )
+    });
+    let renew = (is_confirmed() && has_any).then(|| {
+        confirmed_button(
+            "/api/renew_recovery_codes",
+            "",
+            "",
+            "Make new recovery codes",
+        )
+    });
+    let left = account.recovery_codes_left;
+    let few = (has_any && left < 4).then(|| {
+        note(
+            "suspended",
+            "key",
+            "Few recovery codes are left",
+            view! { <p>"Make new ones before you need them."</p> },
+        )
+    });
+    let mut lines = vec![fact("Authenticator app", app)];
+    if has_any {
+        lines.push(fact("Recovery codes left", format::number(left)));
+    }
+    let body = view! {
+        {few}
+        {facts(lines)}
+        <div class="actions">{renew}{set_up}{off}</div>
     };
     let why = if account.must_have_second_factor {
         "Asked after your password, and again before what can do harm. Super administrators need one."
     } else {
         "Asked after your password, and again before what can do harm."
     };
-    sheet("factor", "Second factor", why, None, body)
+    let removable = !account.must_have_second_factor
+        || account.app_since.is_some()
+        || account.passkeys.len() > 1;
+    view! {
+        {sheet("factor", "Second factor", why, None, body.into_any())}
+        {passkeys(account, removable)}
+    }
+    .into_any()
+}
+
+fn passkeys(account: &MyAccount, removable: bool) -> AnyView {
+    let rows = account
+        .passkeys
+        .iter()
+        .map(|passkey| passkey_row(passkey, removable))
+        .collect::<Vec<_>>();
+    let table = (!rows.is_empty()).then(|| {
+        view! {
+            <table role="table" class="table stacks">
+                <thead role="rowgroup">
+                    <tr role="row">
+                        <th role="columnheader" scope="col">"Passkey"</th>
+                        <th role="columnheader" scope="col">"Added"</th>
+                        <th role="columnheader" scope="col">"Last used"</th>
+                        <th role="columnheader" scope="col"><span class="visually-hidden">"Action"</span></th>
+                    </tr>
+                </thead>
+                <tbody role="rowgroup">{rows}</tbody>
+            </table>
+        }
+    });
+    let add = match account.passkeys_at.clone() {
+        None => view! {
+            <p class="hint">"Passkeys need a console that is reached over https, at an address with a name."</p>
+        }
+        .into_any(),
+        Some(_) if !is_confirmed() => view! { <div class="actions">{confirm_link()}</div> }.into_any(),
+        Some(at) => view! {
+            <p class="hint only-plain">"Adding a passkey needs a browser that runs scripts."</p>
+            {new_passkey_form(at, Some("/account".to_owned()), "stack measure only-alive")}
+        }
+        .into_any(),
+    };
+    sheet(
+        "passkeys",
+        "Passkeys",
+        "A second factor in your phone, your computer or a security key. It works for this address only, so no other site can ask for it.",
+        None,
+        view! { {table}{add} }.into_any(),
+    )
+}
+
+fn passkey_row(passkey: &PasskeyView, removable: bool) -> AnyView {
+    let id = passkey.id.to_string();
+    let elsewhere = (!passkey.here).then(|| {
+        view! { <span class="soft">{format!(" for {}", passkey.site)}</span> }
+    });
+    let remove = (is_confirmed() && removable).then(|| {
+        let (id, label) = (id.clone(), format!("Remove {}", passkey.name));
+        view! {
+            <PostForm action="/api/remove_passkey" class="inline" confirmed=true>
+                {hidden("id", id)}
+                <button class="button button--s button--danger" type="submit" aria-label=label>
+                    "Remove"
+                </button>
+            </PostForm>
+        }
+    });
+    let control = format!("name-of-{id}");
+    let (name, label) = (
+        passkey.name.clone(),
+        format!("A new name for {}", passkey.name),
+    );
+    let rename = view! {
+        <details class="fold">
+            <summary>"Rename"</summary>
+            <PostForm action="/api/rename_passkey" class="inline">
+                {hidden("id", id)}
+                <label class="visually-hidden" for=control.clone()>{label}</label>
+                <input class="input" id=control name="name" maxlength="60" required value=name/>
+                <button class="button button--s" type="submit">"Save"</button>
+            </PostForm>
+        </details>
+    };
+    let used = match passkey.used_at {
+        Some(at) => moment(at).into_any(),
+        None => "Never".into_any(),
+    };
+    view! {
+        <tr role="row">
+            <th role="rowheader" scope="row">{passkey.name.clone()}{elsewhere}</th>
+            <td role="cell" data-label="Added">{moment(passkey.added_at)}</td>
+            <td role="cell" data-label="Last used">{used}</td>
+            <td role="cell"><div class="actions">{rename}{remove}</div></td>
+        </tr>
+    }
+    .into_any()
 }
 
 fn password_form() -> AnyView {
@@ -243,7 +335,7 @@ fn shown_once(shown: ShownOnce) -> AnyView {
             view! {
                 {head(
                     "Your recovery codes",
-                    "Each signs you in once when your authenticator app is out of reach. Keep them in your password manager or on paper. They are shown only now.",
+                    "Each signs you in once when your second factor is out of reach. Keep them in your password manager or on paper. They are shown only now.",
                     None,
                 )}
                 <ol class="codes">{lines}</ol>

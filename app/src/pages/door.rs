@@ -2,11 +2,13 @@
 
 use crate::{
     api::{
-        account::{Enrolment, QrCode, load_enrolment},
+        account::{Enrolment, QrCode, Ways, load_enrolment},
+        session::load_sign_in_ways,
         setup::{LinkPurpose, OneTimeLink, load_one_time_link},
     },
     components::{
-        Field, PostForm, asked, code_field, hidden, icon, load, loaded, moment, query, tally, title,
+        Asker, Field, PostForm, asked, code_field, hidden, icon, load, loaded, moment,
+        new_passkey_form, passkey_form, query, tally, title,
     },
 };
 use leptos::prelude::*;
@@ -50,25 +52,51 @@ pub fn SignIn() -> impl IntoView {
 /// After the password.
 #[component]
 pub fn SignInCode() -> impl IntoView {
+    door(loaded(load(|| (), |()| load_sign_in_ways()), sign_in_code))
+}
+
+fn sign_in_code(ways: Ways) -> AnyView {
     let next = asked("next");
-    door(
-        view! {
-            {title("Second factor")}
-            <PostForm action="/api/sign_in_code" class="door__form">
-                <h1>"Second factor"</h1>
-                {next.map(|next| hidden("next", next))}
-                {code_field("Code from your authenticator app")}
-                <button class="button button--primary button--wide" type="submit">"Sign in"</button>
-            </PostForm>
-            <p class="hint">
-                "Lost the app and the recovery codes? Another super administrator can reset your second factor, an operator with "
-                <code>"rollcall admin reset"</code>
-                "."
-            </p>
-            <p class="hint"><a href="/sign-in">"Sign in as somebody else"</a></p>
-        }
-        .into_any(),
-    )
+    let passkey = ways
+        .passkeys_at
+        .map(|at| passkey_form(Asker::Door, at, next.clone()));
+    let button = match passkey {
+        Some(_) => "button button--wide",
+        None => "button button--primary button--wide",
+    };
+    let label = if ways.app {
+        "Code from your authenticator app"
+    } else {
+        "Recovery code"
+    };
+    let code = if ways.app {
+        code_field(label)
+    } else {
+        Field::new("code", label)
+            .autocomplete("one-time-code")
+            .input()
+    };
+    let scripts = (passkey.is_some() && !ways.app).then(|| {
+        view! { <p class="hint only-plain">"A passkey needs a browser that runs scripts."</p> }
+    });
+    view! {
+        {title("Second factor")}
+        <h1>"Second factor"</h1>
+        {passkey}
+        <PostForm action="/api/sign_in_code" class="door__form">
+            {next.map(|next| hidden("next", next))}
+            {scripts}
+            {code}
+            <button class=button type="submit">"Sign in"</button>
+        </PostForm>
+        <p class="hint">
+            "Lost it and the recovery codes? Another super administrator can reset your second factor, an operator with "
+            <code>"rollcall admin reset"</code>
+            "."
+        </p>
+        <p class="hint"><a href="/sign-in">"Sign in as somebody else"</a></p>
+    }
+    .into_any()
 }
 
 /// Setting up an authenticator app: at the door for who has to, from one's account for who wants.
@@ -82,6 +110,16 @@ fn enrolment(enrolment: Enrolment) -> AnyView {
     let replaces = enrolment
         .replaces
         .then_some(" The one that is set up works until then.");
+    let passkey = enrolment.passkeys_at.map(|at| {
+        view! {
+            <details class="fold only-alive">
+                <summary>"Use a passkey instead"</summary>
+                <p class="hint">"Your phone, your computer or a security key signs you in with a touch and your PIN, finger or face."</p>
+                {new_passkey_form(at, asked("next"), "stack")}
+            </details>
+        }
+        .into_any()
+    });
     let Some(secret) = enrolment.secret else {
         return view! {
             {title("Set up a second factor")}
@@ -91,6 +129,7 @@ fn enrolment(enrolment: Enrolment) -> AnyView {
                 {next()}
                 <button class="button button--primary button--wide" type="submit">"Start"</button>
             </PostForm>
+            {passkey}
             <p class="hint"><a href="/account">"Back to your account"</a></p>
         }
         .into_any();
@@ -114,6 +153,7 @@ fn enrolment(enrolment: Enrolment) -> AnyView {
             {Field::new("code", "The code that the app shows now").autocomplete("one-time-code").required().input()}
             <button class="button button--primary button--wide" type="submit">"Confirm"</button>
         </PostForm>
+        {passkey}
     }
     .into_any()
 }

@@ -22,9 +22,13 @@ pub trait SignIn: Send + Sync {
         email: String,
         password: Secret,
     ) -> Answer<SignInStep>;
-    /// The second factor after the password: a code of the app, or a recovery code. Field `code`.
-    async fn second_factor(&self, request: &RequestContext, code: Secret) -> Answer<()>;
-    /// Proves once more who somebody is, by either. Fields `code`, `password`.
+    /// What can follow the password.
+    async fn ways(&self, request: &RequestContext) -> Answer<Ways>;
+    /// What the browser is to sign, for whoever the session belongs to; good once.
+    async fn ask_passkey(&self, request: &RequestContext) -> Answer<String>;
+    /// The second factor after the password. Field `code`.
+    async fn second_factor(&self, request: &RequestContext, evidence: Evidence) -> Answer<()>;
+    /// Proves once more who somebody is, by any of them. Fields `code`, `password`.
     async fn confirm(
         &self,
         request: &RequestContext,
@@ -49,7 +53,26 @@ pub trait Account: Send + Sync {
         enroller: Enroller,
         code: Secret,
     ) -> Answer<()>;
-    /// Only who need not have a second factor may go without.
+    /// What the browser is to make a passkey with; good once.
+    async fn begin_passkey(&self, request: &RequestContext, enroller: Enroller) -> Answer<String>;
+    /// Says whether there are new recovery codes to show, as with the first second factor.
+    async fn add_passkey(
+        &self,
+        request: &RequestContext,
+        enroller: Enroller,
+        name: &str,
+        passkey: &str,
+    ) -> Answer<bool>;
+    async fn rename_passkey(&self, actor: &Actor, id: uuid::Uuid, name: &str) -> Answer<()>;
+    /// The last second factor stays with whoever may not go without.
+    async fn remove_passkey(
+        &self,
+        request: &RequestContext,
+        actor: &Assured,
+        id: uuid::Uuid,
+    ) -> Answer<()>;
+    /// Takes the authenticator app off. Only who need not have a second factor, or has a passkey,
+    /// may go without.
     async fn remove_second_factor(&self, request: &RequestContext, actor: &Assured) -> Answer<()>;
     async fn renew_recovery_codes(&self, actor: &Assured) -> Answer<()>;
     /// What is shown once, until it is put away or ten minutes have passed.

@@ -31,12 +31,18 @@ const ENROLMENT: &str = "/second-factor";
 /// The server functions that work without a session; each makes one.
 const OPEN_FUNCTIONS: [&str; 3] = ["/api/sign_in", "/api/one_time_link", "/api/redeem_link"];
 /// Those that work once the password was right.
-const CODE_FUNCTIONS: [&str; 1] = ["/api/sign_in_code"];
+const CODE_FUNCTIONS: [&str; 3] = [
+    "/api/sign_in_code",
+    "/api/sign_in_passkey",
+    "/api/sign_in_ways",
+];
 /// Those that work for whoever has to set up a second factor before anything else.
-const ENROLMENT_FUNCTIONS: [&str; 3] = [
+const ENROLMENT_FUNCTIONS: [&str; 5] = [
     "/api/enrolment",
     "/api/begin_enrolment",
     "/api/finish_enrolment",
+    "/api/begin_passkey",
+    "/api/add_passkey",
 ];
 
 /// What is known of a request before it is answered.

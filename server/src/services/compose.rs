@@ -18,6 +18,7 @@ use super::failures::FailuresService;
 use super::frame::FrameService;
 use super::home::HomeService;
 use super::notifications::NotificationsService;
+use super::passkeys::Site;
 use super::removals::RemovalsService;
 use super::runs::RunsService;
 use super::setup::SetupService;
@@ -46,7 +47,8 @@ pub fn services(
     let (engine, queue) = (engine.clone(), Queue::new(engine.clone()));
     let is_demo = demo.is_some();
     let breached = BreachedPasswords::new(settings.breached_passwords.clone());
-    let door = Door::new(&engine, scrutiny, breached);
+    let site = Site::of(origin);
+    let door = Door::new(&engine, scrutiny, breached, site.clone());
     let administrators =
         AdministratorsService::new(door.clone(), settings, origin.to_owned(), is_demo);
     let apps = Arc::new(AppServices::new(engine.clone(), queue.clone()));
@@ -54,7 +56,7 @@ pub fn services(
         setup: Arc::new(SetupService::new(door.clone())),
         sign_in: Arc::new(SignInService::new(door.clone())),
         account: Arc::new(AccountService::new(door)),
-        shell: Arc::new(FrameService::new(pool.clone(), is_demo)),
+        shell: Arc::new(FrameService::new(pool.clone(), is_demo, site)),
         home: Arc::new(HomeService {
             engine: engine.clone(),
         }),

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use app::api::ApiError;
-use app::services::{Answer, Stage};
+use app::api::{ApiError, ErrorCode};
+use app::services::{Answer, RequestContext, Stage};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::PgPool;
 
 use super::answers::database;
 use super::breached::BreachedPasswords;
+use super::passkeys::{PasskeyError, Site};
 use super::second_factor::{self, FactorError};
+use super::session_views;
 use crate::clock::Clock;
 use crate::secrets::Vault;
 use crate::store::administrators::{Administrator, Role};
@@ -33,17 +35,31 @@ pub struct Door {
     pub vault: Vault,
     pub scrutiny: Scrutiny,
     pub breached: BreachedPasswords,
+    /// Where passkeys are made and used, if browsers offer them there.
+    pub site: Option<Site>,
 }
 
 impl Door {
-    pub fn new(engine: &Engine, scrutiny: Scrutiny, breached: BreachedPasswords) -> Self {
+    pub fn new(
+        engine: &Engine,
+        scrutiny: Scrutiny,
+        breached: BreachedPasswords,
+        site: Option<Site>,
+    ) -> Self {
         Self {
             pool: engine.pool.clone(),
             clock: engine.clock.clone(),
             vault: engine.vault.clone(),
             scrutiny,
             breached,
+            site,
         }
+    }
+
+    /// Passkeys, where there can be any.
+    pub fn passkey_site(&self) -> Answer<&Site> {
+        let site = self.site.as_ref();
+        site.ok_or_else(|| ApiError::new(ErrorCode::PasskeysImpossible))
     }
 
     pub fn must_have_second_factor(&self, role: Role) -> bool {
@@ -69,9 +85,32 @@ impl Door {
     }
 }
 
+/// What is stored of the id of the request's session.
+pub fn session_of(request: &RequestContext) -> Answer<Vec<u8>> {
+    let handle = request.session.handle();
+    let hash = handle.as_deref().and_then(session_views::id_hash);
+    hash.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))
+}
+
 impl From<FactorError> for ApiError {
     fn from(error: FactorError) -> Self {
         tracing::error!(%error, "a second factor could not be used");
         Self::internal()
+    }
+}
+
+impl From<PasskeyError> for ApiError {
+    fn from(error: PasskeyError) -> Self {
+        match error {
+            PasskeyError::Refused(cause) => {
+                tracing::info!(cause, "a passkey was refused");
+                Self::new(ErrorCode::PasskeyRefused)
+            }
+            PasskeyError::TooMany => Self::new(ErrorCode::TooManyPasskeys),
+            PasskeyError::Database(_) | PasskeyError::Broken(_) => {
+                tracing::error!(%error, "a passkey could not be used");
+                Self::internal()
+            }
+        }
     }
 }

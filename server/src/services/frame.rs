@@ -7,18 +7,20 @@ use sqlx::PgPool;
 
 use super::answers::{database, store};
 use super::app_status::app_status;
+use super::passkeys::Site;
 use super::zones;
-use crate::store::{apps, connection, imports, second_factors};
+use crate::store::{apps, connection, imports, passkeys, second_factors};
 
 #[derive(Clone, Debug)]
 pub struct FrameService {
     pool: PgPool,
     demo: bool,
+    site: Option<Site>,
 }
 
 impl FrameService {
-    pub fn new(pool: PgPool, demo: bool) -> Self {
-        Self { pool, demo }
+    pub fn new(pool: PgPool, demo: bool, site: Option<Site>) -> Self {
+        Self { pool, demo, site }
     }
 }
 
@@ -43,6 +45,9 @@ impl Shell for FrameService {
         }
         let factor = second_factors::find(&mut db, actor.id).await;
         let factor = factor.map_err(database)?;
+        let passkeys = passkeys::of(&mut db, actor.id).await.map_err(database)?;
+        let site = self.site.as_ref();
+        let site = site.filter(|site| passkeys.iter().any(|passkey| site.is_of(passkey)));
         let number = |count: i32| u32::try_from(count).unwrap_or(0);
         let counts = read
             .as_ref()
@@ -62,7 +67,8 @@ impl Shell for FrameService {
             zone: String::new(),
             // The request knows; a page says so.
             confirmed: false,
-            second_factor: factor.is_some(),
+            has_app: factor.is_some_and(|factor| factor.app_since.is_some()),
+            passkeys_at: site.map(|site| site.origin().to_owned()),
         })
     }
 }

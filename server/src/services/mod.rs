@@ -31,6 +31,7 @@ mod new_password;
 pub mod notifications;
 mod on_demand;
 pub mod one_time_links;
+pub mod passkeys;
 pub mod passwords;
 mod plan_file;
 mod queue;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::secrets::Vault;
 use crate::store::credentials::{self, Credential, CredentialError};
-use crate::store::second_factors;
+use crate::store::{passkeys, second_factors};
 
 const CODES: usize = 10;
 /// Sixteen of 32 letters: 80 bits, so that a plain hash keeps the code.
@@ -42,6 +42,7 @@ impl From<TotpError> for FactorError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
     App,
+    Passkey,
     RecoveryCode { left: i64 },
 }
 
@@ -150,14 +151,23 @@ pub async fn renew_codes(
 
 /// Takes everything off. Says whether there was anything.
 pub async fn remove(db: &mut PgConnection, administrator: Uuid) -> Result<bool, sqlx::Error> {
+    let app = remove_app(&mut *db, administrator).await?;
+    let passkeys = passkeys::remove_all(&mut *db, administrator).await?;
+    let shown = Credential::ShownOnce(administrator);
+    credentials::delete(&mut *db, shown).await?;
+    second_factors::delete_codes(db, administrator).await?;
+    Ok(app || passkeys)
+}
+
+/// Takes the authenticator app off, and leaves recovery codes. Says whether there was one.
+pub async fn remove_app(db: &mut PgConnection, administrator: Uuid) -> Result<bool, sqlx::Error> {
     for place in [
         Credential::Authenticator(administrator),
         Credential::NewAuthenticator(administrator),
-        Credential::ShownOnce(administrator),
     ] {
         credentials::delete(&mut *db, place).await?;
     }
-    second_factors::delete(db, administrator).await
+    second_factors::delete_app(db, administrator).await
 }
 
 fn builder(secret: &SecretString) -> Result<Builder, FactorError> {

@@ -1,6 +1,6 @@
 //! Signing in and out, and confirming who somebody is.
 
-use app::api::account::ConfirmForm;
+use app::api::account::{ConfirmForm, Evidence, Ways};
 use app::api::{ApiError, ErrorCode, FieldCode};
 use app::services::{Actor, Answer, RequestContext, Secret, SignIn, SignInStep, Stage};
 use async_trait::async_trait;
@@ -8,13 +8,14 @@ use chrono::{DateTime, Utc};
 use provisioning::event::EventName;
 use serde_json::json;
 
-use super::answers::{database, hashing, store};
-use super::door::Door;
+use super::answers::{database, hashing, store as stored};
+use super::door::{self, Door};
+use super::passkeys::{self, Asked, PasskeyError};
 use super::second_factor::{self, Right};
 use super::tries::Try;
 use super::{email, passwords};
-use crate::store::administrators;
 use crate::store::events::{self, NewEvent};
+use crate::store::{self, administrators, second_factors};
 
 #[derive(Clone, Debug)]
 pub struct SignInService {
@@ -39,19 +40,49 @@ impl SignInService {
         let event = NewEvent::new(now, EventName::FailedSignIn, known.unwrap_or("unknown"))
             .failed(code, message)
             .detail(json!({ "address": address }));
-        events::record(&mut db, &event).await.map_err(store)?;
+        events::record(&mut db, &event).await.map_err(stored)?;
         Ok(())
     }
 
-    async fn is_right_code(
+    /// A wrong code is `None`; a wrong passkey says so itself.
+    async fn judge(
         &self,
+        request: &RequestContext,
         actor: &Actor,
-        code: &Secret,
+        evidence: &Evidence,
         now: DateTime<Utc>,
     ) -> Answer<Option<Right>> {
         let mut db = self.door.pool.acquire().await.map_err(database)?;
-        let vault = &self.door.vault;
-        Ok(second_factor::verify(&mut db, vault, actor.id, code.reveal(), now).await?)
+        match evidence {
+            Evidence::Code(code) => {
+                let vault = &self.door.vault;
+                Ok(second_factor::verify(&mut db, vault, actor.id, code.reveal(), now).await?)
+            }
+            Evidence::Passkey(answer) => {
+                let site = self.door.passkey_site()?;
+                let session = door::session_of(request)?;
+                let asked = Asked {
+                    administrator: actor.id,
+                    session_hash: &session,
+                    now,
+                };
+                match passkeys::prove(&mut db, site, asked, answer).await {
+                    Ok(()) => Ok(Some(Right::Passkey)),
+                    Err(PasskeyError::Refused(cause)) => {
+                        tracing::info!(cause, "a passkey was refused");
+                        Ok(None)
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            }
+        }
+    }
+}
+
+fn not_right(evidence: &Evidence) -> (&'static str, &'static str) {
+    match evidence {
+        Evidence::Code(_) => ("wrong-code", "The second factor is wrong."),
+        Evidence::Passkey(_) => ("wrong-passkey", "The passkey was not accepted."),
     }
 }
 
@@ -109,7 +140,7 @@ impl SignIn for SignInService {
                 }
                 events::record(&mut transaction, &event)
                     .await
-                    .map_err(store)?;
+                    .map_err(stored)?;
                 match stage {
                     Stage::Enrolment => SignInStep::Enrolment,
                     _ => SignInStep::Inside,
@@ -121,7 +152,38 @@ impl SignIn for SignInService {
         Ok(step)
     }
 
-    async fn second_factor(&self, request: &RequestContext, code: Secret) -> Answer<()> {
+    async fn ways(&self, request: &RequestContext) -> Answer<Ways> {
+        let visitor = request.visitor;
+        let visitor = visitor.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+        let mut db = self.door.pool.acquire().await.map_err(database)?;
+        let factors = second_factors::find(&mut db, visitor.administrator).await;
+        let factors = factors.map_err(database)?;
+        let known = store::passkeys::of(&mut db, visitor.administrator).await;
+        let known = known.map_err(database)?;
+        let site = self.door.site.as_ref();
+        let site = site.filter(|site| known.iter().any(|passkey| site.is_of(passkey)));
+        Ok(Ways {
+            app: factors.is_some_and(|factors| factors.app_since.is_some()),
+            passkeys_at: site.map(|site| site.origin().to_owned()),
+        })
+    }
+
+    async fn ask_passkey(&self, request: &RequestContext) -> Answer<String> {
+        let visitor = request.visitor;
+        let visitor = visitor.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
+        let site = self.door.passkey_site()?;
+        let session = door::session_of(request)?;
+        let asked = Asked {
+            administrator: visitor.administrator,
+            session_hash: &session,
+            now: self.door.clock.now(),
+        };
+        let mut db = self.door.pool.acquire().await.map_err(database)?;
+        let asks = passkeys::begin_proving(&mut db, site, asked).await?;
+        asks.ok_or_else(ApiError::not_found)
+    }
+
+    async fn second_factor(&self, request: &RequestContext, evidence: Evidence) -> Answer<()> {
         let now = self.door.clock.now();
         let visitor = request
             .visitor
@@ -134,10 +196,13 @@ impl SignIn for SignInService {
         let administrator = found.ok_or_else(|| ApiError::new(ErrorCode::Unauthenticated))?;
         let actor = super::actor(&administrator);
         let attempt = Try::count(&self.door.pool, &actor.email, request.address, now).await?;
-        let Some(right) = self.is_right_code(&actor, &code, now).await? else {
-            let cause = ("wrong-code", "The second factor is wrong.");
+        let Some(right) = self.judge(request, &actor, &evidence, now).await? else {
+            let cause = not_right(&evidence);
             self.fail(Some(&actor.email), request, cause, now).await?;
-            return Err(wrong_code());
+            return Err(match evidence {
+                Evidence::Code(_) => wrong_code(),
+                Evidence::Passkey(_) => ApiError::new(ErrorCode::PasskeyRefused),
+            });
         };
         let mut transaction = self.door.pool.begin().await.map_err(database)?;
         attempt
@@ -150,7 +215,7 @@ impl SignIn for SignInService {
         let event = with_factor(signed_in(&actor, request, now), right);
         events::record(&mut transaction, &event)
             .await
-            .map_err(store)?;
+            .map_err(stored)?;
         transaction.commit().await.map_err(database)?;
         request.session.confirm().await
     }
@@ -162,25 +227,24 @@ impl SignIn for SignInService {
         form: ConfirmForm,
     ) -> Answer<()> {
         let now = self.door.clock.now();
-        let (code, password) = match (form.code, form.password) {
-            (Some(code), _) => (Some(code), None),
-            (None, Some(password)) => (None, Some(password)),
-            (None, None) => return Err(ApiError::field("password", FieldCode::Required)),
-        };
+        if form.evidence.is_none() && form.password.is_none() {
+            return Err(ApiError::field("password", FieldCode::Required));
+        }
         let attempt = Try::count(&self.door.pool, &actor.email, request.address, now).await?;
         let mut right = None;
         let mut is_right = false;
-        if let Some(code) = &code {
-            right = self.is_right_code(actor, code, now).await?;
+        if let Some(evidence) = &form.evidence {
+            right = self.judge(request, actor, evidence, now).await?;
             is_right = right.is_some();
-        } else if let Some(password) = &password {
+        } else if let Some(password) = &form.password {
             is_right = self.is_right_password(actor, password).await?;
         }
         if !is_right {
             let cause = ("wrong-confirmation", "They could not confirm who they are.");
             self.fail(Some(&actor.email), request, cause, now).await?;
-            return Err(match code {
-                Some(_) => ApiError::field("code", FieldCode::CodeWrong),
+            return Err(match form.evidence {
+                Some(Evidence::Code(_)) => ApiError::field("code", FieldCode::CodeWrong),
+                Some(Evidence::Passkey(_)) => ApiError::new(ErrorCode::PasskeyRefused),
                 None => ApiError::field("password", FieldCode::PasswordWrong),
             });
         }
@@ -197,7 +261,7 @@ impl SignIn for SignInService {
         };
         events::record(&mut transaction, &event)
             .await
-            .map_err(store)?;
+            .map_err(stored)?;
         transaction.commit().await.map_err(database)?;
         request.session.confirm().await
     }
@@ -206,7 +270,7 @@ impl SignIn for SignInService {
         request.session.end().await?;
         let mut db = self.door.pool.acquire().await.map_err(database)?;
         let event = NewEvent::new(self.door.clock.now(), EventName::SignOut, &actor.email);
-        events::record(&mut db, &event).await.map_err(store)?;
+        events::record(&mut db, &event).await.map_err(stored)?;
         Ok(())
     }
 }
@@ -234,6 +298,7 @@ fn signed_in<'a>(actor: &'a Actor, request: &RequestContext, now: DateTime<Utc>)
 fn with_factor(event: NewEvent<'_>, right: Right) -> NewEvent<'_> {
     event.reason(match right {
         Right::App => "Authenticator app".to_owned(),
+        Right::Passkey => "Passkey".to_owned(),
         Right::RecoveryCode { left } => format!("Recovery code; codes left: {left}"),
     })
 }

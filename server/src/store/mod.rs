@@ -23,6 +23,7 @@ pub mod old_runs;
 pub mod one_time_links;
 pub mod operations;
 pub mod pages;
+pub mod passkeys;
 pub mod people;
 pub mod people_alone;
 pub mod person_decisions;

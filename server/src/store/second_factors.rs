@@ -5,34 +5,41 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+/// What somebody can prove themselves with after the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Authenticator {
-    pub confirmed_at: DateTime<Utc>,
+pub struct Factors {
+    /// Since when they have an authenticator app.
+    pub app_since: Option<DateTime<Utc>>,
+    pub passkeys: i64,
     pub recovery_codes_left: i64,
 }
 
+/// `None` without an app and without passkeys; recovery codes alone are no factor.
 pub async fn find(
     db: &mut PgConnection,
     administrator: Uuid,
-) -> Result<Option<Authenticator>, sqlx::Error> {
-    sqlx::query_as!(
-        Authenticator,
-        r#"SELECT confirmed_at,
-                  (SELECT count(*) FROM recovery_codes c
-                   WHERE c.administrator_id = a.administrator_id AND used_at IS NULL)
-                      AS "recovery_codes_left!"
-           FROM authenticators a WHERE administrator_id = $1"#,
+) -> Result<Option<Factors>, sqlx::Error> {
+    let factors = sqlx::query_as!(
+        Factors,
+        r#"SELECT (SELECT confirmed_at FROM authenticators WHERE administrator_id = $1) AS app_since,
+                  (SELECT count(*) FROM passkeys WHERE administrator_id = $1) AS "passkeys!",
+                  (SELECT count(*) FROM recovery_codes
+                   WHERE administrator_id = $1 AND used_at IS NULL) AS "recovery_codes_left!""#,
         administrator
     )
-    .fetch_optional(db)
-    .await
+    .fetch_one(db)
+    .await?;
+    Ok(Some(factors).filter(|one| one.app_since.is_some() || one.passkeys > 0))
 }
 
 /// Who has one.
 pub async fn everybody(db: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar!("SELECT administrator_id FROM authenticators")
-        .fetch_all(db)
-        .await
+    sqlx::query_scalar!(
+        r#"SELECT administrator_id AS "id!" FROM authenticators
+           UNION SELECT administrator_id FROM passkeys"#
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// In place of the one before. The step that confirmed it is used up.
@@ -71,14 +78,8 @@ pub async fn take_step(
     Ok(done.rows_affected() == 1)
 }
 
-/// Says whether there was one. Recovery codes go with it.
-pub async fn delete(db: &mut PgConnection, administrator: Uuid) -> Result<bool, sqlx::Error> {
-    sqlx::query!(
-        "DELETE FROM recovery_codes WHERE administrator_id = $1",
-        administrator
-    )
-    .execute(&mut *db)
-    .await?;
+/// Says whether there was an app.
+pub async fn delete_app(db: &mut PgConnection, administrator: Uuid) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "DELETE FROM authenticators WHERE administrator_id = $1",
         administrator
@@ -88,18 +89,23 @@ pub async fn delete(db: &mut PgConnection, administrator: Uuid) -> Result<bool, 
     Ok(done.rows_affected() == 1)
 }
 
+pub async fn delete_codes(db: &mut PgConnection, administrator: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "DELETE FROM recovery_codes WHERE administrator_id = $1",
+        administrator
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// In place of those before, used or not.
 pub async fn put_codes(
     db: &mut PgConnection,
     administrator: Uuid,
     hashes: &[Vec<u8>],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "DELETE FROM recovery_codes WHERE administrator_id = $1",
-        administrator
-    )
-    .execute(&mut *db)
-    .await?;
+    delete_codes(&mut *db, administrator).await?;
     sqlx::query!(
         "INSERT INTO recovery_codes (administrator_id, code_hash)
          SELECT $1, hash FROM unnest($2::bytea[]) AS hash",

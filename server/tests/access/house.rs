@@ -58,19 +58,28 @@ async fn hash() -> String {
 
 impl House {
     pub fn new(pool: PgPool) -> Self {
+        Self::at(pool, "http://console")
+    }
+
+    /// A console that browsers reach at this address.
+    pub fn at(pool: PgPool, origin: &str) -> Self {
         let clock = FakeClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let vault = Vault::new(SecretKey::generate());
         let outgoing = Outgoing::new(TargetPolicy::default()).unwrap();
         let engine = Engine::new(pool, Arc::new(clock.clone()), vault, outgoing);
-        Self::over(engine, clock)
+        Self::reached_at(origin, engine, clock)
     }
 
     pub fn over(engine: Engine, clock: FakeClock) -> Self {
+        Self::reached_at("http://console", engine, clock)
+    }
+
+    fn reached_at(origin: &str, engine: Engine, clock: FakeClock) -> Self {
         let site = tempfile::tempdir().unwrap();
         let (pool, vault) = (engine.pool.clone(), engine.vault.clone());
         let settings = Settings::read(|_| Ok(None)).unwrap();
         let scrutiny = Scrutiny::Full;
-        let services = compose::services(&engine, &settings, "http://console", scrutiny, None);
+        let services = compose::services(&engine, &settings, origin, scrutiny, None);
         let seals = Seals::new(
             pool.clone(),
             SecretKey::generate(),

@@ -9,10 +9,12 @@
 mod fixture;
 
 mod administrators;
+mod authenticator;
 mod confirming;
 mod factors;
 mod hostile;
 mod house;
 mod markup;
+mod passkeys;
 mod sessions;
 mod table;
