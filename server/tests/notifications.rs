@@ -343,7 +343,7 @@ async fn a_webhook_is_signed_with_the_secret_that_is_shown_until_it_is_kept(pool
 
     change(ChannelChange::SecretKept).await.unwrap();
     assert_eq!(secret_of(&desk.ines).await, None);
-    change(ChannelChange::NewSecret).await.unwrap();
+    desk.service.renew_secret(&desk.ines, id).await.unwrap();
     let new = secret_of(&desk.ines).await.unwrap();
     assert_ne!(new, secret);
     desk.house.pass(TimeDelta::hours(2));

@@ -132,7 +132,6 @@ pub enum ChannelChange {
     TurnOff,
     /// Sends a message at once.
     Test,
-    NewSecret,
     /// The secret is kept somewhere; it is not shown again.
     SecretKept,
     Delete,
@@ -205,6 +204,15 @@ pub async fn change_channel(id: Uuid, change: ChannelChange) -> Result<(), ApiEr
         ChannelChange::Delete => "/settings/notifications".to_owned(),
         _ => format!("/settings/notifications/{id}"),
     });
+    Ok(())
+}
+
+/// A new secret in place of the one that a webhook's messages are signed with.
+#[server(endpoint = "renew_channel_secret")]
+pub async fn renew_channel_secret(id: Uuid) -> Result<(), ApiError> {
+    let (actor, services) = super::assured()?;
+    super::answer(services.notifications.renew_secret(&actor, id).await)?;
+    super::redirect_to(&format!("/settings/notifications/{id}"));
     Ok(())
 }
 

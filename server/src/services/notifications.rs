@@ -205,13 +205,6 @@ impl Notifications for NotificationsService {
                 }
                 if on { "turned on" } else { "turned off" }
             }
-            ChannelChange::NewSecret => {
-                if !matches!(channel.settings, ChannelSettings::Webhook(_)) {
-                    return Err(ApiError::not_found());
-                }
-                self.new_secret(&mut *db, id).await?;
-                "secret replaced"
-            }
             ChannelChange::SecretKept => {
                 store::show_secret_until(&mut *db, id, None).await?;
                 return commit(transaction).await;
@@ -226,6 +219,20 @@ impl Notifications for NotificationsService {
             ChannelChange::Test => return Err(ApiError::internal()),
         };
         let reason = format!("Notifications: channel {} {what}", channel.name);
+        self.tell(&mut *db, actor, reason, None).await?;
+        commit(transaction).await
+    }
+
+    async fn renew_secret(&self, actor: &Assured, id: Uuid) -> Answer<()> {
+        let id = ChannelId(id);
+        let mut transaction = self.begin().await?;
+        let db = &mut *transaction;
+        let channel = existing(&mut *db, id).await?;
+        if !matches!(channel.settings, ChannelSettings::Webhook(_)) {
+            return Err(ApiError::not_found());
+        }
+        self.new_secret(&mut *db, id).await?;
+        let reason = format!("Notifications: channel {} secret replaced", channel.name);
         self.tell(&mut *db, actor, reason, None).await?;
         commit(transaction).await
     }

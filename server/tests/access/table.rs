@@ -179,6 +179,7 @@ const TABLE: &[(&str, Who, &str)] = &[
         Reader,
         "id=00000000-0000-7000-8000-000000000000&name=n",
     ),
+    ("renew_channel_secret", Assured, NOBODY),
     ("renew_recovery_codes", AssuredSelf, ""),
     ("restore_version", Assured, "slug=none&version=1&current=1"),
     ("restoring", Reader, "slug=none&version=1"),

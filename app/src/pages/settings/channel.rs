@@ -57,7 +57,15 @@ fn page(page: Page) -> AnyView {
             ("turn-on", "Turn on")
         };
         let new_secret = (row.kind == ChannelKind::Webhook)
-            .then(|| deed(row, "new-secret", "", "New secret"));
+            .then(|| {
+                let id = hidden("id", row.id.to_string());
+                view! {
+                    <PostForm action="/api/renew_channel_secret" class="inline" confirmed=true>
+                        {id}
+                        <button class="button" type="submit">"New secret"</button>
+                    </PostForm>
+                }
+            });
         view! {
             <div class="actions">
                 {deed(row, "test", "button--primary", "Send a test")}
