@@ -179,3 +179,13 @@ export async function keepForTwoYears({ page, look, open, refused }: Visit): Pro
   await expect(page.getByText("Months that are wholly before")).toBeVisible();
   await look("retention");
 }
+
+/** Whoever goes away is signed out after half an hour. */
+export async function endIdleSessions({ page, look, open }: Visit): Promise<void> {
+  await open("/settings/sessions");
+  await page.getByLabel("Signed out without use after").selectOption("30");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await expect(page.getByText("Changed last")).toBeVisible();
+  await expect(page.getByLabel("Signed out without use after")).toHaveValue("30");
+  await look("sessions");
+}

@@ -4,6 +4,7 @@ import { createAdministrator, email } from "../pages/door.ts";
 import {
   addMail,
   addWebhook,
+  endIdleSessions,
   keepForTwoYears,
   lowerThreshold,
   mailSink,
@@ -26,8 +27,10 @@ test("channels, thresholds, protected people, the history and retention are set 
   await test.step("somebody is protected", () => protectSomebody(visit));
   await test.step("a changed policy is found and put back", () => restorePolicy(visit, email));
   await test.step("the log is kept for two years", () => keepForTwoYears(visit));
+  await test.step("whoever goes away is signed out", () => endIdleSessions(visit));
   await test.step("the overview says it all", async () => {
     await open("/settings");
+    await expect(page.getByText("Signed out after 30 minutes without use, after 7 days in any case")).toBeVisible();
     await expect(page.getByText("2 channels")).toBeVisible();
     await expect(page.getByText("The log is kept for 2 years")).toBeVisible();
     await look("settings");

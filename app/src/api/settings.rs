@@ -17,7 +17,25 @@ pub struct SettingsOverview {
     pub open: u32,
     /// `None`: for ever.
     pub retention_days: Option<u32>,
+    pub sessions: SessionLimits,
     pub apps: Vec<AppSafety>,
+}
+
+/// How long somebody stays signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLimits {
+    /// Without any use.
+    pub idle_minutes: u32,
+    /// In any case.
+    pub longest_hours: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLimitsPage {
+    pub saved: SessionLimits,
+    /// When they were changed last, and by whom.
+    pub changed: Option<(Time, String)>,
+    pub may_change: bool,
 }
 
 /// One app's thresholds and how many people are protected in it.
@@ -182,6 +200,25 @@ pub async fn unprotect(slug: String, person: String) -> Result<(), ApiError> {
     let (actor, services) = super::assured()?;
     super::answer(services.safety.unprotect(&actor, &slug, &person).await)?;
     super::redirect_to(&format!("/settings/protected/{slug}"));
+    Ok(())
+}
+
+#[server(endpoint = "session_limits")]
+pub async fn load_session_limits() -> Result<SessionLimitsPage, ApiError> {
+    let (actor, services) = super::signed_in()?;
+    super::answer(services.settings.session_limits(&actor).await)
+}
+
+/// Fields `idle_minutes`, `longest_hours`.
+#[server(endpoint = "save_session_limits")]
+pub async fn save_session_limits(
+    #[server(default)] idle_minutes: String,
+    #[server(default)] longest_hours: String,
+) -> Result<(), ApiError> {
+    let (actor, services) = super::assured()?;
+    let saved = (services.settings).save_session_limits(&actor, &idle_minutes, &longest_hours);
+    super::answer(saved.await)?;
+    super::redirect_to("/settings/sessions");
     Ok(())
 }
 

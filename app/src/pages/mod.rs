@@ -106,6 +106,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("settings/protected/:slug") view=settings::ProtectedPage/>
                     <Route path=path!("settings/protected/:slug/remove") view=settings::UnprotectPage/>
                     <Route path=path!("settings/retention") view=settings::RetentionPage/>
+                    <Route path=path!("settings/sessions") view=settings::SessionsPage/>
                     <Route path=path!("settings/installation") view=settings::InstallationPage/>
                     <Route path=path!("preferences") view=preferences::PreferencesPage/>
                     <Route path=path!("about") view=console::AboutPage/>

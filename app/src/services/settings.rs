@@ -9,6 +9,15 @@ use uuid::Uuid;
 #[async_trait]
 pub trait ConsoleSettings: Send + Sync {
     async fn overview(&self) -> Answer<SettingsOverview>;
+    async fn session_limits(&self, actor: &Actor) -> Answer<SessionLimitsPage>;
+    /// Fields `idle_minutes`, `longest_hours`. What is shorter than before holds for sessions that
+    /// are there, too.
+    async fn save_session_limits(
+        &self,
+        actor: &Assured,
+        idle_minutes: &str,
+        longest_hours: &str,
+    ) -> Answer<()>;
     async fn retention(&self, actor: &Actor) -> Answer<RetentionPage>;
     /// `days: None` keeps the log for ever. Fields `days`, `confirmed`.
     async fn save_retention(

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use sqlx::PgPool;
 use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool};
 use tower_sessions::cookie::SameSite;
 use tower_sessions::cookie::time::Duration;
 use tower_sessions::session::{Id, Record};
@@ -19,8 +19,9 @@ use tower_sessions::{Expiry, Session, SessionManagerLayer};
 
 use super::Web;
 use crate::clock::Clock;
-use crate::services::session_views::{ABSOLUTE_LIFETIME, IDLE_LIFETIME, SignedIn, handle};
+use crate::services::session_views::{SignedIn, handle};
 use crate::store::sessions::{self, StoredSession};
+use crate::store::settings::{self, SessionLimits};
 
 /// How long the second factor may take after the password.
 const DOOR_LIFETIME: TimeDelta = TimeDelta::minutes(10);
@@ -41,8 +42,9 @@ pub(super) fn layer(web: &Web, https: bool) -> SessionManagerLayer<PgSessions> {
         .with_http_only(true)
         // Lax: a link in a chat or a mail leads into the console; what changes something is a POST.
         .with_same_site(SameSite::Lax)
-        .with_expiry(Expiry::OnInactivity(Duration::seconds(
-            ABSOLUTE_LIFETIME.num_seconds(),
+        // The cookie may outlive its session, which ends where it is stored.
+        .with_expiry(Expiry::OnInactivity(Duration::hours(
+            (*SessionLimits::LONGEST_HOURS.end()).into(),
         )))
 }
 
@@ -134,8 +136,9 @@ impl PgSessions {
         self.pool.acquire().await.map_err(backend)
     }
 
-    fn idle_since(now: DateTime<Utc>) -> DateTime<Utc> {
-        now - IDLE_LIFETIME
+    async fn limits(db: &mut PgConnection) -> Result<SessionLimits> {
+        let limits = settings::get::<SessionLimits>(db).await;
+        limits.map_err(|error| Error::Backend(error.to_string()))
     }
 }
 
@@ -144,7 +147,8 @@ impl SessionStore for PgSessions {
     async fn create(&self, record: &mut Record) -> Result<()> {
         let mut db = self.connection().await?;
         let now = self.clock.now();
-        sessions::prune(&mut db, now, Self::idle_since(now))
+        let limits = Self::limits(&mut db).await?;
+        sessions::prune(&mut db, now, now - limits.idle())
             .await
             .map_err(backend)?;
         let signed_in = signed_in_of(record);
@@ -154,7 +158,7 @@ impl SessionStore for PgSessions {
             data: encode(record)?,
             created_at: began,
             last_seen_at: now,
-            expires_at: began + ABSOLUTE_LIFETIME,
+            expires_at: began + limits.longest(),
         };
         let administrator = signed_in.map(|one| one.administrator);
         while !sessions::create(&mut db, &hash(record.id), administrator, &session)
@@ -181,7 +185,8 @@ impl SessionStore for PgSessions {
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
         let mut db = self.connection().await?;
         let now = self.clock.now();
-        let loaded = sessions::load(&mut db, &hash(*id), now, Self::idle_since(now)).await;
+        let limits = Self::limits(&mut db).await?;
+        let loaded = sessions::load(&mut db, &hash(*id), now, now - limits.idle()).await;
         let Some(session) = loaded.map_err(backend)? else {
             return Ok(None);
         };

@@ -132,7 +132,7 @@ impl Account for AccountService {
                 .map(|passkey| ceremonies::view(passkey, site))
                 .collect(),
             passkeys_at: site.map(|site| site.origin().to_owned()),
-            sessions: sessions.map_err(database)?,
+            sessions: sessions?,
         })
     }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::administration::Administration;
 use super::answers::database;
 use super::door::Door;
-use super::session_views::{self, ABSOLUTE_LIFETIME, IDLE_LIFETIME};
+use super::session_views;
 use crate::clock::Clock;
 use crate::settings::AllowedTargets;
 use crate::store::administrators::{self, Entry};
@@ -95,9 +95,7 @@ impl Administrators for AdministratorsService {
         let factor = second_factors::find(&mut db, id).await.map_err(database)?;
         let may_change = actor.role == Role::SuperAdministrator;
         let sessions = match may_change || id == actor.id {
-            true => session_views::of(&mut db, id, self.clock.now(), None)
-                .await
-                .map_err(database)?,
+            true => session_views::of(&mut db, id, self.clock.now(), None).await?,
             false => Vec::new(),
         };
         Ok(AdministratorPage {
@@ -139,16 +137,7 @@ impl Administrators for AdministratorsService {
             .public_url
             .as_deref()
             .unwrap_or("The one it listens on");
-        let idle = format!("{} hours", IDLE_LIFETIME.num_hours());
-        let absolute = format!("{} days", ABSOLUTE_LIFETIME.num_days());
         let sections = [
-            (
-                "Sessions",
-                rows(&[
-                    ("Sign out after no use for", &idle),
-                    ("Sign out in any case after", &absolute),
-                ]),
-            ),
             (
                 "Addresses that Rollcall may talk to",
                 rows(&[

@@ -4,17 +4,15 @@ use std::net::IpAddr;
 
 use app::api::account::SessionView;
 use app::services::Stage;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::store::StoreError;
 use crate::store::sessions::{self, Listed};
+use crate::store::settings::{self, SessionLimits};
 
-/// A session nobody used for so long is over.
-pub const IDLE_LIFETIME: TimeDelta = TimeDelta::hours(8);
-/// A session is over after so long in any case.
-pub const ABSOLUTE_LIFETIME: TimeDelta = TimeDelta::days(7);
 /// Of what a browser calls itself.
 const MOST_LETTERS: usize = 400;
 
@@ -69,8 +67,9 @@ pub async fn of(
     administrator: Uuid,
     now: DateTime<Utc>,
     this: Option<&str>,
-) -> Result<Vec<SessionView>, sqlx::Error> {
-    let idle_since = now - IDLE_LIFETIME;
+) -> Result<Vec<SessionView>, StoreError> {
+    let limits = settings::get::<SessionLimits>(&mut *db).await?;
+    let idle_since = now - limits.idle();
     let listed = sessions::of_administrator(db, administrator, now, idle_since).await?;
     Ok(listed
         .into_iter()

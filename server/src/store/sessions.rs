@@ -1,6 +1,6 @@
 //! Sessions. Only a hash of the cookie's value is kept.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -165,6 +165,20 @@ pub async fn revoke_all(
     .execute(db)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// No session lives longer than this from its beginning; those that would be over sooner stay so.
+pub async fn shorten(db: &mut PgConnection, longest: TimeDelta) -> Result<(), sqlx::Error> {
+    // Made of seconds: a number of hours is what it is, whatever the day.
+    let longest = longest.num_seconds();
+    sqlx::query!(
+        r#"UPDATE sessions SET expires_at = created_at + make_interval(secs => $1::bigint::double precision)
+           WHERE expires_at > created_at + make_interval(secs => $1::bigint::double precision)"#,
+        longest
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 pub async fn prune(

@@ -2,10 +2,11 @@
 //! with a key of its own; one that nobody set has its default.
 
 use super::{Result, decode, encode};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
+use std::ops::RangeInclusive;
 
 /// A value that is kept under one key.
 pub trait Setting: Serialize + DeserializeOwned + Default + Send + Sync {
@@ -41,6 +42,42 @@ impl Default for DigestHour {
 
 impl Setting for DigestHour {
     const KEY: &'static str = "digest_hour";
+}
+
+/// How long somebody stays signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLimits {
+    /// A session that nobody used for so long is over.
+    pub idle_minutes: u32,
+    /// A session is over after so long in any case.
+    pub longest_hours: u32,
+}
+
+impl SessionLimits {
+    pub const IDLE_MINUTES: RangeInclusive<u32> = 5..=1440;
+    /// At most thirty days.
+    pub const LONGEST_HOURS: RangeInclusive<u32> = 1..=720;
+
+    pub fn idle(&self) -> TimeDelta {
+        TimeDelta::minutes(self.idle_minutes.into())
+    }
+
+    pub fn longest(&self) -> TimeDelta {
+        TimeDelta::hours(self.longest_hours.into())
+    }
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            idle_minutes: 8 * 60,
+            longest_hours: 7 * 24,
+        }
+    }
+}
+
+impl Setting for SessionLimits {
+    const KEY: &'static str = "session_limits";
 }
 
 /// Where the audit log was found broken when it was sealed last; kept by Rollcall itself.

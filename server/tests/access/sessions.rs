@@ -5,7 +5,7 @@ use app::api::{ErrorCode, FieldCode};
 use chrono::TimeDelta;
 use sqlx::PgPool;
 
-use super::house::{Browser, House, PASSWORD_TYPED};
+use super::house::{Browser, House, PASSWORD_TYPED, now_of};
 
 async fn account(browser: &Browser<'_>) -> MyAccount {
     serde_json::from_str(&browser.post("/api/my_account", "").await.body).unwrap()
@@ -89,4 +89,63 @@ async fn a_new_password_needs_the_old_one_and_ends_other_sessions(pool: PgPool) 
     assert!(!otto.is_in().await, "the session has a fresh id");
     let old = house.browser().sign_in("otto@example.com").await;
     assert_eq!(old.code(), ErrorCode::WrongCredentials);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn shorter_times_hold_at_once_and_for_everybody(pool: PgPool) {
+    let house = House::new(pool);
+    let (_, otto) = house.auditor("otto@example.com").await;
+    let (_, ada) = house.super_administrator("ada@example.com").await;
+    for (form, field) in [
+        ("idle_minutes=4&longest_hours=12", "idle_minutes"),
+        ("idle_minutes=1441&longest_hours=12", "idle_minutes"),
+        ("idle_minutes=30&longest_hours=0", "longest_hours"),
+        ("idle_minutes=30&longest_hours=721", "longest_hours"),
+        ("idle_minutes=30&longest_hours=soon", "longest_hours"),
+    ] {
+        let wrong = ada.post("/api/save_session_limits", form).await.error();
+        assert_eq!(wrong.fields.len(), 1, "{form}");
+        assert_eq!(wrong.fields[0].field, field, "{form}");
+        assert_eq!(wrong.fields[0].code, FieldCode::OutOfRange, "{form}");
+    }
+    let form = "idle_minutes=30&longest_hours=2";
+    let refused = otto.post("/api/save_session_limits", form).await;
+    assert_eq!(refused.code(), ErrorCode::Forbidden);
+    ada.post("/api/save_session_limits", form).await.succeeded();
+    assert_eq!(house.told("Settings changed").await, 1);
+    let page = otto.get("/settings/sessions").await.body;
+    assert!(page.contains("after 30 minutes without use, after 2 hours in any case"));
+
+    let ends = account(&otto).await.sessions[0].ends_at;
+    assert_eq!(ends - now_of(&house), TimeDelta::hours(2));
+    for _ in 0..4 {
+        house.wait(TimeDelta::minutes(29));
+        assert!(otto.is_in().await, "it is in use");
+    }
+    assert!(!ada.is_in().await, "nobody used it for half an hour");
+    house.wait(TimeDelta::minutes(4));
+    assert!(!otto.is_in().await, "two hours are over");
+
+    let next = house.browser();
+    next.sign_in("otto@example.com").await.succeeded();
+    house.wait(TimeDelta::minutes(31));
+    assert!(!next.is_in().await);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn longer_times_hold_for_whoever_signs_in_afterwards(pool: PgPool) {
+    let house = House::new(pool);
+    let (_, otto) = house.auditor("otto@example.com").await;
+    let (_, ada) = house.super_administrator("ada@example.com").await;
+    let before = account(&otto).await.sessions[0].ends_at;
+    let form = "idle_minutes=1440&longest_hours=720";
+    ada.post("/api/save_session_limits", form).await.succeeded();
+    assert_eq!(account(&otto).await.sessions[0].ends_at, before);
+    let next = house.browser();
+    next.sign_in("otto@example.com").await.succeeded();
+    house.wait(TimeDelta::hours(23));
+    assert!(next.is_in().await && otto.is_in().await);
+    let sessions = account(&next).await.sessions;
+    let mine = sessions.iter().find(|one| one.this_one).unwrap();
+    assert_eq!(mine.ends_at - mine.began_at, TimeDelta::days(30));
 }

@@ -6,6 +6,7 @@ mod notifications;
 mod overview;
 mod protected;
 mod retention;
+mod sessions;
 mod thresholds;
 
 pub use channel::{ChannelPage, DeleteChannelPage};
@@ -14,6 +15,7 @@ pub use notifications::NotificationsPage;
 pub use overview::OverviewPage;
 pub use protected::{ProtectedListPage, ProtectedPage, UnprotectPage};
 pub use retention::RetentionPage;
+pub use sessions::SessionsPage;
 pub use thresholds::{ThresholdsListPage, ThresholdsPage};
 
 use crate::{
@@ -26,12 +28,13 @@ use leptos_meta::Title;
 use provisioning::{config::Safety, guard};
 
 /// Address below `/settings`, icon and name.
-const SECTIONS: [(&str, &str, &str); 6] = [
+const SECTIONS: [(&str, &str, &str); 7] = [
     ("", "gear", "Overview"),
     ("notifications", "out", "Notifications"),
     ("thresholds", "op-held", "Thresholds"),
     ("protected", "shield", "Protected people"),
     ("retention", "log", "Retention"),
+    ("sessions", "key", "Sessions"),
     ("installation", "info", "Installation"),
 ];
 

@@ -79,6 +79,12 @@ fn page(settings: SettingsOverview) -> AnyView {
             {row("protected", "Protected people", "Whose account is never suspended or deleted.", protected)}
             {row("retention", "Retention", "How long the audit log is kept.", retention.into_any())}
             {row(
+                "sessions",
+                "Sessions",
+                "How long somebody stays signed in.",
+                super::sessions::in_words(&settings.sessions).into_any(),
+            )}
+            {row(
                 "installation",
                 "Installation",
                 "What the operator set where Rollcall is started.",
