@@ -1,5 +1,6 @@
 //! `rollcall doctor`: what is wrong with this installation, and what helps.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use chrono::TimeDelta;
@@ -294,23 +295,22 @@ fn disk(installation: &Installation, findings: &mut Findings) {
         return;
     }
     let folder = installation.data_dir();
-    match rustix::fs::statvfs(folder) {
-        Ok(disk) => {
-            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            let text = format!("{} MiB are free at {}", free >> 20, folder.display());
-            if free < LEAST_FREE_BYTES {
-                findings.fail(
-                    "disk",
-                    text,
-                    "Make room: the database stops when the disk is full.",
-                );
-            } else {
-                findings.ok("disk", text);
-            }
-        }
+    let free = rustix::fs::statvfs(folder).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    judge_disk(folder, free, findings);
+}
+
+fn judge_disk(folder: &Path, free: Result<u64, rustix::io::Errno>, findings: &mut Findings) {
+    let folder = folder.display();
+    match free {
+        Ok(free) if free < LEAST_FREE_BYTES => findings.fail(
+            "disk",
+            format!("{} MiB are free at {folder}", free >> 20),
+            "Make room: the database stops when the disk is full.",
+        ),
+        Ok(free) => findings.ok("disk", format!("{} MiB are free at {folder}", free >> 20)),
         Err(error) => findings.warn(
             "disk",
-            format!("{} can't be looked at: {error}", folder.display()),
+            format!("{folder} can't be looked at: {error}"),
             "Look at the free space yourself.",
         ),
     }
@@ -527,5 +527,40 @@ async fn one_app(engine: &Engine, app: &App, findings: &mut Findings) {
             error.to_string(),
             "Check that the app answers at its endpoint, then run rollcall doctor again.",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(free: Result<u64, rustix::io::Errno>) -> (&'static str, String, bool) {
+        let mut findings = Findings::default();
+        judge_disk(Path::new("/var/lib/rollcall"), free, &mut findings);
+        let [finding] = findings.0.as_slice() else {
+            panic!("one finding about one disk");
+        };
+        let remedy = finding.remedy.is_some();
+        let level = match finding.level {
+            Level::Ok => "ok",
+            Level::Warning => "warning",
+            Level::Failed => "failed",
+        };
+        (level, finding.message.clone(), remedy)
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_fails_and_one_that_is_not_does_not() {
+        let text = |mib| format!("{mib} MiB are free at /var/lib/rollcall");
+        let least = LEAST_FREE_BYTES;
+        assert_eq!(found(Ok(least)), ("ok", text(least >> 20), false));
+        assert_eq!(
+            found(Ok(least - 1)),
+            ("failed", text((least >> 20) - 1), true)
+        );
+        assert_eq!(found(Ok(0)), ("failed", text(0), true));
+        let (level, message, remedy) = found(Err(rustix::io::Errno::ACCESS));
+        assert_eq!((level, remedy), ("warning", true));
+        assert!(message.contains("can't be looked at"), "{message}");
     }
 }
