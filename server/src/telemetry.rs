@@ -3,12 +3,13 @@
 use std::io::IsTerminal as _;
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::settings::LOG;
+use crate::traces::Traces;
 
 /// What is left out unless `ROLLCALL_LOG` asks for it: how the job engine sets itself up, and
 /// the session layer's warning of every cookie that outlived its session.
@@ -19,21 +20,24 @@ const HUSHED: &str = "graphile_worker=warn,graphile_worker_migrations=warn,\
 #[error("{LOG} is not valid: {0} (an example: info,server=debug)")]
 pub struct LogFilterError(#[from] ParseError);
 
-/// Starts logging to stderr: lines for a person at a terminal, JSON for everything else.
-pub fn start_logging(quiet: bool) -> Result<(), LogFilterError> {
+/// Starts logging to stderr: lines for a person at a terminal, JSON for everything else. Spans go to
+/// the collector, too, if there is one.
+pub fn start_logging(quiet: bool, traces: &Traces) -> Result<(), LogFilterError> {
     let named = std::env::var(LOG)
         .ok()
         .filter(|filter| !filter.trim().is_empty());
     let level = if quiet { "warn" } else { "info" };
     let filter = named.unwrap_or_else(|| format!("{level},{HUSHED}"));
     let filter = EnvFilter::try_new(filter)?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(traces.layer());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // Failing means that somebody in this process logs already: nothing is lost.
     let _ = if std::io::stderr().is_terminal() {
-        registry.with(lines.with_target(false)).try_init()
+        let lines = lines.with_target(false).with_filter(filter);
+        registry.with(lines).try_init()
     } else {
-        registry.with(lines.json().flatten_event(true)).try_init()
+        let lines = lines.json().flatten_event(true).with_filter(filter);
+        registry.with(lines).try_init()
     };
     Ok(())
 }

@@ -36,6 +36,7 @@ use crate::settings::Settings;
 use crate::store::apps::{self, App};
 use crate::store::people;
 use crate::telemetry;
+use crate::traces::Traces;
 
 /// Who acted, when it was somebody at a shell.
 const SHELL: &str = "shell";
@@ -176,18 +177,19 @@ fn run(command: Command) -> Outcome {
         Command::Manual(arguments) => return shell::manual(arguments),
         _ => {}
     }
-    telemetry::start_logging(command.is_quiet())?;
     // A dump of this process's memory would hold the keys. Where it can't be forbidden, nothing else
     // is worse for it.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     // Failing means that the process has a provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let settings = Settings::from_env()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(Failure::failed)?;
-    runtime.block_on(async {
+    let traces = Traces::from_env(runtime.handle()).map_err(Failure::usage)?;
+    telemetry::start_logging(command.is_quiet(), &traces)?;
+    let settings = Settings::from_env()?;
+    let outcome = runtime.block_on(async {
         match command {
             // What serves is large; on the heap it does not weigh on the others.
             Command::Serve(arguments) => Box::pin(serve::run(settings, arguments)).await,
@@ -196,7 +198,7 @@ fn run(command: Command) -> Outcome {
             Command::Migrate => migrate::run(settings).await,
             Command::Admin(arguments) => admin::run(settings, arguments).await,
             Command::Directory(arguments) => directory::run(settings, arguments).await,
-            Command::Sync(arguments) => sync::run(settings, arguments).await,
+            Command::Sync(arguments) => Box::pin(sync::run(settings, arguments)).await,
             Command::Provision(arguments) => Box::pin(provision::run(settings, arguments)).await,
             Command::Failures(arguments) => failures::run(settings, arguments).await,
             Command::Explain(arguments) => explain::run(settings, arguments).await,
@@ -213,7 +215,9 @@ fn run(command: Command) -> Outcome {
             // Written already, without settings.
             Command::Completions(_) | Command::Manual(_) => Ok(ExitCode::SUCCESS),
         }
-    })
+    });
+    traces.end();
+    outcome
 }
 
 /// The app with this slug; another name is a mistake in the command.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
+use tracing::Instrument as _;
 use url::Url;
 
 use super::targets::{CheckedResolver, Lookup, TargetPolicy, TargetRefusal, system_lookup};
@@ -269,14 +270,25 @@ impl Outgoing {
         })?;
         self.policy.check(request.url())?;
         let host = host_and_port(request.url());
+        // Without path and query, which name people.
+        let span = tracing::info_span!(
+            "outgoing",
+            "otel.kind" = "client",
+            "http.request.method" = %request.method(),
+            "server.address" = host,
+            "http.response.status_code" = tracing::field::Empty,
+        );
+        let status = span.clone();
         let exchange = async {
             let response = self
                 .client
                 .execute(request)
                 .await
                 .map_err(|error| self.classify(&host, &error))?;
+            status.record("http.response.status_code", response.status().as_u16());
             self.read(&host, response).await
-        };
+        }
+        .instrument(span);
         // One deadline for the head and the body together.
         match tokio::time::timeout(total, exchange).await {
             Ok(result) => result,

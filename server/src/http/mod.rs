@@ -18,7 +18,7 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tower::ServiceBuilder;
@@ -110,7 +110,11 @@ pub fn router_behind(web: &Web, front: &Front) -> Result<Router, RouterError> {
         .layer(sessions::layer(web, https));
     let guarded = ServiceBuilder::new()
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
-        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_response(answered),
+        )
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(from_fn_with_state(
             headers::Policy::new(https),
@@ -147,6 +151,12 @@ pub fn router_behind(web: &Web, front: &Front) -> Result<Router, RouterError> {
         .layer(guarded))
 }
 
+fn answered(response: &Response, took: Duration, span: &tracing::Span) {
+    let status = response.status().as_u16();
+    span.record("status", status);
+    tracing::debug!(status, took_ms = took.as_millis(), "answered");
+}
+
 /// A request's fields in the log: never the query (one-time links have their token there), and
 /// the route instead of the path, which may name a person.
 fn span(request: &Request) -> tracing::Span {
@@ -158,5 +168,12 @@ fn span(request: &Request) -> tracing::Span {
     let id = id
         .and_then(|id| id.header_value().to_str().ok())
         .unwrap_or("-");
-    tracing::info_span!("request", method = %request.method(), route, id)
+    tracing::info_span!(
+        "request",
+        "otel.kind" = "server",
+        method = %request.method(),
+        route,
+        id,
+        status = tracing::field::Empty,
+    )
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use provisioning::config::AppConfig;
 use provisioning::event::EventName;
 use sqlx::PgConnection;
+use tracing::Instrument as _;
 
 use super::alone;
 use super::apply;
@@ -135,7 +136,8 @@ pub async fn carry_out(engine: &Engine, run: RunId) -> Result<Carried, StoreErro
     tracing::info!(run = %run.id.0, app = %app.slug, kind = run.kind.word(), stage = run.stage.word(), "run taken");
 
     let lease = Lease::keep(engine, &run, taken, asked);
-    let outcome = stages(engine, &run, &app, &lease).await;
+    let span = tracing::info_span!("run", run = %run.id.0, app = %app.slug, kind = run.kind.word());
+    let outcome = stages(engine, &run, &app, &lease).instrument(span).await;
     match outcome {
         Ok(()) => finish(engine, &run, &app, &lease, None).await,
         Err(RunError::LeaseLost) => Ok(Carried::TakenElsewhere),
@@ -174,6 +176,11 @@ pub(super) fn ours(written: bool) -> Result<(), RunError> {
     written.then_some(()).ok_or(RunError::LeaseLost)
 }
 
+/// A part of a run, for who follows it in traces.
+fn part(stage: &'static str) -> tracing::Span {
+    tracing::info_span!("stage", "otel.name" = stage)
+}
+
 async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<(), RunError> {
     let preview = run.kind == RunKind::Preview;
     lease.check()?;
@@ -189,12 +196,16 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
             adopt_plan(engine, run, lease, plan_of).await?;
             Stage::Check
         } else if run.is_for_some() {
-            let read = Box::pin(alone::read_people(engine, run, lease)).await?;
+            let read = Box::pin(alone::read_people(engine, run, lease))
+                .instrument(part("import"))
+                .await?;
             Trace::of(read).save(engine, run, lease).await?;
             set_stage(Stage::Plan).await?;
             Stage::Plan
         } else {
-            let import = recent_import(engine, run, lease).await?;
+            let import = recent_import(engine, run, lease)
+                .instrument(part("import"))
+                .await?;
             let mut db = engine.connection().await?;
             ours(runs::set_import(&mut db, run.id, lease.id, import.0).await?)?;
             drop(db);
@@ -220,23 +231,31 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
         // A preview and a run that reads the app back take nothing for known.
         let mut whom = Whom::Everybody;
         if !preview && !run.is_for_some() && drift::is_due(engine, run, app, &world).await? {
-            Box::pin(drift::read_back(engine, run, app, &world, &client, lease)).await?;
+            Box::pin(drift::read_back(engine, run, app, &world, &client, lease))
+                .instrument(part("read back"))
+                .await?;
         } else if !preview {
             whom = Whom::Unsettled;
         }
-        plan::plan_people(engine, run, app, &world, &client, lease, whom).await?;
+        plan::plan_people(engine, run, app, &world, &client, lease, whom)
+            .instrument(part("plan"))
+            .await?;
         set_stage(Stage::Check).await?;
         stage = Stage::Check;
     }
     if stage == Stage::Check {
-        second_pass::check(engine, run, app, &world, lease, preview).await?;
+        second_pass::check(engine, run, app, &world, lease, preview)
+            .instrument(part("check"))
+            .await?;
         if preview {
             return Ok(());
         }
         set_stage(Stage::Apply).await?;
     }
     lease.check()?;
-    apply::apply(engine, run, app, &world, &client, lease).await?;
+    apply::apply(engine, run, app, &world, &client, lease)
+        .instrument(part("apply"))
+        .await?;
     set_stage(Stage::Record).await
 }
 

@@ -18,3 +18,4 @@ mod roles;
 mod rotation;
 mod secrecy;
 mod serving;
+mod traces;

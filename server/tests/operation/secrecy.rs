@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use crate::backup::{postgres_program, url_of};
 use crate::company::{Company, KEY, NEVER, NEW_KEY, terminate};
 use crate::program::Said;
+use crate::traces::Collector;
 
 const EMAIL: &str = "ada@northmoor.example";
 const PASSWORD: &str = "correct-horse-battery-ada";
@@ -76,7 +77,11 @@ fn piece_of_the_private_key(key_file: &str) -> String {
 async fn after_a_whole_journey_no_secret_is_found_anywhere(pool: PgPool) {
     let company = Company::found(pool.clone()).await;
     let mut written = Written::default();
-    let trace = [("ROLLCALL_LOG", "trace")];
+    let collector = Collector::listen().await;
+    let trace = [
+        ("ROLLCALL_LOG", "trace"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address.as_str()),
+    ];
     let file = company.written();
     let key_file = company.sandbox.service_account_key_json(&company.base);
     let token = company.sandbox.asana_token();
@@ -104,7 +109,7 @@ async fn after_a_whole_journey_no_secret_is_found_anywhere(pool: PgPool) {
     }
 
     // A console: a wrong password, the right one, and pages.
-    let (mut console, base) = console(&company).await;
+    let (mut console, base) = console(&company, &trace).await;
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
@@ -190,6 +195,7 @@ async fn after_a_whole_journey_no_secret_is_found_anywhere(pool: PgPool) {
             &["secrets", "rotate"],
             &[
                 trace[0],
+                trace[1],
                 ("ROLLCALL_SECRET_KEY", NEW_KEY),
                 ("ROLLCALL_SECRET_KEY_OLD", KEY),
             ],
@@ -201,7 +207,7 @@ async fn after_a_whole_journey_no_secret_is_found_anywhere(pool: PgPool) {
         let exported = company
             .rollcall_with(
                 &["audit", "export", "--format", format],
-                &[trace[0], ("ROLLCALL_SECRET_KEY", NEW_KEY)],
+                &[trace[0], trace[1], ("ROLLCALL_SECRET_KEY", NEW_KEY)],
             )
             .await;
         assert_eq!(exported.code, Some(0));
@@ -216,6 +222,14 @@ async fn after_a_whole_journey_no_secret_is_found_anywhere(pool: PgPool) {
     let dump = String::from_utf8(dump.stdout).unwrap();
     assert!(dump.contains("INSERT INTO public.events"));
     written.add("dump", dump);
+
+    let sent = collector.taken();
+    assert!(
+        ["apply", "outgoing", "request"]
+            .iter()
+            .all(|name| sent.contains(name))
+    );
+    written.add("traces", sent);
 
     let session = cookie.split('=').nth(1).unwrap();
     for (name, secret) in [
@@ -234,7 +248,7 @@ async fn after_a_whole_journey_no_secret_is_found_anywhere(pool: PgPool) {
 }
 
 /// A console that logs everything into a file.
-async fn console(company: &Company) -> (Child, String) {
+async fn console(company: &Company, settings: &[(&str, &str)]) -> (Child, String) {
     let site = company.program.folder.path().join("site");
     std::fs::create_dir_all(site.join("pkg")).unwrap();
     let log = std::fs::File::create(company.program.folder.path().join("console.log")).unwrap();
@@ -242,7 +256,7 @@ async fn console(company: &Company) -> (Child, String) {
         .program
         .command(&["serve", "--no-worker", "--addr", "127.0.0.1:0"])
         .env("ROLLCALL_SITE_DIR", &site)
-        .env("ROLLCALL_LOG", "trace")
+        .envs(settings.iter().copied())
         .stderr(Stdio::from(log))
         .spawn()
         .unwrap();
