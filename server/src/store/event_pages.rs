@@ -18,7 +18,7 @@ const CANCELLED: &str = "57014";
 /// How many events match, when that is quick to know.
 pub async fn about(pool: &PgPool, filter: &EventFilter) -> Result<Option<u64>> {
     let mut transaction = pool.begin().await?;
-    let wanted = Wanted::look_up(&mut *transaction, filter).await?;
+    let wanted = Wanted::look_up(&mut transaction, filter).await?;
     let limit = format!("{}ms", COUNT_FOR.as_millis());
     sqlx::query!("SELECT set_config('statement_timeout', $1, true)", limit)
         .fetch_one(&mut *transaction)

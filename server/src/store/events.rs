@@ -84,7 +84,7 @@ pub async fn record(connection: &mut PgConnection, event: &NewEvent<'_>) -> Resu
     let ids = record_all(connection, std::slice::from_ref(event)).await?;
     ids.first()
         .copied()
-        .ok_or_else(|| StoreError::corrupt("events", "id", &event.event, "no row was added"))
+        .ok_or_else(|| StoreError::corrupt("events", "id", event.event, "no row was added"))
 }
 
 /// Records events of one moment, in their order.
