@@ -2,7 +2,7 @@
 //! once, the start, and the memory of one that nobody uses.
 
 use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -229,19 +229,20 @@ fn crowd(console: &Console, browser: &reqwest::Client, paths: &[&str], table: &m
 }
 
 fn create_auditor(installation: &Installation) {
-    let mut child: Child = Command::from(installation.command(&[
-        "admin",
-        "create",
-        "--email",
-        EMAIL,
-        "--role",
-        "auditor",
-        "--password-stdin",
-    ]))
-    .stdin(Stdio::piped())
-    .stdout(Stdio::null())
-    .spawn()
-    .unwrap();
+    let mut child = installation
+        .command(&[
+            "admin",
+            "create",
+            "--email",
+            EMAIL,
+            "--role",
+            "auditor",
+            "--password-stdin",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     writeln!(stdin, "{PASSWORD}").unwrap();
     drop(stdin);

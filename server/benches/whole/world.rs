@@ -470,12 +470,14 @@ async fn change(State(app): Shared, Path(people): Path<usize>) -> Json<Value> {
 
 async fn watch(State(app): Shared, query: Words, Json(asked): Json<Value>) -> Json<Value> {
     let text = |key: &str| asked[key].as_str().unwrap().to_owned();
-    let channel = (text("id"), text("address"), text("token"));
-    let expiration = chrono::Utc::now() + chrono::TimeDelta::hours(6);
+    let id = text("id");
+    let expiration =
+        server::clock::Clock::now(&server::clock::SystemClock) + chrono::TimeDelta::hours(6);
     let answer = json!({
-        "kind": "api#channel", "id": channel.0, "resourceId": "users",
+        "kind": "api#channel", "id": id, "resourceId": "users",
         "expiration": expiration.timestamp_millis().to_string(),
     });
+    let channel = (id, text("address"), text("token"));
     let mut state = app.state.lock().unwrap();
     state.channels.insert(query["event"].clone(), channel);
     Json(answer)
