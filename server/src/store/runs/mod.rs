@@ -1,8 +1,10 @@
 //! Runs: at most one that writes is under way for an app, held by a lease in the database's time.
 
-use super::apps::AppId;
-use super::{Result, StoreError, decode, encode};
-use std::time::Duration;
+mod leases;
+mod lists;
+
+use crate::store::apps::AppId;
+use crate::store::{Result, StoreError, decode, encode};
 
 use chrono::{DateTime, Utc};
 use provisioning::identity::PersonId;
@@ -10,6 +12,9 @@ use provisioning::plan::OperationKind;
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
+
+pub use leases::*;
+pub use lists::*;
 
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -87,6 +92,7 @@ macro_rules! words {
         }
     };
 }
+
 words!(
     RunKind,
     "kind",
@@ -313,99 +319,6 @@ async fn queue_or_find(
     .map(|active| (RunId(active), false)))
 }
 
-/// One take of a run. Everything that is written of a run names it, so that a task that lost its
-/// run can't write any more, though it lives in the same process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LeaseId(pub Uuid);
-
-/// How long a lease holds without a heartbeat. Whoever holds one sends no write that could arrive
-/// later than this, so that the next holder finds what became of it.
-pub const LEASE_LASTS: Duration = Duration::from_secs(30);
-
-/// Takes the run's lease: it is queued, or its lease lapsed. `None` when somebody else works on it.
-pub async fn take(
-    connection: &mut PgConnection,
-    run: RunId,
-    owner: &str,
-    now: DateTime<Utc>,
-) -> Result<Option<LeaseId>> {
-    let lease = Uuid::new_v4();
-    let result = sqlx::query!(
-        "UPDATE runs SET state = 'running', owner = $2, lease = $5, heartbeat_at = now(),
-                started_at = COALESCE(started_at, $3)
-         WHERE id = $1 AND (state = 'queued'
-            OR (state = 'running' AND (heartbeat_at IS NULL
-                OR heartbeat_at < now() - make_interval(secs => $4))))",
-        run.0,
-        owner,
-        now,
-        LEASE_LASTS.as_secs_f64(),
-        lease,
-    )
-    .execute(connection)
-    .await?;
-    Ok((result.rows_affected() == 1).then_some(LeaseId(lease)))
-}
-
-/// Whether the lease still holds; until the transaction ends, nobody else can take the run.
-pub async fn hold(connection: &mut PgConnection, run: RunId, lease: LeaseId) -> Result<bool> {
-    Ok(sqlx::query_scalar!(
-        "SELECT 1 AS \"one!\" FROM runs WHERE id = $1 AND lease = $2 AND state = 'running' FOR SHARE",
-        run.0,
-        lease.0
-    )
-    .fetch_optional(connection)
-    .await?
-    .is_some())
-}
-
-/// What the owner of a run must know between two requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pulse {
-    /// The lease is still ours.
-    pub ours: bool,
-    pub stop_requested_by: Option<String>,
-    /// The app was turned off or stopped meanwhile.
-    pub app_is_on: bool,
-}
-
-/// Renews the lease and writes the progress in one go.
-pub async fn beat(
-    connection: &mut PgConnection,
-    run: RunId,
-    lease: LeaseId,
-    done: i32,
-    requests: (i64, i64, i64),
-) -> Result<Pulse> {
-    let row = sqlx::query!(
-        "UPDATE runs r SET heartbeat_at = now(), done = GREATEST(r.done, $3),
-                directory_requests = $4, scim_reads = $5, scim_writes = $6
-         FROM apps a
-         WHERE r.id = $1 AND r.lease = $2 AND r.state = 'running' AND a.id = r.app_id
-         RETURNING r.stop_requested_by, a.state = 'on' AS \"app_is_on!\"",
-        run.0,
-        lease.0,
-        done,
-        requests.0,
-        requests.1,
-        requests.2,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(match row {
-        Some(row) => Pulse {
-            ours: true,
-            stop_requested_by: row.stop_requested_by,
-            app_is_on: row.app_is_on,
-        },
-        None => Pulse {
-            ours: false,
-            stop_requested_by: None,
-            app_is_on: false,
-        },
-    })
-}
-
 pub async fn set_stage(
     connection: &mut PgConnection,
     run: RunId,
@@ -570,112 +483,6 @@ pub async fn count_settled(
     Ok(())
 }
 
-/// The run that people call by this number.
-pub async fn by_number(
-    connection: &mut PgConnection,
-    app: AppId,
-    number: i64,
-) -> Result<Option<Run>> {
-    sqlx::query_as!(
-        RunRow,
-        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
-                directory_requests, scim_reads, scim_writes, error_code, error_message
-         FROM runs WHERE app_id = $1 AND number = $2",
-        app.0,
-        number
-    )
-    .fetch_optional(connection)
-    .await?
-    .map(Run::try_from)
-    .transpose()
-}
-
-/// Gives the lease back, so that another process goes on at once.
-pub async fn release(connection: &mut PgConnection, run: RunId, lease: LeaseId) -> Result<()> {
-    sqlx::query!(
-        "UPDATE runs SET heartbeat_at = NULL, owner = NULL, lease = NULL
-         WHERE id = $1 AND lease = $2 AND state = 'running'",
-        run.0,
-        lease.0
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// The run that is queued or under way for an app, previews apart.
-pub async fn active(connection: &mut PgConnection, app: AppId) -> Result<Option<Run>> {
-    sqlx::query_as!(
-        RunRow,
-        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
-                directory_requests, scim_reads, scim_writes, error_code, error_message
-         FROM runs WHERE app_id = $1 AND state IN ('queued', 'running') AND kind <> 'preview'",
-        app.0
-    )
-    .fetch_optional(connection)
-    .await?
-    .map(Run::try_from)
-    .transpose()
-}
-
-/// An app's runs for everybody, newest first; previews only when asked for.
-pub async fn list(
-    connection: &mut PgConnection,
-    app: AppId,
-    previews: bool,
-    limit: i64,
-) -> Result<Vec<Run>> {
-    sqlx::query_as!(
-        RunRow,
-        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
-                directory_requests, scim_reads, scim_writes, error_code, error_message
-         FROM runs WHERE app_id = $1 AND ($2 OR kind <> 'preview') AND only_people = '{}' ORDER BY number DESC LIMIT $3",
-        app.0,
-        previews,
-        limit,
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(Run::try_from)
-    .collect()
-}
-
-/// The newest preview of an app, whatever its state.
-pub async fn latest_preview(connection: &mut PgConnection, app: AppId) -> Result<Option<Run>> {
-    sqlx::query_as!(
-        RunRow,
-        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
-                directory_requests, scim_reads, scim_writes, error_code, error_message
-         FROM runs WHERE app_id = $1 AND kind = 'preview' ORDER BY number DESC LIMIT 1",
-        app.0
-    )
-    .fetch_optional(connection)
-    .await?
-    .map(Run::try_from)
-    .transpose()
-}
-
-/// Runs that nobody works on: queued, or left behind by a process that died.
-pub async fn orphans(connection: &mut PgConnection) -> Result<Vec<RunId>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT id FROM runs WHERE state = 'queued'
-            OR (state = 'running' AND (heartbeat_at IS NULL
-                OR heartbeat_at < now() - make_interval(secs => $1)))
-         ORDER BY queued_at",
-        LEASE_LASTS.as_secs_f64()
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(RunId)
-    .collect())
-}
-
 /// The code of a preview whose plan is no longer true.
 pub const OUTDATED: &str = "outdated";
 
@@ -696,29 +503,6 @@ pub async fn outdate_previews(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// One part of an app's runs, newest first, previews among them.
-pub async fn page(
-    connection: &mut PgConnection,
-    app: AppId,
-    part: super::pages::Part,
-) -> Result<Vec<Run>> {
-    sqlx::query_as!(
-        RunRow,
-        "SELECT id, number, app_id, plan_of, kind, state, stage, actor, config_version, import_id, fresh_import, after_import, queued_at, started_at,
-                apply_started_at, finished_at, stop_requested_by, only_people, total, done, people, planned, applied, failed, held,
-                directory_requests, scim_reads, scim_writes, error_code, error_message
-         FROM runs WHERE app_id = $1 ORDER BY number DESC LIMIT $2 OFFSET $3",
-        app.0,
-        part.limit,
-        part.offset,
-    )
-    .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(Run::try_from)
-    .collect()
 }
 
 /// Keeps what was read and decided about the people of a run that is for some.
@@ -746,21 +530,4 @@ pub async fn trace(connection: &mut PgConnection, run: RunId) -> Result<Option<V
             .await?
             .flatten(),
     )
-}
-
-/// The newest run of an app for this person alone.
-pub async fn newest_of_person(
-    connection: &mut PgConnection,
-    app: AppId,
-    person: &PersonId,
-) -> Result<Option<RunId>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT id FROM runs WHERE app_id = $1 AND only_people <> '{}' AND only_people = ARRAY[$2::text]
-         ORDER BY number DESC LIMIT 1",
-        app.0,
-        person.to_string()
-    )
-    .fetch_optional(connection)
-    .await?
-    .map(RunId))
 }
