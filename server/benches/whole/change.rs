@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::Options;
 use crate::console::Console;
-use crate::install::{AppSettings, Installation};
+use crate::install::Installation;
 use crate::measure::seconds;
 use crate::table::Table;
-use crate::world::{Shape, World};
 
 const TIMES: usize = 3;
 /// Between two changes: those that are closer together go together.
@@ -15,26 +14,8 @@ const APART: Duration = Duration::from_secs(35);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn run(options: &Options, table: &mut Table) {
-    let people = options
-        .people
-        .iter()
-        .copied()
-        .max()
-        .unwrap_or(0)
-        .min(100_000);
-    let world = World::start(Shape {
-        people,
-        groups: 200,
-        latency: Duration::ZERO,
-        per_minute: 0,
-    });
-    let installation = Installation::new();
-    let app = AppSettings {
-        concurrency: 32,
-        ..AppSettings::named("bench")
-    };
-    installation.configure(&world.base, &[app]);
-    installation.sync("bench");
+    let people = options.most_people();
+    let (installation, world) = Installation::of_company(people);
     let (_console, _) = Console::start(&installation, true);
     until("channels", || world.channels() == 4);
     let mut taken = Vec::new();

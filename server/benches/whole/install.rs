@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use server::sandbox::ServiceAccountKey;
@@ -11,6 +12,7 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::runtime::Runtime;
 
 use crate::measure::{self, Cost};
+use crate::world::{Shape, World};
 
 /// The program that is measured, built with the same profile.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_rollcall");
@@ -69,6 +71,24 @@ impl Installation {
         };
         installation.must(&["migrate"]);
         installation
+    }
+
+    /// Of a company that has been here for a while: everybody has an account in the app `bench`.
+    pub fn of_company(people: usize) -> (Self, World) {
+        let world = World::start(Shape {
+            people,
+            groups: 200,
+            latency: Duration::ZERO,
+            per_minute: 0,
+        });
+        let installation = Self::new();
+        let app = AppSettings {
+            concurrency: 32,
+            ..AppSettings::named("bench")
+        };
+        installation.configure(&world.base, &[app]);
+        installation.sync("bench");
+        (installation, world)
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {

@@ -22,10 +22,9 @@ use zeroize::Zeroizing;
 
 use crate::Options;
 use crate::console;
-use crate::install::{AppSettings, Installation, block_on};
+use crate::install::{Installation, block_on};
 use crate::measure::{self, millis, percentile, seconds};
 use crate::table::Table;
-use crate::world::{Shape, World};
 
 /// Events that are written in one statement.
 const CHUNK: i64 = 500_000;
@@ -34,28 +33,9 @@ const TIMES: i64 = 12;
 const TARGET: Duration = Duration::from_millis(50);
 
 pub fn run(options: &Options, table: &mut Table) {
-    let installation = Installation::new();
     let all = options.events;
-    let people = options
-        .people
-        .iter()
-        .copied()
-        .max()
-        .unwrap_or(0)
-        .min(100_000);
-    // Of a company that has been here for a while: everybody has an account.
-    let world = World::start(Shape {
-        people,
-        groups: 200,
-        latency: Duration::ZERO,
-        per_minute: 0,
-    });
-    let app = AppSettings {
-        concurrency: 32,
-        ..AppSettings::named("bench")
-    };
-    installation.configure(&world.base, &[app]);
-    installation.sync("bench");
+    let people = options.most_people();
+    let (installation, world) = Installation::of_company(people);
     drop(world);
     let started = Instant::now();
     fill(&installation.database, all);

@@ -126,6 +126,14 @@ impl Options {
     }
 }
 
+impl Options {
+    /// For what is measured at one size.
+    pub fn most_people(&self) -> usize {
+        let most = self.people.iter().copied().max();
+        most.unwrap_or(0).min(100_000)
+    }
+}
+
 fn numbers<N: std::str::FromStr>(list: &str) -> Vec<N> {
     list.split(',')
         .map(|number| match number.replace('_', "").parse() {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::standing;
 use super::zones::Zone;
 use crate::store::event_pages;
-use crate::store::events::{self, EventFilter, EventKey, Order};
+use crate::store::events::{self, EventFilter, EventKey, Order, Wanted};
 use crate::store::pages::{people, runs};
 use crate::store::{StoreError, apps, saved_filters};
 use crate::sync::Engine;
@@ -218,12 +218,14 @@ impl Audit for AuditService {
             return Ok(page);
         };
 
+        let wanted = Wanted::look_up(&mut db, &filter).await?;
         // One more than shown tells whether there is more in that direction.
         let limit = i64::try_from(PER_PAGE + 1).unwrap_or(i64::MAX);
         let (mut rows, older, newer) = match after {
             Some(after) => {
                 let mut rows =
-                    events::page(&mut db, &filter, Order::OldestFirst, Some(after), limit).await?;
+                    events::page_of(&mut db, &wanted, Order::OldestFirst, Some(after), limit)
+                        .await?;
                 let more = rows.len() > PER_PAGE;
                 rows.truncate(PER_PAGE);
                 rows.reverse();
@@ -231,7 +233,7 @@ impl Audit for AuditService {
             }
             None => {
                 let rows =
-                    events::page(&mut db, &filter, Order::NewestFirst, before, limit).await?;
+                    events::page_of(&mut db, &wanted, Order::NewestFirst, before, limit).await?;
                 let more = rows.len() > PER_PAGE;
                 (rows, more, before.is_some())
             }
@@ -247,7 +249,7 @@ impl Audit for AuditService {
             .map(|event| event.id.to_string());
         page.about = match (before, after) {
             (None, None) if !older => u64::try_from(rows.len()).ok(),
-            _ => event_pages::about(&self.engine.pool, &filter).await?,
+            _ => event_pages::about(&self.engine.pool, &wanted).await?,
         };
         page.rows = event_rows(&mut db, rows, &page.apps).await?;
         Ok(page)

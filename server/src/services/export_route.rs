@@ -4,7 +4,7 @@
 use app::api::ErrorCode;
 use app::api::audit::AuditQuery;
 use app::api::preferences;
-use app::services::Actor;
+use app::services::{Actor, Answer};
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -187,6 +187,25 @@ fn send(exports: Exports, filter: EventFilter, format: Format) -> Response {
         Body::from_stream(ReaderStream::new(reader).chain(broken)),
     )
         .into_response()
+}
+
+/// A CSV file under its name, or in words why there is none.
+pub(super) fn csv_file(file: Answer<(String, Vec<u8>)>) -> Response {
+    match file {
+        Ok((name, text)) => {
+            let name = format!("attachment; filename=\"{name}\"");
+            let headers = [
+                (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+                (header::CONTENT_DISPOSITION, name),
+            ];
+            (headers, text).into_response()
+        }
+        Err(error) => {
+            let status = StatusCode::from_u16(error.code.status())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            plain(status, format!("{error}.\n"))
+        }
+    }
 }
 
 pub(super) fn plain(status: StatusCode, text: String) -> Response {

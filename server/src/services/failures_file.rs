@@ -4,12 +4,12 @@ use app::api::{ApiError, ErrorCode};
 use app::services::{Actor, Answer};
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use chrono::{DateTime, SecondsFormat, Utc};
 use provisioning::event::EventName;
 
-use super::export_route::{Exports, plain};
+use super::export_route::{Exports, csv_file, plain};
 use super::standing;
 use crate::export::defused;
 use crate::remedies;
@@ -43,21 +43,8 @@ pub(super) async fn export(
             "Sign in to export the failures.\n".to_owned(),
         );
     };
-    match file(&exports, &actor, &slug).await {
-        Ok(text) => {
-            let name = format!("attachment; filename=\"rollcall-{slug}-failures.csv\"");
-            let headers = [
-                (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-                (header::CONTENT_DISPOSITION, name),
-            ];
-            (headers, text).into_response()
-        }
-        Err(error) => {
-            let status = StatusCode::from_u16(error.code.status())
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            plain(status, format!("{error}.\n"))
-        }
-    }
+    let text = file(&exports, &actor, &slug).await;
+    csv_file(text.map(|text| (format!("rollcall-{slug}-failures.csv"), text)))
 }
 
 /// Records the export before the first byte leaves.

@@ -7,21 +7,20 @@ use app::api::{ApiError, ErrorCode};
 use app::services::{Actor, Answer};
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use provisioning::event::EventName;
 use provisioning::scope::Rule;
 
-use super::export_route::{Exports, plain};
+use super::export_route::{Exports, csv_file, plain};
 use super::failures::kind_word;
 use super::{runs, standing};
 use crate::export::defused;
 use crate::store::events::{self, NewEvent};
-use crate::store::operations;
-use crate::store::pages::{Part, runs as run_pages};
+use crate::store::operations::{self, Skipped};
 use crate::store::runs::RunKind;
 
-/// Rows read at a time; a plan may name everybody.
+/// Operations read at a time: their bodies are large.
 const AT_A_TIME: i64 = 2000;
 
 const COLUMNS: [&str; 8] = [
@@ -48,21 +47,8 @@ pub(super) async fn export(
             "Sign in to export a run.\n".to_owned(),
         );
     };
-    match file(&exports, &actor, &slug, number).await {
-        Ok((what, text)) => {
-            let name = format!("attachment; filename=\"rollcall-{slug}-{what}-{number}.csv\"");
-            let headers = [
-                (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-                (header::CONTENT_DISPOSITION, name),
-            ];
-            (headers, text).into_response()
-        }
-        Err(error) => {
-            let status = StatusCode::from_u16(error.code.status())
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            plain(status, format!("{error}.\n"))
-        }
-    }
+    let written = file(&exports, &actor, &slug, number).await;
+    csv_file(written.map(|(what, text)| (format!("rollcall-{slug}-{what}-{number}.csv"), text)))
 }
 
 /// Records the export before the first byte leaves.
@@ -86,32 +72,17 @@ async fn file(
     events::record(&mut db, &event).await?;
     let mut writer = csv::Writer::from_writer(Vec::new());
     write(&mut writer, COLUMNS.map(str::to_owned))?;
-    let mut part = Part {
-        limit: AT_A_TIME,
-        offset: 0,
-    };
+    let mut after = None;
     loop {
-        let rows = operations::page(&mut db, run.id, None, None, part).await?;
-        let last = rows.len() < usize::try_from(AT_A_TIME).unwrap_or(usize::MAX);
-        for row in rows {
-            write(&mut writer, planned(runs::operation(row, None)))?;
+        let page = operations::list(&mut db, run.id, None, None, after, AT_A_TIME).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.0);
+        for operation in page {
+            write(&mut writer, planned(runs::operation(operation, None)))?;
         }
-        if last {
-            break;
-        }
-        part.offset += AT_A_TIME;
     }
-    part.offset = 0;
-    loop {
-        let rows = run_pages::skipped_people(&mut db, run.id, None, None, None, part).await?;
-        let last = rows.len() < usize::try_from(AT_A_TIME).unwrap_or(usize::MAX);
-        for row in rows {
-            write(&mut writer, skipped(row))?;
-        }
-        if last {
-            break;
-        }
-        part.offset += AT_A_TIME;
+    for one in operations::skipped(&mut db, run.id, None, i64::MAX).await? {
+        write(&mut writer, skipped(one))?;
     }
     let text = writer.into_inner().map_err(|error| unwritten(&error))?;
     Ok((what, text))
@@ -167,7 +138,7 @@ fn values(kind: OperationKind, changes: &[Change]) -> String {
     changes.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn skipped(row: run_pages::SkippedPerson) -> Line {
+fn skipped(row: Skipped) -> Line {
     let rule = Rule::parse(&row.rule).map_or(row.rule, |rule| rule.label().to_owned());
     [
         row.person_id,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Result;
-use super::event_search::{EventFilter, Wanted};
+use super::event_search::Wanted;
 use super::events::EventRow;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
@@ -16,9 +16,8 @@ const COUNT_TO: i64 = 100_000;
 const CANCELLED: &str = "57014";
 
 /// How many events match, when that is quick to know.
-pub async fn about(pool: &PgPool, filter: &EventFilter) -> Result<Option<u64>> {
+pub async fn about(pool: &PgPool, wanted: &Wanted<'_>) -> Result<Option<u64>> {
     let mut transaction = pool.begin().await?;
-    let wanted = Wanted::look_up(&mut transaction, filter).await?;
     let limit = format!("{}ms", COUNT_FOR.as_millis());
     sqlx::query!("SELECT set_config('statement_timeout', $1, true)", limit)
         .fetch_one(&mut *transaction)

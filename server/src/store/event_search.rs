@@ -68,15 +68,26 @@ pub async fn page(
     limit: i64,
 ) -> Result<Vec<EventRow>> {
     let wanted = Wanted::look_up(&mut *connection, filter).await?;
-    let keys = if filter.narrows_more_than_time() {
-        let near = keys(&mut *connection, &wanted, order, after, (limit, Some(NEAR))).await?;
+    page_of(connection, &wanted, order, after, limit).await
+}
+
+/// The same for who asks more than once, with the words looked up before.
+pub async fn page_of(
+    connection: &mut PgConnection,
+    wanted: &Wanted<'_>,
+    order: Order,
+    after: Option<EventKey>,
+    limit: i64,
+) -> Result<Vec<EventRow>> {
+    let keys = if wanted.filter.narrows_more_than_time() {
+        let near = keys(&mut *connection, wanted, order, after, (limit, Some(NEAR))).await?;
         if i64::try_from(near.len()).is_ok_and(|found| found >= limit) {
             near
         } else {
-            through_indexes(connection, &wanted, order, after, limit).await?
+            through_indexes(connection, wanted, order, after, limit).await?
         }
     } else {
-        keys(&mut *connection, &wanted, order, after, (limit, None)).await?
+        keys(&mut *connection, wanted, order, after, (limit, None)).await?
     };
     rows(connection, &keys, order).await
 }
@@ -162,7 +173,7 @@ async fn rows(
 
 /// A filter with what its words can mean, so that each condition is one that an index answers.
 #[derive(Debug)]
-pub(super) struct Wanted<'f> {
+pub struct Wanted<'f> {
     filter: &'f EventFilter,
     /// People, events and actors that the text names.
     people: Vec<String>,
@@ -171,10 +182,7 @@ pub(super) struct Wanted<'f> {
 }
 
 impl<'f> Wanted<'f> {
-    pub(super) async fn look_up(
-        connection: &mut PgConnection,
-        filter: &'f EventFilter,
-    ) -> Result<Self> {
+    pub async fn look_up(connection: &mut PgConnection, filter: &'f EventFilter) -> Result<Self> {
         let mut wanted = Self {
             filter,
             people: Vec::new(),
@@ -185,8 +193,8 @@ impl<'f> Wanted<'f> {
             let pattern = like_pattern(text);
             wanted.people = named_people(&mut *connection, &pattern).await?;
             wanted.people.push(text.trim().to_owned());
-            wanted.actors = named_actors(&mut *connection, &pattern).await?;
-            wanted.names = named_events(connection, &pattern).await?;
+            wanted.actors = named(&mut *connection, Few::Actors, &pattern).await?;
+            wanted.names = named(connection, Few::Events, &pattern).await?;
         }
         Ok(wanted)
     }
@@ -306,36 +314,28 @@ async fn named_people(connection: &mut PgConnection, pattern: &str) -> Result<Ve
         .map_err(StoreError::from)
 }
 
-/// Actors by skipping from one to the next in their index: there are few of them.
-async fn named_actors(connection: &mut PgConnection, pattern: &str) -> Result<Vec<String>> {
-    sqlx::query_scalar!(
-        "WITH RECURSIVE actors (actor) AS (
-             (SELECT actor FROM events ORDER BY actor LIMIT 1)
-             UNION ALL
-             SELECT (SELECT e.actor FROM events e WHERE e.actor > a.actor ORDER BY e.actor LIMIT 1)
-             FROM actors a WHERE a.actor IS NOT NULL
-         )
-         SELECT actor AS \"actor!\" FROM actors WHERE actor ILIKE $1",
-        pattern
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(StoreError::from)
+/// A column of the log that has few values and an index.
+#[derive(Debug, Clone, Copy)]
+enum Few {
+    Actors,
+    Events,
 }
 
-/// The same with kinds of events, also those that only earlier versions knew.
-async fn named_events(connection: &mut PgConnection, pattern: &str) -> Result<Vec<String>> {
-    sqlx::query_scalar!(
-        "WITH RECURSIVE names (event) AS (
-             (SELECT event FROM events ORDER BY event LIMIT 1)
+/// Those of a column's values that have the words, by skipping from one value to the next.
+async fn named(connection: &mut PgConnection, few: Few, pattern: &str) -> Result<Vec<String>> {
+    let column = match few {
+        Few::Actors => "actor",
+        Few::Events => "event",
+    };
+    let mut query: QueryBuilder<Postgres> = QueryBuilder::new(format!(
+        "WITH RECURSIVE few (value) AS (
+             (SELECT {column} FROM events ORDER BY {column} LIMIT 1)
              UNION ALL
-             SELECT (SELECT e.event FROM events e WHERE e.event > n.event ORDER BY e.event LIMIT 1)
-             FROM names n WHERE n.event IS NOT NULL
+             SELECT (SELECT e.{column} FROM events e WHERE e.{column} > f.value ORDER BY e.{column} LIMIT 1)
+             FROM few f WHERE f.value IS NOT NULL
          )
-         SELECT event AS \"event!\" FROM names WHERE event ILIKE $1",
-        pattern
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(StoreError::from)
+         SELECT value FROM few WHERE value ILIKE "
+    ));
+    query.push_bind(pattern);
+    Ok(query.build_query_scalar().fetch_all(connection).await?)
 }

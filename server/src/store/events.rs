@@ -156,7 +156,7 @@ pub struct EventRow {
     pub hash: Option<Vec<u8>>,
 }
 
-pub use super::event_search::{EventFilter, EventKey, Order, page};
+pub use super::event_search::{EventFilter, EventKey, Order, Wanted, page, page_of};
 
 pub async fn get(connection: &mut PgConnection, id: i64) -> Result<Option<EventRow>> {
     Ok(sqlx::query_as!(

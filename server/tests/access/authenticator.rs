@@ -78,17 +78,22 @@ impl Key {
         let mut object = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData".to_vec();
         object.extend([0x58, u8::try_from(data.len()).unwrap()]);
         object.extend(&data);
+        self.answer(&json!({
+            "clientDataJSON": BASE64.encode(client_data),
+            "attestationObject": BASE64.encode(object),
+            "transports": ["usb"],
+        }))
+    }
+
+    /// What is the same of every answer.
+    fn answer(&self, response: &Value) -> String {
         json!({
             "id": BASE64.encode(self.id),
             "rawId": BASE64.encode(self.id),
             "type": "public-key",
             "authenticatorAttachment": "cross-platform",
             "clientExtensionResults": {},
-            "response": {
-                "clientDataJSON": BASE64.encode(client_data),
-                "attestationObject": BASE64.encode(object),
-                "transports": ["usb"],
-            },
+            "response": response,
         })
         .to_string()
     }
@@ -102,18 +107,10 @@ impl Key {
         let mut signed = data.clone();
         signed.extend(Sha256::digest(&client_data));
         let signature: Signature = self.key.sign(&signed);
-        json!({
-            "id": BASE64.encode(self.id),
-            "rawId": BASE64.encode(self.id),
-            "type": "public-key",
-            "authenticatorAttachment": "cross-platform",
-            "clientExtensionResults": {},
-            "response": {
-                "clientDataJSON": BASE64.encode(client_data),
-                "authenticatorData": BASE64.encode(data),
-                "signature": BASE64.encode(signature.to_der()),
-            },
-        })
-        .to_string()
+        self.answer(&json!({
+            "clientDataJSON": BASE64.encode(client_data),
+            "authenticatorData": BASE64.encode(data),
+            "signature": BASE64.encode(signature.to_der()),
+        }))
     }
 }
