@@ -147,6 +147,8 @@ pub struct SkippedQuery {
 pub struct SkippedList {
     pub head: AppHead,
     pub number: i64,
+    /// People whom the run counted; who they were is kept for an app's newest runs.
+    pub counted: u32,
     /// Key, name and number of people.
     pub rules: Vec<(String, String, u32)>,
     pub rows: Vec<super::concerned::ConcernedRow>,

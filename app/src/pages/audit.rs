@@ -241,7 +241,7 @@ fn events_table(page: &AuditPage, query_string: &str) -> AnyView {
     let rows = page.rows.iter().map(event_row).collect::<Vec<_>>();
     let about = page.about.map(|n| {
         let n = i64::try_from(n).unwrap_or(i64::MAX);
-        view! { <caption>{format!("About {} {} match.", format::number(n), if n == 1 { "event" } else { "events" })}</caption> }
+        view! { <caption>{format!("About {} {}.", format::number(n), if n == 1 { "event matches" } else { "events match" })}</caption> }
     });
     let link = |name: &str, id: &Option<String>, text: &'static str| {
         id.clone().map(|id| {

@@ -17,6 +17,7 @@ use super::failures::kind_word;
 use super::{runs, standing};
 use crate::export::defused;
 use crate::store::events::{self, NewEvent};
+use crate::store::old_runs::SKIPPED_PEOPLE_OF_RUNS;
 use crate::store::operations::{self, Skipped};
 use crate::store::runs::RunKind;
 
@@ -81,7 +82,11 @@ async fn file(
             write(&mut writer, planned(runs::operation(operation, None)))?;
         }
     }
-    for one in operations::skipped(&mut db, run.id, None, i64::MAX).await? {
+    let left_out = operations::skipped(&mut db, run.id, None, i64::MAX).await?;
+    if left_out.is_empty() && run.planned.skipped > 0 {
+        write(&mut writer, forgotten(run.planned.skipped))?;
+    }
+    for one in left_out {
         write(&mut writer, skipped(one))?;
     }
     let text = writer.into_inner().map_err(|error| unwritten(&error))?;
@@ -150,4 +155,14 @@ fn skipped(row: Skipped) -> Line {
         rule,
         standing::in_words(&row.detail),
     ]
+}
+
+/// A file that left them out without a word would be taken for everybody.
+fn forgotten(people: u64) -> Line {
+    let mut line = <[String; 8]>::default();
+    line[3] = "skip".to_owned();
+    line[7] = format!(
+        "{people} people were skipped; who they were is kept for the newest {SKIPPED_PEOPLE_OF_RUNS} runs of an app"
+    );
+    line
 }

@@ -44,6 +44,7 @@ pub async fn skipped_list(
     Ok(SkippedList {
         head: standing::head(db, app).await?,
         number: run.number,
+        counted: number(run.planned.skipped),
         rules: rules
             .into_iter()
             .map(|(key, people)| {

@@ -6,6 +6,7 @@ use server::store::runs::Run;
 use sqlx::PgPool;
 
 use crate::house::House;
+use crate::preview::{file, ines};
 
 async fn numbers(house: &House, of: &str) -> Vec<i64> {
     let query = match of {
@@ -38,6 +39,11 @@ async fn who_was_skipped_is_kept_for_the_newest_runs_only(pool: PgPool) {
     let newest = &all[all.len() - usize::try_from(SKIPPED_PEOPLE_OF_RUNS).unwrap()..];
     assert_eq!(numbers(&house, "skipped").await, newest);
     assert_eq!(numbers(&house, "runs").await.len(), all.len() + 1);
+    let forgotten = "who they were is kept for the newest 20 runs";
+    let (_, of_old) = file(&house, Some(ines()), all[0]).await;
+    assert!(of_old.contains(forgotten), "{of_old}");
+    let (_, of_new) = file(&house, Some(ines()), *newest.last().unwrap()).await;
+    assert!(!of_new.contains(forgotten), "{of_new}");
 }
 
 #[sqlx::test(migrations = "./migrations")]

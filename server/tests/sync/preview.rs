@@ -96,8 +96,16 @@ async fn a_preview_plans_what_the_run_then_carries_out_and_sends_nothing(pool: P
     assert_eq!(preview.planned, run.planned);
 }
 
+pub fn ines() -> Actor {
+    Actor {
+        id: uuid::Uuid::from_u128(1),
+        email: "ines@northmoor.example".to_owned(),
+        role: Role::SuperAdministrator,
+    }
+}
+
 /// The file of a run, as a browser gets it.
-async fn file(house: &House, actor: Option<Actor>, number: i64) -> (StatusCode, String) {
+pub async fn file(house: &House, actor: Option<Actor>, number: i64) -> (StatusCode, String) {
     let key = SecretKey::from_bytes(Zeroizing::new([7; 32]));
     let clock = Arc::new(house.clock.clone());
     let exports = Exports {
@@ -127,16 +135,12 @@ async fn the_file_of_a_plan_names_everybody_with_what_is_done_and_why(pool: PgPo
         file(&house, None, preview.number).await.0,
         StatusCode::UNAUTHORIZED
     );
-    let actor = || {
-        Some(Actor {
-            id: uuid::Uuid::from_u128(1),
-            email: "ines@northmoor.example".to_owned(),
-            role: Role::SuperAdministrator,
-        })
-    };
-    assert_eq!(file(&house, actor(), 999).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        file(&house, Some(ines()), 999).await.0,
+        StatusCode::NOT_FOUND
+    );
 
-    let (status, text) = file(&house, actor(), preview.number).await;
+    let (status, text) = file(&house, Some(ines()), preview.number).await;
     assert_eq!(status, StatusCode::OK, "{text}");
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let lines: Vec<Vec<String>> = reader.deserialize().collect::<Result<_, _>>().unwrap();

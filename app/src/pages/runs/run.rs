@@ -1,5 +1,6 @@
 //! One run: how far it is, what it did, and what did not work.
 
+use super::skipped::FORGOTTEN;
 use super::{csv_link, operation_rows, operations_table, run_state, skip_rows};
 use crate::{
     api::{
@@ -448,14 +449,13 @@ fn operation_sheet(slug: &str, number: i64, operations: &Operations, preview: bo
 
 fn skip_sheet(slug: &str, number: i64, skipped: &[SkipGroup], counted: u32) -> Option<AnyView> {
     (counted > 0 || !skipped.is_empty()).then(|| {
-        let forgotten = skipped.is_empty();
-        let (lead, body) = if forgotten {
-            (
-                "Who was skipped is kept for the newest 20 runs of an app. Whoever is still skipped is in the newest one.",
-                ().into_any(),
-            )
+        let (lead, body) = if skipped.is_empty() {
+            (FORGOTTEN, ().into_any())
         } else {
-            ("Everybody else, by the rule that decided.", operations_table(skip_rows(slug, number, skipped)))
+            (
+                "Everybody else, by the rule that decided.",
+                operations_table(skip_rows(slug, number, skipped)),
+            )
         };
         wide("skipped", "Skipped", lead, body)
     })

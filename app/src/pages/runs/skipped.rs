@@ -40,6 +40,9 @@ pub fn list_of_skipped(slug: &str, number: i64, why: Option<&str>) -> String {
     }
 }
 
+/// Of a run whose list is not kept any more.
+pub const FORGOTTEN: &str = "Who was skipped is kept for the newest 20 runs of an app. Whoever is still skipped is listed in the newest run.";
+
 fn page(list: SkippedList) -> AnyView {
     let (slug, number) = (list.head.slug.clone(), list.number);
     let own = list_of_skipped(&slug, number, None);
@@ -51,7 +54,14 @@ fn page(list: SkippedList) -> AnyView {
             format!("Run {}", format::number(number)),
         ),
     ];
-    let body = if list.rows.is_empty() {
+    let body = if list.rules.is_empty() {
+        let sentence = if list.counted > 0 {
+            FORGOTTEN
+        } else {
+            "Nobody was skipped in this run."
+        };
+        empty("op-skip", sentence, None)
+    } else if list.rows.is_empty() {
         empty(
             "search",
             "Nobody matches these filters.",
@@ -67,7 +77,7 @@ fn page(list: SkippedList) -> AnyView {
             <h1>{format!("Who was skipped in run {}", format::number(number))}</h1>
             <p class="lede">"For them nothing was to be done, or nothing may be done. Each person once, with the rule that decided."</p>
         </div>
-        {filters(&list, own)}
+        {(!list.rules.is_empty()).then(|| filters(&list, own))}
         {body}
     }
     .into_any()
