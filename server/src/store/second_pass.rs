@@ -29,6 +29,28 @@ pub struct PlannedLine {
     pub moves_from: Option<PersonId>,
 }
 
+/// Whose account a plan deletes, with those who name it as their manager's in the same plan.
+pub async fn reports_of_deleted(
+    connection: &mut PgConnection,
+    run: RunId,
+) -> Result<Vec<(PersonId, PersonId)>> {
+    Ok(sqlx::query!(
+        "SELECT DISTINCT o.person_id AS manager, r.person_id AS report
+         FROM operations o
+         JOIN person_addresses d ON d.person_id = o.person_id
+         JOIN people p ON p.manager_email = d.address AND p.id <> o.person_id
+         JOIN operations r ON r.run_id = o.run_id AND r.person_id = p.id
+              AND r.kind IN ('create', 'update', 'unsuspend') AND r.state = 'planned'
+         WHERE o.run_id = $1 AND o.kind = 'delete' AND o.state = 'planned'",
+        run.0
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| (PersonId::from(row.manager), PersonId::from(row.report)))
+    .collect())
+}
+
 pub async fn planned(connection: &mut PgConnection, run: RunId) -> Result<Vec<PlannedLine>> {
     let rows = sqlx::query!(
         "SELECT o.id, o.person_id, o.person_email, p.standing AS \"standing?\", o.kind, o.account_id, o.manager_id,

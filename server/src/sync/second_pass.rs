@@ -74,7 +74,8 @@ pub async fn check(
         remember(&mut transaction, run, app, world, &verdict, &why, now).await?;
         tell(&mut transaction, run, app, &verdict, &told, now).await?;
     }
-    operations::set_waves(&mut transaction, &waves(&lines)).await?;
+    let reports = second_pass::reports_of_deleted(&mut transaction, run.id).await?;
+    operations::set_waves(&mut transaction, &waves(&lines, &reports)).await?;
     let held = i32::try_from(verdict.held.len()).unwrap_or(i32::MAX);
     runs::set_held(&mut transaction, run.id, lease.id, held).await?;
     if !preview {
@@ -346,11 +347,13 @@ async fn tell(
     Ok(())
 }
 
-/// Managers before their reports, and a rename before whoever takes the name.
-fn waves(lines: &[PlannedLine]) -> Vec<(i64, i32)> {
-    let levels = guard::levels(
-        (lines.iter()).map(|line| (&line.person_id, line.manager_id.iter().chain(&line.after))),
-    );
+/// Managers before their reports, a rename before whoever takes the name, and whoever still names an
+/// account as their manager's before it is deleted: an app refuses the id of nobody.
+fn waves(lines: &[PlannedLine], reports_of_deleted: &[(PersonId, PersonId)]) -> Vec<(i64, i32)> {
+    let planned = (lines.iter()).map(|line| (&line.person_id, vec![&line.manager_id, &line.after]));
+    let planned = planned.map(|(person, first)| (person, first.into_iter().flatten().collect()));
+    let named = (reports_of_deleted.iter()).map(|(manager, report)| (manager, vec![report]));
+    let levels = guard::levels(planned.chain(named));
     (lines.iter())
         .map(|line| {
             let level = levels.get(&line.person_id).copied().unwrap_or(0);

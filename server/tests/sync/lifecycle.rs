@@ -1,5 +1,6 @@
 use chrono::TimeDelta;
 use provisioning::config::{Policy, Window};
+use server::sandbox::NewPerson;
 use server::store::runs::RunState;
 use sqlx::PgPool;
 
@@ -140,6 +141,52 @@ async fn a_deleted_person_is_suspended_first_and_deleted_after_the_longer_window
         house.run().await.scim_writes,
         0,
         "a deletion is not sent twice"
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_account_is_deleted_after_whoever_names_it_as_their_managers_was_written(pool: PgPool) {
+    let policy = Policy::new(None, Some(Window::WITHIN_24_HOURS)).unwrap();
+    let house = House::build_with(
+        pool,
+        |_| {},
+        |config| config.deprovisioning.suspended = policy,
+    )
+    .await;
+    house.run().await;
+    let manager = somebody(&house).await;
+    (house.sandbox)
+        .change_directory(|directory, now| {
+            let new = NewPerson {
+                given_name: "Nadia".to_owned(),
+                family_name: "Novak".to_owned(),
+                ..NewPerson::default()
+            };
+            let report = directory.add_person(new, now)?.primary_email;
+            let relation = serde_json::json!([{ "type": "manager", "value": manager }]);
+            directory.set_free(&report, "relations", Some(&relation))?;
+            directory.suspend(&manager, now)
+        })
+        .unwrap();
+    let run = house.run().await;
+    assert_eq!((run.applied.create, run.applied.delete), (1, 1), "{run:?}");
+    assert_eq!(run.failed, 0);
+    let kinds: Vec<String> =
+        sqlx::query_scalar("SELECT kind FROM operations WHERE run_id = $1 AND kind IN ('create', 'delete') ORDER BY wave")
+            .bind(run.id.0)
+            .fetch_all(&house.engine.pool)
+            .await
+            .unwrap();
+    let waves: i64 = sqlx::query_scalar(
+        "SELECT count(DISTINCT wave) FROM operations WHERE run_id = $1 AND kind IN ('create', 'delete')",
+    )
+    .bind(run.id.0)
+    .fetch_one(&house.engine.pool)
+    .await
+    .unwrap();
+    assert_eq!(
+        (kinds, waves),
+        (vec!["create".to_owned(), "delete".to_owned()], 2)
     );
 }
 

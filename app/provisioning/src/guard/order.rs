@@ -4,7 +4,7 @@ use super::OperationSummary;
 use crate::identity::PersonId;
 
 /// How many have to go before each person at least: managers before their reports, a rename before
-/// the one who takes the name. Cycles are tolerated. `waits_for` names a person and those before.
+/// the one who takes the name, reports before their manager's account is deleted. Cycles are tolerated. `waits_for` names a person and those before.
 pub fn levels<'a, W>(
     waits_for: impl IntoIterator<Item = (&'a PersonId, W)>,
 ) -> BTreeMap<&'a PersonId, usize>
