@@ -67,6 +67,7 @@ pub async fn apply(
         all: AtomicI64::new(all),
         failed: AtomicI64::new(failed),
         ended: Mutex::new(None),
+        had_no_seats: client.is_out_of_seats(),
         no_seats_told: AtomicBool::new(false),
     };
     applying.everything(client).await?;
@@ -163,6 +164,9 @@ struct Applying<'a> {
     failed: AtomicI64,
     /// The first thing that ends the work; what is in flight then is still finished and recorded.
     ended: Mutex<Option<Stop>>,
+    /// The app said so a short while before: what this run frees is for the next one, or it would be
+    /// chance which of its creates meet a seat.
+    had_no_seats: bool,
     /// Somebody's create failed already because no seat is left.
     no_seats_told: AtomicBool,
 }
@@ -385,7 +389,7 @@ impl Applying<'_> {
         }
         if operation.plan.kind == OperationKind::Create
             && !in_doubt
-            && self.sender.app().is_out_of_seats()
+            && (self.had_no_seats || self.sender.app().is_out_of_seats())
         {
             return self.wait_for_seats(&operation).await;
         }
