@@ -124,6 +124,18 @@ mod real {
         let _ = window().location().assign(path);
     }
 
+    /// Ends what runs here. A page that was alive is loaded again, with the code that belongs to it;
+    /// one that never came alive still works without any.
+    pub fn let_go() -> ! {
+        if document()
+            .body()
+            .is_some_and(|body| body.has_attribute("data-hydrated"))
+        {
+            let _ = window().location().reload();
+        }
+        wasm_bindgen::throw_str("the server speaks another version than this page")
+    }
+
     pub fn mark_hydrated() {
         if let Some(body) = document().body() {
             let _ = body.set_attribute("data-hydrated", "");
@@ -381,6 +393,10 @@ mod absent {
         None
     }
     pub fn leave_for(_: &str) {}
+    #[cfg(test)]
+    pub fn let_go() -> ! {
+        unreachable!("only a browser reads what it trusts")
+    }
     pub fn mark_hydrated() {}
     pub fn remember_zone() {}
     pub fn search_key(_: &web_sys::KeyboardEvent) {}

@@ -8,6 +8,7 @@ mod browser;
 mod components;
 pub mod format;
 mod pages;
+mod reading;
 #[cfg(feature = "ssr")]
 pub mod services;
 pub mod words;

@@ -4,6 +4,7 @@ use super::{
     ApiError,
     runs::Run,
     terms::{AppHead, Time},
+    usage::Usage,
     wizard::{MappingView, PolicyView, ScopeGroup, Step},
 };
 use leptos::prelude::*;
@@ -56,6 +57,26 @@ pub struct Configured {
 pub async fn load_autoprovisioning(slug: String) -> Result<AutoprovisioningPage, ApiError> {
     let (_, services) = super::signed_in()?;
     super::answer(services.autoprovisioning.overview(&slug).await)
+}
+
+/// How autoprovisioning is, and what it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutoprovisioningStatus {
+    pub page: AutoprovisioningPage,
+    /// `None` while not configured.
+    pub usage: Option<Usage>,
+}
+
+#[server(endpoint = "autoprovisioning_status")]
+pub async fn load_autoprovisioning_status(
+    slug: String,
+) -> Result<AutoprovisioningStatus, ApiError> {
+    let page = load_autoprovisioning(slug.clone()).await?;
+    let usage = match &page.configured {
+        Some(_) => Some(super::usage::load_usage(slug).await?),
+        None => None,
+    };
+    Ok(AutoprovisioningStatus { page, usage })
 }
 
 #[server(endpoint = "turn_on")]

@@ -84,10 +84,17 @@ pub struct DemoChange {
     pub deed: DemoDeed,
 }
 
-#[server(endpoint = "demo_credentials")]
-pub async fn load_demo_credentials() -> Result<DemoCredentials, ApiError> {
+/// What the form of a demo is filled in with, where somebody asks for it.
+#[cfg(feature = "ssr")]
+pub(super) async fn credentials_to_fill_in(
+    frame: &super::shell::Frame,
+    fill: bool,
+) -> Result<Option<DemoCredentials>, ApiError> {
+    if !(fill && frame.demo) {
+        return Ok(None);
+    }
     let (_, services) = super::super_administrator()?;
-    super::answer(demo(&services)?.credentials().await)
+    super::answer(demo(&services)?.credentials().await).map(Some)
 }
 
 #[server(endpoint = "demo_directory")]

@@ -2,6 +2,7 @@
 
 use super::{
     ApiError,
+    demo::DemoCredentials,
     on_demand::PersonRun,
     terms::{Outcome, Paging, PersonRef, Time, Trigger},
 };
@@ -335,10 +336,28 @@ pub struct GroupOption {
     pub refused: Option<String>,
 }
 
+/// The connection, and what a demo fills in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionPage {
+    pub connection: Connection,
+    pub demo: bool,
+    /// No app was added yet: that is what comes next.
+    pub no_app: bool,
+    pub credentials: Option<DemoCredentials>,
+}
+
 #[server(endpoint = "connection")]
-pub async fn load_connection() -> Result<Connection, ApiError> {
+pub async fn load_connection(#[server(default)] fill: bool) -> Result<ConnectionPage, ApiError> {
     let (_, services) = super::signed_in()?;
-    super::answer(services.directory.connection().await)
+    let connection = super::answer(services.directory.connection().await)?;
+    let frame = super::shell::load_frame().await?;
+    let credentials = super::demo::credentials_to_fill_in(&frame, fill).await?;
+    Ok(ConnectionPage {
+        connection,
+        demo: frame.demo,
+        no_app: frame.apps.is_empty(),
+        credentials,
+    })
 }
 
 #[server(endpoint = "save_connection")]

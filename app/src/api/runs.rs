@@ -197,10 +197,33 @@ pub async fn load_runs(slug: String, page: u32) -> Result<RunList, ApiError> {
     super::answer(services.runs.list(&slug, page).await)
 }
 
+/// A run with what it did, and first what did not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPage {
+    pub run: Run,
+    pub failures: Operations,
+    pub operations: Operations,
+}
+
 #[server(endpoint = "run")]
-pub async fn load_run(slug: String, number: i64) -> Result<Run, ApiError> {
+pub async fn load_run(
+    slug: String,
+    number: i64,
+    #[server(default)] kind: Option<OperationKind>,
+    #[server(default)] page: Option<u32>,
+) -> Result<RunPage, ApiError> {
     let (_, services) = super::signed_in()?;
-    super::answer(services.runs.run(&slug, number).await)
+    let run = super::answer(services.runs.run(&slug, number).await)?;
+    let of = |kind, state, page| {
+        let query = OperationsQuery { kind, state, page };
+        services.runs.operations(&slug, number, query)
+    };
+    let failed = of(None, Some(OperationState::Failed), 1);
+    Ok(RunPage {
+        run,
+        failures: super::answer(failed.await)?,
+        operations: super::answer(of(kind, None, page.unwrap_or(1)).await)?,
+    })
 }
 
 #[server(endpoint = "operations")]

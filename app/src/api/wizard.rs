@@ -4,6 +4,7 @@
 use super::{
     ApiError,
     apps::Effect,
+    demo::DemoCredentials,
     runs::{OperationRow, SkipGroup},
     terms::{AppHead, Counts, OperationKind, PersonRef, Time, Trigger},
 };
@@ -342,10 +343,28 @@ pub async fn load_wizard_progress(slug: String) -> Result<Progress, ApiError> {
     super::answer(services.wizard.progress(&slug).await)
 }
 
+/// The first step, and what a demo fills in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizePage {
+    pub step: AuthorizeStep,
+    pub demo: bool,
+    pub credentials: Option<DemoCredentials>,
+}
+
 #[server(endpoint = "authorize_step")]
-pub async fn load_authorize_step(slug: String) -> Result<AuthorizeStep, ApiError> {
+pub async fn load_authorize_step(
+    slug: String,
+    #[server(default)] fill: bool,
+) -> Result<AuthorizePage, ApiError> {
     let (_, services) = super::signed_in()?;
-    super::answer(services.wizard.authorize(&slug).await)
+    let step = super::answer(services.wizard.authorize(&slug).await)?;
+    let frame = super::shell::load_frame().await?;
+    let credentials = super::demo::credentials_to_fill_in(&frame, fill).await?;
+    Ok(AuthorizePage {
+        step,
+        demo: frame.demo,
+        credentials,
+    })
 }
 
 #[server(endpoint = "save_authorize")]
@@ -425,16 +444,20 @@ pub async fn save_attributes(
     Ok(())
 }
 
-#[server(endpoint = "scope_step")]
-pub async fn load_scope_step(slug: String) -> Result<ScopeStep, ApiError> {
-    let (_, services) = super::signed_in()?;
-    super::answer(services.wizard.scope(&slug).await)
+/// The third step, and who enters and leaves by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopePage {
+    pub step: ScopeStep,
+    pub effect: Option<ScopeEffect>,
 }
 
-#[server(endpoint = "scope_effect")]
-pub async fn load_scope_effect(slug: String) -> Result<ScopeEffect, ApiError> {
+#[server(endpoint = "scope_step")]
+pub async fn load_scope_step(slug: String) -> Result<ScopePage, ApiError> {
     let (_, services) = super::signed_in()?;
-    super::answer(services.wizard.scope_effect(&slug).await)
+    let step = super::answer(services.wizard.scope(&slug).await)?;
+    // A group that can't be read leaves the picture out; the form still works.
+    let effect = services.wizard.scope_effect(&slug).await.ok();
+    Ok(ScopePage { step, effect })
 }
 
 /// `go` is the button: `continue`, `save`, `leave`, `find` or `show`; `add` and `removed` name a

@@ -2,11 +2,12 @@
 
 use super::{
     form::{Field, PostForm, hidden},
+    loading::Loading,
     page::asked,
     parts::icon,
     passkey::{Asker, passkey_form},
 };
-use crate::api::{ApiError, local_path, shell::Frame, with_next};
+use crate::api::{local_path, shell::Frame, with_next};
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
@@ -14,7 +15,7 @@ use leptos_router::hooks::use_location;
 /// is known.
 #[derive(Clone, Copy)]
 pub struct Confirmation {
-    frame: Resource<Result<Frame, ApiError>>,
+    frame: Loading<Frame>,
     now: RwSignal<Known>,
 }
 
@@ -26,7 +27,7 @@ struct Known {
 }
 
 impl Confirmation {
-    pub fn provide(frame: Resource<Result<Frame, ApiError>>) {
+    pub fn provide(frame: Loading<Frame>) {
         provide_context(Self {
             frame,
             now: RwSignal::new(Known::default()),
@@ -34,7 +35,7 @@ impl Confirmation {
     }
 
     pub async fn known(self) {
-        if let Ok(frame) = self.frame.await {
+        if let Ok(frame) = self.frame.get().await {
             self.now.set(Known {
                 confirmed: frame.confirmed,
                 has_app: frame.has_app,

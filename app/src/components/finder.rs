@@ -3,12 +3,13 @@
 use super::{
     form::{field_error, labelled},
     kept::Kept,
+    loading::{Answer, look_up},
     page::asked,
     parts::icon,
     time::Alive,
 };
 use crate::{
-    api::directory::{GroupOption, find_groups},
+    api::directory::{FindGroups, GroupOption},
     browser, format,
 };
 use leptos::{ev::KeyboardEvent, html::Input, prelude::*};
@@ -27,14 +28,11 @@ pub fn default_button(name: &'static str, value: &'static str) -> AnyView {
 pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
     let letters = RwSignal::new(asked("find").unwrap_or_default());
     let active = RwSignal::new(None::<usize>);
-    let options = Resource::new(
+    let options = look_up(
         move || letters.get().trim().to_owned(),
-        |letters| async move {
-            if letters.is_empty() {
-                Ok(Vec::new())
-            } else {
-                find_groups(letters).await
-            }
+        |letters| match letters.as_str() {
+            "" => Err(Answer::known("[]")),
+            _ => Ok(FindGroups { letters }),
         },
     );
     let control = NodeRef::<Input>::new();
@@ -46,14 +44,9 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
     });
     let chosen = StoredValue::new(chosen);
     // A key may come while the page is loaded again: then there is nothing to choose from.
-    let count = move || {
-        let found = options.try_with(|found| {
-            found
-                .as_ref()
-                .and_then(|found| found.as_ref().ok())
-                .map_or(0, Vec::len)
-        });
-        found.unwrap_or(0)
+    let count = move || match options.now() {
+        Some(Ok(found)) => found.len(),
+        _ => 0,
     };
     let on_key = move |event: KeyboardEvent| {
         let n = count();
@@ -111,7 +104,7 @@ pub fn group_finder(label: &'static str, chosen: Vec<String>) -> AnyView {
             {error}
             <Transition>
                 {move || Suspend::new(async move {
-                    let found = options.await.unwrap_or_default();
+                    let found = options.get().await.unwrap_or_default();
                     let letters = letters.get_untracked().trim().to_owned();
                     list(found, letters, chosen.get_value(), active)
                 })}

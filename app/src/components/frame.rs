@@ -3,7 +3,8 @@
 use super::{
     confirm::Confirmation,
     form::{GetForm, plain_button},
-    page::{Refresh, load},
+    loading::load,
+    page::Refresh,
     parts::icon,
     picture::tally,
     time::{Alive, moment},
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     api::{
         ErrorCode,
-        shell::{Frame, load_frame},
+        shell::{Frame, LoadFrame},
         terms::AppStatus,
     },
     browser, format, words,
@@ -86,7 +87,7 @@ pub fn Arrivals() -> impl IntoView {
 #[component]
 pub fn SignedIn() -> impl IntoView {
     let location = use_location();
-    let frame = load(move || location.pathname.get(), |_| load_frame());
+    let frame = load(move || location.pathname.get(), |_| LoadFrame {});
     Confirmation::provide(frame);
     view! {
         <a class="skip" href="#main" rel="external">"Skip to content"</a>
@@ -110,7 +111,7 @@ pub fn SignedIn() -> impl IntoView {
                         </button>
                         <Transition>
                             {move || Suspend::new(async move {
-                                match frame.await {
+                                match frame.get().await {
                                     Ok(frame) => rail(frame),
                                     Err(error) if error.code == ErrorCode::Unauthenticated => {
                                         view! { <SignInFirst/> }.into_any()

@@ -5,6 +5,7 @@ mod finder;
 mod form;
 mod frame;
 mod kept;
+mod loading;
 mod page;
 mod parts;
 mod passkey;
@@ -19,9 +20,10 @@ pub use form::{
     plain_button,
 };
 pub use frame::{Arrivals, SignedIn, provide};
+pub use loading::{Loading, follow, keep_fresh, load, load_unless};
 pub use page::{
-    app_page, asked, carrying, confirmation, crumbs, error_state, follow, head, keep_fresh, load,
-    loaded, pager, param, query, title, waiting,
+    app_page, asked, carrying, confirmation, crumbs, error_state, head, loaded, pager, param,
+    query, title, waiting,
 };
 pub use parts::{
     button_link, change_list, chip, empty, fact, facts, figure, figures, icon, must, note,

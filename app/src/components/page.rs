@@ -3,6 +3,7 @@
 use super::{
     confirm::Confirmation,
     frame::SignInFirst,
+    loading::{Answering, Loading, Show},
     parts::{chip, icon},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 use leptos::{either::Either, prelude::*};
 use leptos_meta::Title;
 use leptos_router::hooks::{use_location, use_params_map, use_query_map};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 /// Grows whenever something was changed: what is on the page is loaded again.
 #[derive(Clone, Copy)]
@@ -52,43 +53,32 @@ pub fn carrying(mut address: String, names: &[&str]) -> String {
     address
 }
 
-/// What a page shows, loaded again when its address or anything on it changes.
-pub fn load<S, T, Fut>(
-    source: impl Fn() -> S + Send + Sync + 'static,
-    fetch: impl Fn(S) -> Fut + Send + Sync + 'static,
-) -> Resource<Result<T, ApiError>>
+/// The page once it is loaded; before that, rows of the final height.
+pub fn loaded<T>(data: Loading<T>, page: fn(T) -> AnyView) -> AnyView
 where
-    S: Clone + PartialEq + Send + Sync + 'static,
-    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
-    Fut: Future<Output = Result<T, ApiError>> + Send + 'static,
+    T: DeserializeOwned + 'static,
 {
-    let refresh = expect_context::<Refresh>().0;
-    Resource::new(
-        move || (refresh.get(), source()),
-        move |(_, source)| fetch(source),
-    )
+    let (answer, show) = data.into_parts(page);
+    once_answered(answer, show)
 }
 
-/// The page once it is loaded; before that, rows of the final height.
-pub fn loaded<T>(data: Resource<Result<T, ApiError>>, page: fn(T) -> AnyView) -> AnyView
-where
-    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
-{
+/// Of one kind for all pages, as [`loading`](super::loading) says.
+fn once_answered(answer: Answering, show: Show) -> AnyView {
     let fresh = Fresh::new();
     let confirmation = use_context::<Confirmation>();
     view! {
         <Transition fallback=bones>
-            {move || Suspend::new(async move {
-                let data = data.await;
-                // Forms that need a confirmation ask for it instead.
-                if let Some(confirmation) = confirmation {
-                    confirmation.known().await;
-                }
-                match data {
-                    Ok(value) => fresh.view(page(value)),
-                    Err(error) => fresh.view(error_state(&error)),
-                }
-            })}
+            {move || {
+                let show = show.clone();
+                Suspend::new(async move {
+                    let answer = answer.await;
+                    // Forms that need a confirmation ask for it instead.
+                    if let Some(confirmation) = confirmation {
+                        confirmation.known().await;
+                    }
+                    fresh.view(show(&answer).unwrap_or_else(|error| error_state(&error)))
+                })
+            }}
         </Transition>
     }
     .into_any()
@@ -130,53 +120,6 @@ impl Fresh {
         };
         either.into_any()
     }
-}
-
-/// Asks again every second while something is under way; when it is over, everything is loaded
-/// once more.
-pub fn keep_fresh<T>(data: Resource<Result<T, ApiError>>, live: fn(&T) -> bool)
-where
-    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
-{
-    let refresh = expect_context::<Refresh>().0;
-    Effect::new(move |was_live: Option<bool>| {
-        let was_live = was_live.unwrap_or(false);
-        let is_live = data.with(|data| match data {
-            Some(Ok(value)) => live(value),
-            // The server may be starting anew.
-            Some(Err(error)) => was_live && error.code == ErrorCode::Unavailable,
-            None => was_live,
-        });
-        if is_live {
-            if let Ok(timer) =
-                set_timeout_with_handle(move || data.refetch(), std::time::Duration::from_secs(1))
-            {
-                on_cleanup(move || timer.clear());
-            }
-        } else if was_live {
-            refresh.update(|n| *n += 1);
-        }
-        is_live
-    });
-}
-
-/// Asks again and again for as long as the address says so, for what is watched as it happens.
-pub fn follow<T>(
-    data: Resource<Result<T, ApiError>>,
-    every: std::time::Duration,
-    wanted: impl Fn() -> bool + 'static,
-) where
-    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
-{
-    Effect::new(move |_| {
-        // Each answer asks for the next look.
-        data.with(|_| ());
-        if wanted()
-            && let Ok(timer) = set_timeout_with_handle(move || data.refetch(), every)
-        {
-            on_cleanup(move || timer.clear());
-        }
-    });
 }
 
 fn bones() -> AnyView {

@@ -2,12 +2,13 @@
 
 use super::{
     form::{Field, Form, PostForm, hidden},
+    loading::ask_once,
     parts::icon,
 };
 use crate::{
     api::{
-        account::{ask_passkey, begin_passkey},
-        session::ask_passkey_at_the_door,
+        account::{AskPasskey, BeginPasskey},
+        session::AskPasskeyAtTheDoor,
     },
     browser::{self, Passkey},
 };
@@ -83,9 +84,9 @@ fn passkey_button(deed: Deed, at: String, text: &'static str) -> AnyView {
         let at = at.clone();
         leptos::task::spawn_local(async move {
             let asks = match deed {
-                Deed::Make => begin_passkey().await,
-                Deed::Sign(Asker::Door) => ask_passkey_at_the_door().await,
-                Deed::Sign(Asker::Confirmation) => ask_passkey().await,
+                Deed::Make => ask_once::<BeginPasskey>().await,
+                Deed::Sign(Asker::Door) => ask_once::<AskPasskeyAtTheDoor>().await,
+                Deed::Sign(Asker::Confirmation) => ask_once::<AskPasskey>().await,
             };
             let what = match deed {
                 Deed::Make => Passkey::Make,

@@ -1,9 +1,7 @@
 //! One's own account: second factor, password, sessions; and what is shown or asked on the way.
 
 use crate::{
-    api::account::{
-        MyAccount, PasskeyView, SessionView, ShownOnce, load_my_account, load_shown_once,
-    },
+    api::account::{LoadMyAccount, LoadShownOnce, MyAccount, PasskeyView, SessionView, ShownOnce},
     components::{
         Field, PostForm, asked, button_link, confirm_form, confirm_link, confirmed_button, fact,
         facts, head, hidden, icon, is_confirmed, load, loaded, moment, new_passkey_form, next_page,
@@ -17,7 +15,7 @@ use leptos::prelude::*;
 pub fn AccountPage() -> impl IntoView {
     view! {
         {head("Your account", "How you sign in to this console, and where you are signed in.", None)}
-        {loaded(load(|| (), |()| load_my_account()), account)}
+        {loaded(load(|| (), |()| LoadMyAccount {}), account)}
     }
 }
 
@@ -281,7 +279,7 @@ pub fn sessions(sessions: &[SessionView], end: impl Fn(String) -> AnyView) -> An
 
 #[component]
 pub fn ConfirmPage() -> impl IntoView {
-    loaded(load(|| (), |()| load_my_account()), |_| {
+    loaded(load(|| (), |()| LoadMyAccount {}), |_| {
         let next = next_page();
         let body = if is_confirmed() {
             note(
@@ -312,7 +310,7 @@ pub fn ConfirmPage() -> impl IntoView {
 
 #[component]
 pub fn ShownOncePage() -> impl IntoView {
-    loaded(load(|| (), |()| load_shown_once()), shown_once)
+    loaded(load(|| (), |()| LoadShownOnce {}), shown_once)
 }
 
 fn shown_once(shown: ShownOnce) -> AnyView {

@@ -4,14 +4,15 @@ use super::account::sessions;
 use crate::{
     api::{
         administrators::{
-            Administrator, AdministratorChange, AdministratorPage as One, Standing,
-            load_administrator, load_administrators,
+            Administrator, AdministratorChange, AdministratorPage as One, LoadAdministrator,
+            LoadAdministrators, Standing,
         },
         terms::Role,
     },
     components::{
-        Field, PostForm, button_link, confirmation, crumbs, empty, error_state, fact, facts, head,
-        hidden, load, loaded, moment, note_plain, param, sheet, state_chip, time_day, title,
+        Field, Loading, PostForm, button_link, confirmation, crumbs, empty, error_state, fact,
+        facts, head, hidden, load, load_unless, loaded, moment, note_plain, param, sheet,
+        state_chip, time_day, title,
     },
     words,
 };
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 #[component]
 pub fn AdministratorsPage() -> impl IntoView {
-    loaded(load(|| (), |()| load_administrators()), administrators)
+    loaded(load(|| (), |()| LoadAdministrators {}), administrators)
 }
 
 fn standing(one: &Administrator) -> AnyView {
@@ -109,7 +110,7 @@ fn trail() -> Vec<(String, String)> {
 
 #[component]
 pub fn InvitePage() -> impl IntoView {
-    loaded(load(|| (), |()| load_administrators()), |list| {
+    loaded(load(|| (), |()| LoadAdministrators {}), |list| {
         let may = |one: &Administrator| one.you && one.role == Role::SuperAdministrator;
         if !list.iter().any(may) {
             let error = crate::api::ApiError::new(crate::api::ErrorCode::Forbidden);
@@ -142,16 +143,16 @@ pub fn InvitePage() -> impl IntoView {
     })
 }
 
-async fn one(id: String) -> Result<One, crate::api::ApiError> {
-    match id.parse::<Uuid>() {
-        Ok(id) => load_administrator(id).await,
-        Err(_) => Err(crate::api::ApiError::not_found()),
-    }
+fn one() -> Loading<One> {
+    load_unless(param("id"), |id| match id.parse::<Uuid>() {
+        Ok(id) => Ok(LoadAdministrator { id }),
+        Err(_) => Err(crate::api::ApiError::not_found().into()),
+    })
 }
 
 #[component]
 pub fn AdministratorPage() -> impl IntoView {
-    loaded(load(param("id"), one), administrator)
+    loaded(one(), administrator)
 }
 
 fn change(
@@ -322,7 +323,7 @@ fn session_list(id: Uuid, list: &[crate::api::account::SessionView]) -> AnyView 
 
 #[component]
 pub fn RemovePage() -> impl IntoView {
-    loaded(load(param("id"), one), |page| {
+    loaded(one(), |page| {
         let one = page.administrator;
         if page.last || one.you || !page.may_change {
             return empty(

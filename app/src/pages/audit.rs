@@ -4,8 +4,7 @@ use super::accounts::outcome_key;
 use crate::{
     api::{
         audit::{
-            AuditPage, AuditQuery, EventDetail, EventRow, LAST, SavedFilter, load_event,
-            load_events,
+            AuditPage, AuditQuery, EventDetail, EventRow, LAST, LoadEvent, LoadEvents, SavedFilter,
         },
         terms::Outcome,
     },
@@ -67,9 +66,7 @@ fn filtered() -> AuditQuery {
 
 #[component]
 pub fn AuditLogPage() -> impl IntoView {
-    let data = load(filtered, |query: AuditQuery| async move {
-        load_events(query).await
-    });
+    let data = load(filtered, |query: AuditQuery| LoadEvents { query });
     // Only the newest page is watched: the others do not change.
     let watched = use_query_map();
     follow(data, WATCH_EVERY, move || {
@@ -327,7 +324,7 @@ fn same_run(row: &EventRow) -> Option<AnyView> {
 
 #[component]
 pub fn EventPage() -> impl IntoView {
-    loaded(load(param("id"), load_event), event)
+    loaded(load(param("id"), |id| LoadEvent { id }), event)
 }
 
 fn event(event: EventDetail) -> AnyView {

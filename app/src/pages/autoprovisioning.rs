@@ -8,10 +8,13 @@ use super::{
 };
 use crate::{
     api::{
-        autoprovisioning::{AutoprovisioningPage, Configured, load_autoprovisioning},
+        autoprovisioning::{
+            AutoprovisioningPage, AutoprovisioningStatus, Configured, LoadAutoprovisioning,
+            LoadAutoprovisioningStatus,
+        },
         concerned::{Compared, Place},
         terms::{AppStatus, OperationKind, StopReason, Trigger},
-        usage::{Usage, load_usage},
+        usage::Usage,
         wizard::{MappingView, Members, Missing, PolicyView, Step},
     },
     components::{
@@ -25,29 +28,16 @@ use leptos::prelude::*;
 
 #[component]
 pub fn AutoprovisioningStatusPage() -> impl IntoView {
-    let data = load(param("slug"), |slug: String| async move {
-        let page = load_autoprovisioning(slug.clone()).await?;
-        let usage = match &page.configured {
-            Some(_) => Some(load_usage(slug).await?),
-            None => None,
-        };
-        Ok(Loaded { page, usage })
-    });
-    keep_fresh(data, |loaded| {
-        let configured = loaded.page.configured.as_ref();
+    let data = load(param("slug"), |slug| LoadAutoprovisioningStatus { slug });
+    keep_fresh(data, |status| {
+        let configured = status.page.configured.as_ref();
         configured.is_some_and(|configured| configured.running.is_some())
     });
     loaded(data, page)
 }
 
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-struct Loaded {
-    page: AutoprovisioningPage,
-    usage: Option<Usage>,
-}
-
-fn page(loaded: Loaded) -> AnyView {
-    let Loaded { page, usage } = loaded;
+fn page(status: AutoprovisioningStatus) -> AnyView {
+    let AutoprovisioningStatus { page, usage } = status;
     match page.configured {
         None => unconfigured(&page.head, &page.draft_done, page.directory_read),
         Some(ref configured) => configured_page(&page.head, configured, usage.as_ref()),
@@ -482,7 +472,10 @@ fn mapping_table(slug: &str, app: &str, mapping: &[MappingView]) -> AnyView {
 
 #[component]
 pub fn TurnOffPage() -> impl IntoView {
-    loaded(load(param("slug"), load_autoprovisioning), turn_off)
+    loaded(
+        load(param("slug"), |slug| LoadAutoprovisioning { slug }),
+        turn_off,
+    )
 }
 
 fn trail(page: &AutoprovisioningPage) -> (Vec<(String, String)>, String) {
@@ -529,7 +522,10 @@ fn turn_off(page: AutoprovisioningPage) -> AnyView {
 
 #[component]
 pub fn DeletePage() -> impl IntoView {
-    loaded(load(param("slug"), load_autoprovisioning), delete)
+    loaded(
+        load(param("slug"), |slug| LoadAutoprovisioning { slug }),
+        delete,
+    )
 }
 
 fn delete(page: AutoprovisioningPage) -> AnyView {

@@ -1,14 +1,14 @@
 //! The console itself: about.
 
 use crate::{
-    api::administrators::{About, load_about},
+    api::administrators::{About, LoadAbout},
     components::{fact, facts, head, load, loaded, moment},
 };
 use leptos::prelude::*;
 
 #[component]
 pub fn AboutPage() -> impl IntoView {
-    view! { {head("About", "", None)}{loaded(load(|| (), |()| load_about()), about)} }
+    view! { {head("About", "", None)}{loaded(load(|| (), |()| LoadAbout {}), about)} }
 }
 
 fn about(about: About) -> AnyView {

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{
-        demo::{DemoPage, DemoPerson, DemoQuery, load_demo_directory},
+        demo::{DemoPage, DemoPerson, DemoQuery, LoadDemoDirectory},
         directory::PersonState,
     },
     components::{
@@ -23,7 +23,7 @@ pub fn DemoDirectoryPage() -> impl IntoView {
             person: person(),
             page: number().and_then(|page| page.parse().ok()).unwrap_or(1),
         },
-        |query: DemoQuery| async move { load_demo_directory(query).await },
+        |query: DemoQuery| LoadDemoDirectory { query },
     );
     view! {
         {head(

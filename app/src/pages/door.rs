@@ -2,9 +2,9 @@
 
 use crate::{
     api::{
-        account::{Enrolment, QrCode, Ways, load_enrolment},
-        session::load_sign_in_ways,
-        setup::{LinkPurpose, OneTimeLink, load_one_time_link},
+        account::{Enrolment, LoadEnrolment, QrCode, Ways},
+        session::LoadSignInWays,
+        setup::{LinkPurpose, LoadOneTimeLink, OneTimeLink},
     },
     components::{
         Asker, Field, PostForm, asked, code_field, hidden, icon, load, loaded, moment,
@@ -52,7 +52,7 @@ pub fn SignIn() -> impl IntoView {
 /// After the password.
 #[component]
 pub fn SignInCode() -> impl IntoView {
-    door(loaded(load(|| (), |()| load_sign_in_ways()), sign_in_code))
+    door(loaded(load(|| (), |()| LoadSignInWays {}), sign_in_code))
 }
 
 fn sign_in_code(ways: Ways) -> AnyView {
@@ -102,7 +102,7 @@ fn sign_in_code(ways: Ways) -> AnyView {
 /// Setting up an authenticator app: at the door for who has to, from one's account for who wants.
 #[component]
 pub fn SecondFactor() -> impl IntoView {
-    door(loaded(load(|| (), |()| load_enrolment()), enrolment))
+    door(loaded(load(|| (), |()| LoadEnrolment {}), enrolment))
 }
 
 fn enrolment(enrolment: Enrolment) -> AnyView {
@@ -172,7 +172,10 @@ fn qr_code(code: &QrCode) -> AnyView {
 #[component]
 pub fn Setup() -> impl IntoView {
     let token = query("token");
-    let link = load(move || token().unwrap_or_default(), load_one_time_link);
+    let link = load(
+        move || token().unwrap_or_default(),
+        |token| LoadOneTimeLink { token },
+    );
     door(loaded(link, redeem))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{
-        failures::{FailureList, FailureRow, FailureState, FailuresQuery, load_failures},
+        failures::{FailureList, FailureRow, FailureState, FailuresQuery, LoadFailures},
         terms::{OperationKind, Time},
     },
     components::{
@@ -52,7 +52,7 @@ pub fn FailuresPage() -> impl IntoView {
             };
             (slug(), asked)
         },
-        |(slug, query)| load_failures(slug, query),
+        |(slug, query)| LoadFailures { slug, query },
     );
     loaded(data, page)
 }

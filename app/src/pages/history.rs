@@ -3,8 +3,8 @@
 use crate::{
     api::{
         history::{
-            Comparison, History, Restoring, Section, Version, load_comparison, load_history,
-            load_restoring,
+            Comparison, History, LoadComparison, LoadHistory, LoadRestoring, Restoring, Section,
+            Version,
         },
         terms::AppHead,
     },
@@ -26,8 +26,9 @@ pub fn HistoryPage() -> impl IntoView {
         )
     };
     loaded(
-        load(source, |(slug, page): (String, u32)| {
-            load_history(slug, page)
+        load(source, |(slug, page): (String, u32)| LoadHistory {
+            slug,
+            page,
         }),
         history,
     )
@@ -112,7 +113,7 @@ pub fn ComparePage() -> impl IntoView {
     let number = |text: Option<String>| text.and_then(|text| text.parse::<i32>().ok());
     let source = move || (slug(), number(old()), number(new()));
     loaded(
-        load(source, |(slug, old, new)| load_comparison(slug, old, new)),
+        load(source, |(slug, old, new)| LoadComparison { slug, old, new }),
         comparison,
     )
 }
@@ -190,8 +191,9 @@ pub fn RestorePage() -> impl IntoView {
     let (slug, version) = (param("slug"), param("version"));
     let source = move || (slug(), version().parse().unwrap_or_default());
     loaded(
-        load(source, |(slug, version): (String, i32)| {
-            load_restoring(slug, version)
+        load(source, |(slug, version): (String, i32)| LoadRestoring {
+            slug,
+            version,
         }),
         restoring,
     )

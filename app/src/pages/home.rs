@@ -2,7 +2,7 @@
 
 use crate::{
     api::{
-        home::{Attention, AttentionKind, Home, HomeApp, LastRun, load_home},
+        home::{Attention, AttentionKind, Home, HomeApp, LastRun, LoadHome},
         terms::{AppStatus, Counts, StopReason},
     },
     components::{
@@ -15,7 +15,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn HomePage() -> impl IntoView {
-    loaded(load(|| (), |()| load_home()), page)
+    loaded(load(|| (), |()| LoadHome {}), page)
 }
 
 fn page(home: Home) -> AnyView {

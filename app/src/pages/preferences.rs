@@ -1,14 +1,14 @@
 //! What a reader prefers in this browser.
 
 use crate::{
-    api::preferences::{Preferences, load_preferences},
+    api::preferences::{LoadPreferences, Preferences},
     components::{Field, PostForm, asked, head, load, loaded, note_plain},
 };
 use leptos::prelude::*;
 
 #[component]
 pub fn PreferencesPage() -> impl IntoView {
-    loaded(load(|| (), |()| load_preferences()), preferences)
+    loaded(load(|| (), |()| LoadPreferences {}), preferences)
 }
 
 fn preferences(now: Preferences) -> AnyView {

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{
-        queue::{HeldKey, HeldRow, Review, StepKind, load_review},
+        queue::{HeldKey, HeldRow, LoadReview, Review, StepKind},
         terms::{AppStatus, OperationKind},
     },
     components::{
@@ -24,7 +24,7 @@ pub fn ReviewPage() -> impl IntoView {
                 number().and_then(|page| page.parse().ok()).unwrap_or(1),
             )
         },
-        |(slug, page)| load_review(slug, page),
+        |(slug, page)| LoadReview { slug, page },
     );
     loaded(data, review)
 }
@@ -231,7 +231,7 @@ fn carried_out(status: &AppStatus) -> &'static str {
 
 #[component]
 pub fn AllowAllPage() -> impl IntoView {
-    let data = load(param("slug"), |slug| load_review(slug, 1));
+    let data = load(param("slug"), |slug| LoadReview { slug, page: 1 });
     loaded(data, allow_all)
 }
 
@@ -284,7 +284,7 @@ fn allow_all(review: Review) -> AnyView {
 
 #[component]
 pub fn DismissAllPage() -> impl IntoView {
-    let data = load(param("slug"), |slug| load_review(slug, 1));
+    let data = load(param("slug"), |slug| LoadReview { slug, page: 1 });
     loaded(data, dismiss_all)
 }
 

@@ -1,7 +1,7 @@
 //! What autoprovisioning did in the last 30 days, by day.
 
 use crate::{
-    api::usage::{Usage, UsageFigure, UsageLane, load_usage},
+    api::usage::{LoadUsage, Usage, UsageFigure, UsageLane},
     components::{Lane, app_page, by_day, figures, lane, load, loaded, param, sheet, words},
     format,
 };
@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn UsagePage() -> impl IntoView {
-    loaded(load(param("slug"), load_usage), usage)
+    loaded(load(param("slug"), |slug| LoadUsage { slug }), usage)
 }
 
 /// Word, icon and tone of a figure.

@@ -1,7 +1,7 @@
 //! Where an app differs from what Rollcall left there, as last read back.
 
 use crate::{
-    api::accounts::{DifferenceKind, DifferenceRow, Differences, load_differences},
+    api::accounts::{DifferenceKind, DifferenceRow, Differences, LoadDifferences},
     components::{
         change_list, crumbs, empty, load, loaded, moment, pager, param, person_ref, plain_button,
         query, title, words,
@@ -20,7 +20,7 @@ pub fn DifferencesPage() -> impl IntoView {
                 number().and_then(|page| page.parse().ok()).unwrap_or(1),
             )
         },
-        |(slug, page)| load_differences(slug, page),
+        |(slug, page)| LoadDifferences { slug, page },
     );
     loaded(data, differences)
 }

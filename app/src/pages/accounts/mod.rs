@@ -10,7 +10,7 @@ use crate::{
     api::{
         accounts::{
             AccountList, AccountRow, AccountState, AccountsQuery, Decided, FoundAccount,
-            UndecidedRow, load_accounts,
+            LoadAccounts, UndecidedRow,
         },
         terms::Outcome,
     },
@@ -51,7 +51,7 @@ pub fn AccountsPage() -> impl IntoView {
             };
             (slug(), query)
         },
-        |(slug, query): (String, AccountsQuery)| async move { load_accounts(slug, query).await },
+        |(slug, query): (String, AccountsQuery)| LoadAccounts { slug, query },
     );
     loaded(data, accounts)
 }

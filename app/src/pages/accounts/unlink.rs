@@ -1,7 +1,7 @@
 //! The question before a link is ended by hand.
 
 use crate::{
-    api::accounts::{AccountState, UnlinkQuestion, load_unlink},
+    api::accounts::{AccountState, LoadUnlink, UnlinkQuestion},
     components::{PostForm, confirmation, hidden, load, loaded, param, query},
     format,
 };
@@ -12,7 +12,7 @@ pub fn UnlinkPage() -> impl IntoView {
     let (slug, person) = (param("slug"), query("person"));
     let data = load(
         move || (slug(), person().unwrap_or_default()),
-        |(slug, person)| load_unlink(slug, person),
+        |(slug, person)| LoadUnlink { slug, person },
     );
     loaded(data, unlink)
 }

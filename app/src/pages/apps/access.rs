@@ -2,8 +2,7 @@
 
 use crate::{
     api::apps::{
-        Access, AccessEffect, AccessGroup, AccessSetting, AccessUnit, load_access,
-        load_access_effect,
+        Access, AccessEffect, AccessGroup, AccessSetting, AccessUnit, LoadAccess, LoadAccessEffect,
     },
     components::{
         PostForm, app_page, button_link, default_button, group_finder, hidden, icon, load, loaded,
@@ -15,7 +14,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn AccessPage() -> impl IntoView {
-    loaded(load(param("slug"), load_access), page)
+    loaded(load(param("slug"), |slug| LoadAccess { slug }), page)
 }
 
 fn page(access: Access) -> AnyView {
@@ -313,7 +312,10 @@ fn group_line(index: usize, group: &AccessGroup) -> AnyView {
 
 #[component]
 pub fn AccessReviewPage() -> impl IntoView {
-    loaded(load(param("slug"), load_access_effect), review)
+    loaded(
+        load(param("slug"), |slug| LoadAccessEffect { slug }),
+        review,
+    )
 }
 
 fn review(access: AccessEffect) -> AnyView {

@@ -1,7 +1,7 @@
 //! Adding an app from the catalogue.
 
 use crate::{
-    api::apps::{CatalogItem, load_catalog},
+    api::apps::{CatalogItem, LoadCatalog},
     components::{Field, PostForm, head, hidden, load, loaded, sheet},
 };
 use leptos::prelude::*;
@@ -10,7 +10,7 @@ use leptos::prelude::*;
 pub fn AddAppPage() -> impl IntoView {
     view! {
         {head("Add an app", "Nothing is sent to the app yet. You say how people sign in to it, for whom it is on, and look at a plan first.", None)}
-        {loaded(load(|| (), |()| load_catalog()), page)}
+        {loaded(load(|| (), |()| LoadCatalog {}), page)}
     }
 }
 

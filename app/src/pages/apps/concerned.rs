@@ -3,7 +3,7 @@
 use crate::{
     api::concerned::{
         Compared, Concerned, ConcernedQuery, ConcernedRow, Lacking, LackingQuery, LackingRow,
-        Place, load_concerned, load_lacking,
+        LoadConcerned, LoadLacking, Place,
     },
     api::terms::Paging,
     components::{
@@ -39,7 +39,7 @@ pub fn ConcernedPage() -> impl IntoView {
             };
             (slug(), asked)
         },
-        |(slug, query)| load_concerned(slug, query),
+        |(slug, query)| LoadConcerned { slug, query },
     );
     loaded(data, page)
 }
@@ -240,7 +240,7 @@ pub fn LackingPage() -> impl IntoView {
             };
             (slug(), asked)
         },
-        |(slug, query)| load_lacking(slug, query),
+        |(slug, query)| LoadLacking { slug, query },
     );
     loaded(data, lacking)
 }

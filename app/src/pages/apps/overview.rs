@@ -3,7 +3,7 @@
 use super::super::home::outcome;
 use crate::{
     api::{
-        apps::{AppOverview, SignInMethod, load_app_overview},
+        apps::{AppOverview, LoadAppOverview, SignInMethod},
         terms::AppStatus,
     },
     components::{
@@ -16,7 +16,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn OverviewPage() -> impl IntoView {
-    loaded(load(param("slug"), load_app_overview), page)
+    loaded(load(param("slug"), |slug| LoadAppOverview { slug }), page)
 }
 
 fn page(app: AppOverview) -> AnyView {

@@ -1,7 +1,7 @@
 //! How people sign in to the app; the precondition of everything else.
 
 use crate::{
-    api::apps::{AppSignIn, SignInMethod, load_app_sign_in},
+    api::apps::{AppSignIn, LoadAppSignIn, SignInMethod},
     components::{
         Field, PostForm, app_page, button_link, fact, facts, hidden, load, loaded, moment, note,
         param, sheet, time_day, words,
@@ -12,7 +12,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn AppSignInPage() -> impl IntoView {
-    loaded(load(param("slug"), load_app_sign_in), page)
+    loaded(load(param("slug"), |slug| LoadAppSignIn { slug }), page)
 }
 
 fn page(app: AppSignIn) -> AnyView {

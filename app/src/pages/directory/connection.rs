@@ -2,12 +2,11 @@
 
 use crate::{
     api::{
-        demo::{DemoCredentials, load_demo_credentials},
+        demo::DemoCredentials,
         directory::{
-            Connection, DirectoryQuestion, ImportFacts, ImportProgress, Push, SavedConnection,
-            ScopeCheck, ScopeResult, load_connection,
+            Connection, ConnectionPage as Page, DirectoryQuestion, ImportFacts, ImportProgress,
+            LoadConnection, Push, SavedConnection, ScopeCheck, ScopeResult,
         },
-        shell::load_frame,
         terms::Outcome,
     },
     browser,
@@ -22,40 +21,13 @@ use leptos::prelude::*;
 #[component]
 pub fn ConnectionPage() -> impl IntoView {
     let asked = query("demo");
-    let data = load(
-        move || asked().is_some(),
-        |fill| async move {
-            let connection = load_connection().await?;
-            let frame = load_frame().await?;
-            let (demo, no_app) = (frame.demo, frame.apps.is_empty());
-            let credentials = if fill && demo {
-                Some(load_demo_credentials().await?)
-            } else {
-                None
-            };
-            Ok(Loaded {
-                connection,
-                demo,
-                no_app,
-                credentials,
-            })
-        },
-    );
+    let data = load(move || asked().is_some(), |fill| LoadConnection { fill });
     keep_fresh(data, |page| page.connection.running.is_some());
     loaded(data, page)
 }
 
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-struct Loaded {
-    connection: Connection,
-    demo: bool,
-    /// No app was added yet: that is what comes next.
-    no_app: bool,
-    credentials: Option<DemoCredentials>,
-}
-
-fn page(page: Loaded) -> AnyView {
-    let Loaded {
+fn page(page: Page) -> AnyView {
+    let Page {
         connection,
         demo,
         no_app,

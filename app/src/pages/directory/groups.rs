@@ -3,7 +3,7 @@
 use super::connection::read_at;
 use crate::{
     api::directory::{
-        GroupMember, GroupPage, GroupRow, Groups, GroupsQuery, MemberKind, load_group, load_groups,
+        GroupMember, GroupPage, GroupRow, Groups, GroupsQuery, LoadGroup, LoadGroups, MemberKind,
     },
     components::{
         Field, GetForm, asked, button_link, crumbs, empty, head, icon, load, loaded, pager, param,
@@ -21,7 +21,7 @@ pub fn GroupsPage() -> impl IntoView {
             q: q(),
             page: number().and_then(|page| page.parse().ok()).unwrap_or(1),
         },
-        |query: GroupsQuery| async move { load_groups(query).await },
+        |query: GroupsQuery| LoadGroups { query },
     );
     view! {
         {head("Groups", "Members are read for the groups that an app’s scope or access names; for others when somebody looks at them.", None)}
@@ -120,7 +120,7 @@ pub fn GroupDetailPage() -> impl IntoView {
                 number().and_then(|page| page.parse().ok()).unwrap_or(1),
             )
         },
-        |(id, page)| load_group(id, page),
+        |(id, page)| LoadGroup { id, page },
     );
     loaded(data, detail)
 }

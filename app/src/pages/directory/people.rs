@@ -2,7 +2,7 @@
 
 use super::connection::read_at;
 use crate::{
-    api::directory::{People, PeopleQuery, PersonRow, PersonState, load_people},
+    api::directory::{LoadPeople, People, PeopleQuery, PersonRow, PersonState},
     components::{
         Field, GetForm, asked, empty, head, load, loaded, pager, person_ref, query, words,
     },
@@ -69,7 +69,7 @@ pub fn PeoplePage() -> impl IntoView {
                 .and_then(|page| page.parse().ok())
                 .unwrap_or(1),
         },
-        |query: PeopleQuery| async move { load_people(query).await },
+        |query: PeopleQuery| LoadPeople { query },
     );
     view! {
         {head("People", "Everybody whom the directory knows, deleted people too.", None)}

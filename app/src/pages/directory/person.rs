@@ -3,7 +3,7 @@
 use super::{connection::read_at, on_demand::on_demand, people::state_words};
 use crate::{
     api::{
-        directory::{NextStep, Person, PersonApp, RuleLine, RuleResult, TimelineItem, load_person},
+        directory::{LoadPerson, NextStep, Person, PersonApp, RuleLine, RuleResult, TimelineItem},
         terms::OperationKind,
     },
     components::{
@@ -19,7 +19,7 @@ use leptos::prelude::*;
 #[component]
 pub fn PersonPage() -> impl IntoView {
     let id = param("id");
-    let data = load(id, load_person);
+    let data = load(id, |id| LoadPerson { id });
     // What was asked for now is watched to its end.
     keep_fresh(data, |person| {
         let mut runs = person.apps.iter().filter_map(|app| app.run.as_ref());

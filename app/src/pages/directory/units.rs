@@ -2,7 +2,7 @@
 
 use super::connection::read_at;
 use crate::{
-    api::directory::{OrgUnitRow, OrgUnits, load_org_units},
+    api::directory::{LoadOrgUnits, OrgUnitRow, OrgUnits},
     components::{empty, head, icon, load, loaded},
     format,
 };
@@ -12,7 +12,7 @@ use leptos::prelude::*;
 pub fn OrgUnitsPage() -> impl IntoView {
     view! {
         {head("Org units", "The tree as Google has it. Apps are turned on and off along it.", None)}
-        {loaded(load(|| (), |()| load_org_units()), page)}
+        {loaded(load(|| (), |()| LoadOrgUnits {}), page)}
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{address, back_to, due, filters, here, key_of, of, pairs};
 use crate::{
     api::{
-        queue::{CHOICES, Chosen, Question, QueueRow, StepChoice, StepKey, load_question},
+        queue::{CHOICES, Chosen, LoadQuestion, Question, QueueRow, StepChoice, StepKey},
         terms::AppStatus,
     },
     components::{
@@ -22,8 +22,10 @@ pub fn DecidePage() -> impl IntoView {
     let asked = use_query_map();
     let data = load(
         move || (slug(), asked.with(choice), asked.with(chosen)),
-        |(slug, choice, chosen): (String, StepChoice, Chosen)| async move {
-            load_question(slug, choice, chosen).await
+        |(slug, choice, chosen): (String, StepChoice, Chosen)| LoadQuestion {
+            slug,
+            choice,
+            chosen,
         },
     );
     loaded(data, question)

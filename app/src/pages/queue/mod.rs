@@ -8,8 +8,8 @@ pub use decide::DecidePage;
 use crate::{
     api::{
         queue::{
-            CHOICES, Queue, QueueQuery, QueueRow, STEPS, StepChoice, StepKind, TRIGGERS, WAITS_FOR,
-            Waits, WaitsFor, load_queue,
+            CHOICES, LoadQueue, Queue, QueueQuery, QueueRow, STEPS, StepChoice, StepKind, TRIGGERS,
+            WAITS_FOR, Waits, WaitsFor,
         },
         terms::Time,
     },
@@ -33,7 +33,7 @@ pub fn QueuePage() -> impl IntoView {
     let asked = use_query_map();
     let data = load(
         move || (slug(), asked.with(|query| filters(|name| query.get(name)))),
-        |(slug, query): (String, QueueQuery)| async move { load_queue(slug, query).await },
+        |(slug, query): (String, QueueQuery)| LoadQueue { slug, query },
     );
     loaded(data, queue)
 }

@@ -10,7 +10,7 @@ pub use skipped::SkippedPage;
 
 use super::home::done;
 use crate::{
-    api::runs::{RunKind, RunList, RunRow, RunState, load_runs},
+    api::runs::{LoadRuns, RunKind, RunList, RunRow, RunState},
     components::{
         app_page, button_link, empty, keep_fresh, load, loaded, moment, pager, param, plain_button,
         query, words,
@@ -29,7 +29,7 @@ pub fn RunsPage() -> impl IntoView {
                 number().and_then(|page| page.parse().ok()).unwrap_or(1),
             )
         },
-        |(slug, page)| load_runs(slug, page),
+        |(slug, page)| LoadRuns { slug, page },
     );
     keep_fresh(data, |list| {
         list.rows.iter().any(|row| !row.state.is_over())

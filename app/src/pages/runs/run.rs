@@ -5,8 +5,8 @@ use super::{csv_link, operation_rows, operations_table, run_state, skip_rows};
 use crate::{
     api::{
         runs::{
-            OperationState, Operations, OperationsQuery, Run, RunProgress, RunState, SkipGroup,
-            Stage, StageState, load_operations, load_run,
+            LoadRun, Operations, Run, RunPage as Page, RunProgress, RunState, SkipGroup, Stage,
+            StageState,
         },
         terms::OperationKind,
     },
@@ -28,13 +28,6 @@ const KINDS: [(&str, OperationKind); 6] = [
     ("delete", OperationKind::Delete),
 ];
 
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-struct Loaded {
-    run: Run,
-    failures: Operations,
-    operations: Operations,
-}
-
 #[component]
 pub fn RunPage() -> impl IntoView {
     let (slug, number, kind, page_number) =
@@ -48,40 +41,22 @@ pub fn RunPage() -> impl IntoView {
                 page_number(),
             )
         },
-        |(slug, number, kind, page)| async move {
-            let run = load_run(slug.clone(), number).await?;
-            let failed = OperationsQuery {
-                kind: None,
-                state: Some(OperationState::Failed),
-                page: 1,
-            };
-            let failures = load_operations(slug.clone(), number, failed).await?;
-            let kind =
-                kind.and_then(|key| KINDS.iter().find(|(k, _)| *k == key).map(|(_, kind)| *kind));
-            let page = page.and_then(|page| page.parse().ok()).unwrap_or(1);
-            let operations = load_operations(
+        |(slug, number, kind, page)| {
+            let kind = kind.and_then(|key| KINDS.iter().find(|(k, _)| *k == key));
+            LoadRun {
                 slug,
                 number,
-                OperationsQuery {
-                    kind,
-                    state: None,
-                    page,
-                },
-            )
-            .await?;
-            Ok(Loaded {
-                run,
-                failures,
-                operations,
-            })
+                kind: kind.map(|(_, kind)| *kind),
+                page: page.and_then(|page| page.parse().ok()),
+            }
         },
     );
     keep_fresh(data, |page| !page.run.row.state.is_over());
     loaded(data, page)
 }
 
-fn page(page: Loaded) -> AnyView {
-    let Loaded {
+fn page(page: Page) -> AnyView {
+    let Page {
         run,
         failures,
         operations,

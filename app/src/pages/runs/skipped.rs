@@ -1,7 +1,7 @@
 //! Everybody for whom a run does nothing, each with the rule that decided.
 
 use crate::{
-    api::runs::{SkippedList, SkippedQuery, load_skipped},
+    api::runs::{LoadSkipped, SkippedList, SkippedQuery},
     components::{
         Field, GetForm, asked, button_link, crumbs, empty, load, loaded, param, query, title,
     },
@@ -26,7 +26,11 @@ pub fn SkippedPage() -> impl IntoView {
             };
             (slug(), number().parse::<i64>().unwrap_or(0), asked)
         },
-        |(slug, number, query)| load_skipped(slug, number, query),
+        |(slug, number, query)| LoadSkipped {
+            slug,
+            number,
+            query,
+        },
     );
     loaded(data, page)
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::notifications::{
         ChannelForm, ChannelKind, ChannelPage as Page, ChannelRow, DeliveryState, EmailForm,
-        Security, WebhookForm, load_channel,
+        LoadChannel, Security, WebhookForm,
     },
     components::{
         Field, PostForm, button_link, fact, facts, hidden, load, loaded, moment, note, param, words,
@@ -18,7 +18,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn ChannelPage() -> impl IntoView {
-    loaded(load(param("id"), load_channel), page)
+    loaded(load(param("id"), |id| LoadChannel { id }), page)
 }
 
 fn page(page: Page) -> AnyView {
@@ -300,7 +300,7 @@ fn deliveries(page: &Page) -> Option<AnyView> {
 
 #[component]
 pub fn DeleteChannelPage() -> impl IntoView {
-    loaded(load(param("id"), load_channel), delete)
+    loaded(load(param("id"), |id| LoadChannel { id }), delete)
 }
 
 fn delete(page: Page) -> AnyView {

@@ -2,14 +2,14 @@
 
 use super::{lede, section};
 use crate::{
-    api::administrators::{Settings, load_settings},
+    api::administrators::{LoadSettings, Settings},
     components::{fact, facts, load, loaded, sheet},
 };
 use leptos::prelude::*;
 
 #[component]
 pub fn InstallationPage() -> impl IntoView {
-    loaded(load(|| (), |()| load_settings()), page)
+    loaded(load(|| (), |()| LoadSettings {}), page)
 }
 
 fn page(settings: Settings) -> AnyView {

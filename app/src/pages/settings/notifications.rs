@@ -3,7 +3,7 @@
 use super::{lede, read_only, section};
 use crate::{
     api::notifications::{
-        ChannelKind, ChannelRow, NotificationsPage as Page, OpenCause, load_notifications,
+        ChannelKind, ChannelRow, LoadNotifications, NotificationsPage as Page, OpenCause,
     },
     components::{
         Field, PostForm, button_link, empty, load, loaded, moment, note_plain, state_chip, words,
@@ -14,7 +14,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn NotificationsPage() -> impl IntoView {
-    loaded(load(|| (), |()| load_notifications()), page)
+    loaded(load(|| (), |()| LoadNotifications {}), page)
 }
 
 fn page(page: Page) -> AnyView {

@@ -2,7 +2,7 @@
 
 use super::{address, held_from, lede, section};
 use crate::{
-    api::settings::{SettingsOverview, load_settings_overview},
+    api::settings::{LoadSettingsOverview, SettingsOverview},
     components::{load, loaded, words},
     format,
 };
@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn OverviewPage() -> impl IntoView {
-    loaded(load(|| (), |()| load_settings_overview()), page)
+    loaded(load(|| (), |()| LoadSettingsOverview {}), page)
 }
 
 fn page(settings: SettingsOverview) -> AnyView {

@@ -4,8 +4,8 @@ use super::{lede, read_only, section};
 use crate::{
     api::{
         settings::{
-            AppSafety, ProtectedPage as Page, ProtectedPerson, UnprotectPage as Unprotecting,
-            WaitingStep, load_protected, load_safety_of_apps, load_unprotecting,
+            AppSafety, LoadProtected, LoadSafetyOfApps, LoadUnprotecting, ProtectedPage as Page,
+            ProtectedPerson, UnprotectPage as Unprotecting, WaitingStep,
         },
         terms::PersonRef,
     },
@@ -19,7 +19,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn ProtectedListPage() -> impl IntoView {
-    loaded(load(|| (), |()| load_safety_of_apps()), list)
+    loaded(load(|| (), |()| LoadSafetyOfApps {}), list)
 }
 
 fn list(apps: Vec<AppSafety>) -> AnyView {
@@ -79,7 +79,7 @@ fn list(apps: Vec<AppSafety>) -> AnyView {
 pub fn ProtectedPage() -> impl IntoView {
     let (slug, q) = (param("slug"), query("q"));
     loaded(
-        load(move || (slug(), q()), |(slug, q)| load_protected(slug, q)),
+        load(move || (slug(), q()), |(slug, q)| LoadProtected { slug, q }),
         page,
     )
 }
@@ -218,7 +218,7 @@ pub fn UnprotectPage() -> impl IntoView {
     let (slug, person) = (param("slug"), query("person"));
     let source = move || (slug(), person().unwrap_or_default());
     loaded(
-        load(source, |(slug, person)| load_unprotecting(slug, person)),
+        load(source, |(slug, person)| LoadUnprotecting { slug, person }),
         unprotecting,
     )
 }

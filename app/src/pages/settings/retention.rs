@@ -2,7 +2,7 @@
 
 use super::{lede, read_only, section};
 use crate::{
-    api::settings::{RetentionPage as Retention, load_retention},
+    api::settings::{LoadRetention, RetentionPage as Retention},
     components::{
         Field, PostForm, fact, facts, field_error, labelled, load, loaded, moment, note_plain,
         time_day,
@@ -15,7 +15,7 @@ const CHOICES: [u32; 8] = [90, 180, 365, 730, 1095, 1825, 2555, 3650];
 
 #[component]
 pub fn RetentionPage() -> impl IntoView {
-    loaded(load(|| (), |()| load_retention()), page)
+    loaded(load(|| (), |()| LoadRetention {}), page)
 }
 
 /// "90 days", "2 years".

@@ -2,7 +2,7 @@
 
 use super::{lede, read_only, section};
 use crate::{
-    api::settings::{SessionLimits, SessionLimitsPage, load_session_limits},
+    api::settings::{LoadSessionLimits, SessionLimits, SessionLimitsPage},
     components::{Field, PostForm, fact, facts, load, loaded, moment, note_plain},
     format,
 };
@@ -14,7 +14,7 @@ const LONGEST_HOURS: [u32; 8] = [4, 8, 12, 24, 72, 168, 336, 720];
 
 #[component]
 pub fn SessionsPage() -> impl IntoView {
-    loaded(load(|| (), |()| load_session_limits()), page)
+    loaded(load(|| (), |()| LoadSessionLimits {}), page)
 }
 
 /// "15 minutes", "8 hours", "7 days".

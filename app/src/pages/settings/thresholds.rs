@@ -3,7 +3,7 @@
 use super::{held_from, lede, read_only, section};
 use crate::{
     api::settings::{
-        AppSafety, Thresholds, ThresholdsPage as Page, load_safety_of_apps, load_thresholds,
+        AppSafety, LoadSafetyOfApps, LoadThresholds, Thresholds, ThresholdsPage as Page,
     },
     components::{
         PostForm, button_link, empty, fact, facts, field_error, hidden, labelled, load, loaded,
@@ -15,7 +15,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn ThresholdsListPage() -> impl IntoView {
-    loaded(load(|| (), |()| load_safety_of_apps()), list)
+    loaded(load(|| (), |()| LoadSafetyOfApps {}), list)
 }
 
 fn list(apps: Vec<AppSafety>) -> AnyView {
@@ -88,7 +88,7 @@ fn in_numbers(thresholds: &Thresholds) -> String {
 
 #[component]
 pub fn ThresholdsPage() -> impl IntoView {
-    loaded(load(param("slug"), load_thresholds), page)
+    loaded(load(param("slug"), |slug| LoadThresholds { slug }), page)
 }
 
 fn page(page: Page) -> AnyView {

@@ -5,8 +5,8 @@ use crate::{
     api::{
         edits::MappingLook,
         wizard::{
-            AttributesStep, MappingPreview, MappingView, Missing, SourceGroup, Step,
-            load_attributes_step,
+            AttributesStep, LoadAttributesStep, MappingPreview, MappingView, Missing, SourceGroup,
+            Step,
         },
     },
     browser,
@@ -16,6 +16,7 @@ use crate::{
     },
     format,
     pages::apps::list_of_lacking,
+    reading,
 };
 use leptos::prelude::*;
 
@@ -25,7 +26,7 @@ pub fn AttributesPage() -> impl IntoView {
     loaded(
         load(
             move || (slug(), preview()),
-            |(slug, preview)| load_attributes_step(slug, preview),
+            |(slug, preview)| LoadAttributesStep { slug, preview },
         ),
         page,
     )
@@ -311,7 +312,7 @@ impl LiveLook {
                 let answer = browser::ask("/api/look_at_mapping", &body).await;
                 let look = answer
                     .ok()
-                    .and_then(|text| serde_json::from_str::<MappingLook>(&text).ok());
+                    .and_then(|text| reading::read::<MappingLook>(&text).ok());
                 if let Some(look) = look
                     && self.asked.try_get_untracked() == mine
                 {

@@ -2,47 +2,23 @@
 
 use super::{live, save_bar, step_head};
 use crate::{
-    api::{
-        demo::{DemoCredentials, load_demo_credentials},
-        shell::load_frame,
-        wizard::{AuthorizeStep, Step, load_authorize_step},
-    },
+    api::wizard::{AuthorizePage as Page, LoadAuthorizeStep, Step},
     components::{Field, PostForm, hidden, load, loaded, moment, note, param, query},
 };
 use leptos::prelude::*;
-
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-struct Loaded {
-    step: AuthorizeStep,
-    demo: bool,
-    credentials: Option<DemoCredentials>,
-}
 
 #[component]
 pub fn AuthorizePage() -> impl IntoView {
     let (slug, asked) = (param("slug"), query("demo"));
     let data = load(
         move || (slug(), asked().is_some()),
-        |(slug, fill)| async move {
-            let step = load_authorize_step(slug).await?;
-            let demo = load_frame().await?.demo;
-            let credentials = if fill && demo {
-                Some(load_demo_credentials().await?)
-            } else {
-                None
-            };
-            Ok(Loaded {
-                step,
-                demo,
-                credentials,
-            })
-        },
+        |(slug, fill)| LoadAuthorizeStep { slug, fill },
     );
     loaded(data, page)
 }
 
-fn page(page: Loaded) -> AnyView {
-    let Loaded {
+fn page(page: Page) -> AnyView {
+    let Page {
         step,
         demo,
         credentials,

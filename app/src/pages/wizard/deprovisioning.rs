@@ -5,7 +5,7 @@ use crate::{
     api::{
         FieldCode, FieldError,
         terms::{OperationKind, Trigger},
-        wizard::{DeprovisioningStep, PolicyView, Step, load_deprovisioning_step},
+        wizard::{DeprovisioningStep, LoadDeprovisioningStep, PolicyView, Step},
     },
     components::{
         PostForm, default_button, field_error, hidden, icon, labelled, load, loaded, op, param,
@@ -17,7 +17,10 @@ use provisioning::config::{Policy, PolicyProblem, Window};
 
 #[component]
 pub fn DeprovisioningPage() -> impl IntoView {
-    loaded(load(param("slug"), load_deprovisioning_step), page)
+    loaded(
+        load(param("slug"), |slug| LoadDeprovisioningStep { slug }),
+        page,
+    )
 }
 
 fn page(step: DeprovisioningStep) -> AnyView {

@@ -4,13 +4,13 @@ use super::name;
 use crate::{
     api::{
         ApiError,
-        edits::{EditEffect, EditReview, MappingEffect, MovedStep, PolicyEffect, load_edit_review},
+        edits::{EditEffect, EditReview, LoadEditReview, MappingEffect, MovedStep, PolicyEffect},
         terms::{OperationKind, Time},
         wizard::Step,
     },
     components::{
-        PostForm, change_list, crumbs, hidden, load, loaded, moment, note, op, param, person_ref,
-        person_why, title,
+        PostForm, change_list, crumbs, hidden, load_unless, loaded, moment, note, op, param,
+        person_ref, person_why, title,
     },
     format,
 };
@@ -19,11 +19,14 @@ use leptos::prelude::*;
 #[component]
 pub fn EditReviewPage() -> impl IntoView {
     let (slug, step) = (param("slug"), param("step"));
-    let data = load(
+    let data = load_unless(
         move || (slug(), step()),
-        |(slug, step)| async move {
+        |(slug, step)| {
             let step = Step::ALL.into_iter().find(|one| one.path() == step);
-            load_edit_review(slug, step.ok_or_else(ApiError::not_found)?).await
+            match step {
+                Some(step) => Ok(LoadEditReview { slug, step }),
+                None => Err(ApiError::not_found().into()),
+            }
         },
     );
     loaded(data, page)

@@ -2,7 +2,7 @@
 
 use super::step_head;
 use crate::{
-    api::wizard::{OperationGroup, Plan, PlanState, ReviewStep, Step, load_review_step},
+    api::wizard::{LoadReviewStep, OperationGroup, Plan, PlanState, ReviewStep, Step},
     components::{
         PostForm, Tick, button_link, figure, figures, hidden, keep_fresh, load, loaded, moment,
         note, note_plain, param, plain_button, roll, waiting,
@@ -15,7 +15,7 @@ use leptos::prelude::*;
 
 #[component]
 pub fn ReviewPage() -> impl IntoView {
-    let data = load(param("slug"), load_review_step);
+    let data = load(param("slug"), |slug| LoadReviewStep { slug });
     keep_fresh(data, |step| matches!(step.plan, PlanState::Planning { .. }));
     loaded(data, page)
 }

@@ -2,9 +2,7 @@
 
 use super::{live, save_bar, step_head};
 use crate::{
-    api::wizard::{
-        Members, ScopeEffect, ScopeGroup, ScopeStep, Step, load_scope_effect, load_scope_step,
-    },
+    api::wizard::{LoadScopeStep, Members, ScopeGroup, ScopePage as Page, Step},
     components::{
         PostForm, confirm_link, default_button, field_error, group_finder, hidden, icon,
         is_confirmed, load, loaded, param, words,
@@ -13,25 +11,14 @@ use crate::{
 };
 use leptos::prelude::*;
 
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-struct Loaded {
-    step: ScopeStep,
-    effect: Option<ScopeEffect>,
-}
-
 #[component]
 pub fn ScopePage() -> impl IntoView {
-    let data = load(param("slug"), |slug: String| async move {
-        let step = load_scope_step(slug.clone()).await?;
-        // A group that can't be read leaves the picture out; the form still works.
-        let effect = load_scope_effect(slug).await.ok();
-        Ok(Loaded { step, effect })
-    });
+    let data = load(param("slug"), |slug| LoadScopeStep { slug });
     loaded(data, page)
 }
 
-fn page(page: Loaded) -> AnyView {
-    let Loaded { step, effect } = page;
+fn page(page: Page) -> AnyView {
+    let Page { step, effect } = page;
     let live = live();
     let slug = step.head.slug.clone();
     let app = step.head.name.clone();
