@@ -25,6 +25,9 @@ RELEASE_WASM := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/wasm-release/browser.
 SITE_SOURCES := .ci/site $(shell find style public -type f 2>/dev/null)
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
+# What a release says it was built from.
+ROLLCALL_BUILD ?= $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
+
 step = @printf '\033[1m[%s]\033[0m %s\n' '$(1)' '$(2)'
 
 .PHONY: help run dev test unit interop end2end screenshots soak bench lint fmt db sqlx release build tools wasm server site-release
@@ -67,7 +70,7 @@ dev: ## Rebuild and reload while you edit (needs cargo-leptos)
 release: ## Build the optimised server and browser files
 	@.ci/tools cc wasm-target wasm-bindgen
 	$(call step,1/3,Server)
-	@cargo build -p server --release
+	@ROLLCALL_BUILD=$(ROLLCALL_BUILD) cargo build -p server --release
 	$(call step,2/3,Browser)
 	@cargo build -p browser --target wasm32-unknown-unknown --profile wasm-release
 	$(call step,3/3,Files)

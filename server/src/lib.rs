@@ -27,3 +27,10 @@ pub mod store;
 pub mod sync;
 pub mod telemetry;
 pub mod traces;
+
+/// The commit that this was built from. Only a release says it: otherwise each commit would build
+/// everything anew.
+pub const BUILD: Option<&str> = match option_env!("ROLLCALL_BUILD") {
+    Some(build) if !build.is_empty() => Some(build),
+    _ => None,
+};

@@ -59,6 +59,8 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     pub version: String,
+    /// The commit that it was built from, where who built it said so.
+    pub build: Option<String>,
     pub started_at: Time,
     pub database: String,
     pub schema_version: i64,

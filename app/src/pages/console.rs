@@ -19,6 +19,12 @@ fn about(about: About) -> AnyView {
     };
     facts(vec![
         fact("Version", about.version),
+        fact(
+            "Build",
+            about
+                .build
+                .unwrap_or_else(|| "Made for development".to_owned()),
+        ),
         fact("Started", moment(about.started_at)),
         fact("Database", about.database),
         fact("Schema", about.schema_version.to_string()),

@@ -23,6 +23,7 @@ mod sync;
 mod worker;
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 use rustix::process::DumpableBehavior;
@@ -47,7 +48,7 @@ type Outcome = Result<ExitCode, Failure>;
 #[derive(Debug, Parser)]
 #[command(
     name = "rollcall",
-    version,
+    version = VERSION.as_str(),
     propagate_version = true,
     after_help = "Settings come from the environment:\n  \
         DATABASE_URL                      the Postgres to use; unset, an embedded one is started or joined\n  \
@@ -151,6 +152,15 @@ pub fn main() -> ExitCode {
     };
     run(cli.command).unwrap_or_else(|failure| failure.report())
 }
+
+/// `0.1.0`, and the commit that it was built from if that is known.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    match crate::BUILD {
+        Some(build) => format!("{version} ({build})"),
+        None => version.to_owned(),
+    }
+});
 
 /// Help and version are printed as they are; a mistake is one line.
 fn refuse(error: &clap::Error) -> ExitCode {

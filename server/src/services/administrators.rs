@@ -160,6 +160,7 @@ impl Administrators for AdministratorsService {
         let workers = workers::alive(&mut db).await?;
         Ok(About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            build: crate::BUILD.map(str::to_owned),
             started_at: self.started_at,
             database: format!("PostgreSQL {}", facts.server_version),
             schema_version: facts.schema_version,
