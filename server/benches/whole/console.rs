@@ -50,13 +50,10 @@ impl Console {
         }
         let start = Instant::now();
         let child = installation
-            .command(&[
-                "serve",
-                "--no-worker",
-                "--addr",
-                &format!("127.0.0.1:{port}"),
-            ])
+            .command(&arguments)
             .env("ROLLCALL_SITE_DIR", installation.empty_site())
+            // Where the directory tells of changes.
+            .env("ROLLCALL_PUBLIC_URL", &base)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -137,11 +134,11 @@ pub fn run(installation: &Installation, what: &str, table: &mut Table) {
         ("/apps/bench/queue", "queue"),
         ("/apps/bench/failures", "failures"),
         ("/apps/bench/usage", "usage"),
-        ("/people", "people"),
-        ("/people?q=p4242", "people that a search finds"),
+        ("/directory/people", "people"),
+        ("/directory/people?q=p4242", "people that a search finds"),
         ("/audit", "audit log"),
         ("/audit?q=p4242", "audit log that a search narrows"),
-        ("/settings/history", "history of the configuration"),
+        ("/apps/bench/history", "history of the configuration"),
     ];
     for (path, name) in pages {
         let url = format!("{}{path}", console.base);
