@@ -113,6 +113,10 @@ async fn look(
     now: Time,
     counts: Option<RollCounts>,
 ) -> Answer<Looked> {
+    let accounts = match counts {
+        Some(counts) => counts.linked,
+        None => links::count(&mut *db, app.id).await?,
+    };
     let roll = counts.map(|counts| Roll {
         slug: app.slug.to_string(),
         app: app.name.clone(),
@@ -141,7 +145,7 @@ async fn look(
         status,
         sso: standing::sign_in(&mut *db, &app).await?,
         last_run: runs::list(&mut *db, app.id, false, 1).await?.pop(),
-        accounts: number(links::count(&mut *db, app.id).await?),
+        accounts: number(accounts),
         due: standings::due_before(&mut *db, app.id, now + SOON).await?,
         failing: standings::failing(db, app.id).await?,
         roll,

@@ -134,11 +134,17 @@ pub async fn undecided(
         "WITH newest AS (
              SELECT id FROM runs WHERE app_id = $1 AND state IN ('completed', 'held') AND only_people = '{}'
              ORDER BY number DESC LIMIT 1
+         ), looked_at AS (
+             SELECT person_id FROM links WHERE app_id = $1 AND state = 'gone'
+             UNION
+             SELECT person_id FROM skipped WHERE run_id = (SELECT id FROM newest) AND rule = 'match'
+             UNION
+             SELECT person_id FROM person_decisions WHERE app_id = $1 AND decision IN ('link', 'leave')
          )
          SELECT p.id AS person_id, p.primary_email, p.full_name, s.detail AS \"detail?\",
                 CASE WHEN l.state = 'gone' THEN l.account_id END AS gone_account,
                 f.accounts AS \"accounts?\", d.decision AS \"decision?\", d.account_id AS \"decided_account?\"
-         FROM people p
+         FROM looked_at c JOIN people p ON p.id = c.person_id
          LEFT JOIN links l ON l.app_id = $1 AND l.person_id = p.id AND l.state <> 'deleted'
          LEFT JOIN skipped s ON s.run_id = (SELECT id FROM newest) AND s.person_id = p.id AND s.rule = 'match'
          LEFT JOIN found_accounts f ON f.app_id = $1 AND f.person_id = p.id

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 /// Everybody of the directory as one app sees them, each person in one place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RollCounts {
+    /// Everybody with an account, wherever else they count.
+    pub linked: i64,
     pub accounts: i64,
     pub created_next: i64,
     pub failing: i64,
@@ -24,12 +26,13 @@ pub async fn rolls(
 ) -> Result<HashMap<AppId, RollCounts>> {
     let ids: Vec<_> = apps.iter().map(|app| app.0).collect();
     let rows = sqlx::query!(
-        "WITH living AS MATERIALIZED (
-             SELECT count(*) AS n FROM people WHERE NOT purged AND standing <> 'deleted'
-         ), departed AS MATERIALIZED (
+        "WITH departed AS MATERIALIZED (
              SELECT id FROM people WHERE purged OR standing = 'deleted'
+         ), living AS MATERIALIZED (
+             SELECT (SELECT count(*) FROM people) - (SELECT count(*) FROM departed) AS n
          )
          SELECT a.id,
+                linked.n AS \"linked!\",
                 failing.n AS \"failing!\",
                 leaving.n AS \"leaving!\",
                 linked.n - failing.linked - leaving.n AS \"accounts!\",
@@ -60,11 +63,18 @@ pub async fn rolls(
          ) leaving
          CROSS JOIN LATERAL (
              SELECT count(DISTINCT o.person_id) AS n
-             FROM operations o JOIN people p ON p.id = o.person_id AND NOT p.purged AND p.standing <> 'deleted'
-             WHERE o.run_id = (SELECT id FROM runs WHERE app_id = a.id AND total > 0 AND only_people = '{}'
-                               ORDER BY number DESC LIMIT 1)
-               AND o.kind IN ('create', 'link') AND o.state IN ('planned', 'sending', 'superseded')
-               AND NOT EXISTS (SELECT 1 FROM links l WHERE l.app_id = a.id AND l.person_id = o.person_id
+             FROM (SELECT id FROM runs WHERE app_id = a.id AND total > 0 AND only_people = '{}'
+                   ORDER BY number DESC LIMIT 1) newest
+             CROSS JOIN LATERAL (
+                 -- Apart, for each has its index.
+                 SELECT w.person_id FROM operations w
+                 WHERE w.run_id = newest.id AND w.kind IN ('create', 'link') AND w.state IN ('planned', 'sending')
+                 UNION ALL
+                 SELECT w.person_id FROM operations w
+                 WHERE w.run_id = newest.id AND w.kind IN ('create', 'link') AND w.state = 'superseded'
+             ) o
+             JOIN people p ON p.id = o.person_id AND NOT p.purged AND p.standing <> 'deleted'
+             WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.app_id = a.id AND l.person_id = o.person_id
                                  AND l.state IN ('active', 'suspended_by_us'))
                AND NOT EXISTS (SELECT 1 FROM failures f
                                WHERE f.app_id = a.id AND f.person_id = o.person_id AND NOT f.ignored)
@@ -76,6 +86,7 @@ pub async fn rolls(
     .await?;
     let counted = rows.into_iter().map(|row| {
         let counts = RollCounts {
+            linked: row.linked,
             accounts: row.accounts,
             created_next: row.created_next,
             failing: row.failing,
