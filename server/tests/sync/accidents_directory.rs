@@ -1,8 +1,9 @@
 //! Accidents that other tools had with Google's directory, each as a whole run that survives it.
 
 use chrono::TimeDelta;
+use provisioning::Digest;
 use provisioning::config::{AppConfig, GroupRef, Members, ScopeGroup};
-use server::sandbox::{ADMINISTRATOR, Call, Failure, Fault, Flag, Sandbox, SandboxOptions};
+use server::sandbox::{ADMINISTRATOR, Call, Failure, Fault, Flag, Rename, Sandbox, SandboxOptions};
 use server::store::apps::AppState;
 use server::store::imports;
 use server::store::runs::{Run, RunState};
@@ -199,6 +200,30 @@ async fn a_nested_group_that_was_made_while_groups_were_read_loses_nobody(pool: 
 }
 
 // One odd object that ends everything.
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_name_that_is_longer_than_an_index_holds_stops_nobody_else(pool: PgPool) {
+    let house = crewed(pool).await;
+    let staff = staff(&house.sandbox);
+    let name = |given: &str| Rename {
+        given_name: Some(given.to_owned()),
+        ..Rename::default()
+    };
+    // Nothing that repeats: the database would make it short.
+    let endless: String = (0..200)
+        .map(|n| Digest::of_json(&serde_json::json!(n)).to_string())
+        .collect();
+    house.sandbox.change_directory(|directory, _| {
+        directory.rename(&staff[0], name(&endless)).unwrap();
+        directory.rename(&staff[1], name("Another")).unwrap();
+    });
+    let before = house.sandbox.account(&staff[0]);
+    let run = house.run().await;
+    assert_eq!(run.state, RunState::Completed, "{:?}", run.error_message);
+    let removals = run.planned.suspend + run.planned.delete;
+    assert_eq!((run.applied.update, removals), (1, 0), "{run:?}");
+    assert_eq!(house.sandbox.account(&staff[0]), before);
+}
 
 #[sqlx::test(migrations = "./migrations")]
 async fn a_group_that_may_not_be_read_stops_only_the_apps_that_name_it(pool: PgPool) {

@@ -91,7 +91,13 @@ pub enum PersonProblem {
     NoId,
     #[error("Google returned the user {0} without a primary e-mail address")]
     NoPrimaryEmail(PersonId),
+    /// More than an index of the store holds: keeping it would fail the import of everybody.
+    #[error("Google returned a user with a {field} of {length} bytes; at most {LONGEST} are read")]
+    TooLong { field: &'static str, length: usize },
 }
+
+/// In bytes, of whatever a person is found by. Google allows far less.
+const LONGEST: usize = 1_000;
 
 impl PersonProblem {
     pub fn code(&self) -> &'static str {
@@ -99,8 +105,17 @@ impl PersonProblem {
             Self::NotAnObject => "user-not-an-object",
             Self::NoId => "user-without-id",
             Self::NoPrimaryEmail(_) => "user-without-primary-email",
+            Self::TooLong { .. } => "user-too-long",
         }
     }
+}
+
+fn bounded(field: &'static str, text: &str) -> Result<(), PersonProblem> {
+    let length = text.len();
+    if length <= LONGEST {
+        return Ok(());
+    }
+    Err(PersonProblem::TooLong { field, length })
 }
 
 impl Person {
@@ -136,14 +151,20 @@ impl Person {
         if id.is_empty() {
             return Err(PersonProblem::NoId);
         }
+        bounded("id", &id)?;
         let id = PersonId::new(id);
         let primary_email = text(user.get("primaryEmail")).trim().to_owned();
         if primary_email.is_empty() {
             return Err(PersonProblem::NoPrimaryEmail(id));
         }
+        bounded("primaryEmail", &primary_email)?;
         let name = user.get("name");
         let part = |key: &str| text(name.and_then(|name| name.get(key))).trim().to_owned();
         let path = text(user.get("orgUnitPath"));
+        for key in ["givenName", "familyName", "fullName"] {
+            bounded(key, &part(key))?;
+        }
+        bounded("orgUnitPath", &path)?;
         let attributes: Map<String, Value> = Self::KEPT
             .iter()
             .filter_map(|key| {
@@ -160,6 +181,7 @@ impl Person {
                     .iter()
                     .filter_map(Value::as_str)
                     .map(clean)
+                    .filter(|alias| alias.len() <= LONGEST)
                     .collect(),
                 _ => Vec::new(),
             },
