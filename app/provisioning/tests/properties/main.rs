@@ -18,11 +18,16 @@ use serde_json::Value;
 fn cases(cases: u32) -> ProptestConfig {
     let factor = std::env::var("ROLLCALL_PROPERTY_FACTOR")
         .ok()
-        .and_then(|text| text.parse().ok());
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1);
+    let usual = ProptestConfig::default();
     ProptestConfig {
-        cases: cases * factor.unwrap_or(1),
+        cases: cases * factor,
+        // Long runs throw away as large a share as short ones.
+        max_local_rejects: usual.max_local_rejects.saturating_mul(factor),
+        max_global_rejects: usual.max_global_rejects.saturating_mul(factor),
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..usual
     }
 }
 
