@@ -15,6 +15,7 @@ mod factors;
 mod hostile;
 mod house;
 mod markup;
+mod passkey_owners;
 mod passkeys;
 mod sessions;
 mod table;
