@@ -11,7 +11,7 @@ mod house;
 
 use std::sync::{Arc, Mutex};
 
-use app::api::notifications::{ChannelChange, DeliveryState, EmailForm, Security, WebhookForm};
+use app::api::notifications::{ChannelDecision, DeliveryState, EmailForm, Security, WebhookForm};
 use app::api::terms::Role;
 use app::api::{ApiError, FieldCode};
 use app::services::{Actor, Assured, Notifications as _, Secret};
@@ -321,7 +321,7 @@ async fn a_webhook_is_signed_with_the_secret_that_is_shown_until_it_is_kept(pool
     assert_eq!(secret_of(&auditor).await, None);
     let secret = secret_of(&desk.ines).await.unwrap();
     let change = |change| desk.service.change(&desk.ines, id, change);
-    change(ChannelChange::Test).await.unwrap();
+    change(ChannelDecision::Test).await.unwrap();
     let request = server.received_requests().await.unwrap().remove(0);
     let header = |name| {
         request
@@ -341,7 +341,7 @@ async fn a_webhook_is_signed_with_the_secret_that_is_shown_until_it_is_kept(pool
     );
     assert_eq!(Some(header(SIGNATURE)), expected);
 
-    change(ChannelChange::SecretKept).await.unwrap();
+    change(ChannelDecision::SecretKept).await.unwrap();
     assert_eq!(secret_of(&desk.ines).await, None);
     desk.service.renew_secret(&desk.ines, id).await.unwrap();
     let new = secret_of(&desk.ines).await.unwrap();
@@ -427,7 +427,7 @@ async fn a_test_by_e_mail_arrives_or_says_exactly_why_not(pool: PgPool) {
         .await
         .unwrap();
     desk.service
-        .change(&desk.ines, id, ChannelChange::Test)
+        .change(&desk.ines, id, ChannelDecision::Test)
         .await
         .unwrap();
     let mail = mails.lock().unwrap().remove(0);
@@ -456,7 +456,7 @@ async fn a_test_by_e_mail_arrives_or_says_exactly_why_not(pool: PgPool) {
     .await
     .unwrap();
     desk.service
-        .change(&desk.ines, id, ChannelChange::Test)
+        .change(&desk.ines, id, ChannelDecision::Test)
         .await
         .unwrap();
     let error = row().await.failed.unwrap().error;
@@ -510,7 +510,7 @@ async fn a_password_is_never_given_to_another_mail_server_than_it_was_entered_fo
     };
     let id = save(None, inside, None).await.unwrap();
     desk.service
-        .change(&desk.ines, id, ChannelChange::Test)
+        .change(&desk.ines, id, ChannelDecision::Test)
         .await
         .unwrap();
     let page = desk

@@ -137,6 +137,17 @@ pub enum ChannelChange {
     Delete,
 }
 
+/// The same with the proof that silencing a channel needs.
+#[cfg(feature = "ssr")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelDecision {
+    TurnOn,
+    TurnOff(crate::services::Proof),
+    Test,
+    SecretKept,
+    Delete(crate::services::Proof),
+}
+
 #[server(endpoint = "notifications")]
 pub async fn load_notifications() -> Result<NotificationsPage, ApiError> {
     let (actor, services) = super::signed_in()?;
@@ -196,10 +207,19 @@ pub async fn save_webhook_channel(
     Ok(())
 }
 
+/// Who silences a channel hides what they do next, so that takes a confirmation as telling somebody
+/// else does.
 #[server(endpoint = "change_channel")]
 pub async fn change_channel(id: Uuid, change: ChannelChange) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
-    super::answer(services.notifications.change(&actor, id, change).await)?;
+    let decision = match change {
+        ChannelChange::TurnOn => ChannelDecision::TurnOn,
+        ChannelChange::TurnOff => ChannelDecision::TurnOff(super::assured()?.0.proof()),
+        ChannelChange::Test => ChannelDecision::Test,
+        ChannelChange::SecretKept => ChannelDecision::SecretKept,
+        ChannelChange::Delete => ChannelDecision::Delete(super::assured()?.0.proof()),
+    };
+    super::answer(services.notifications.change(&actor, id, decision).await)?;
     super::redirect_to(&match change {
         ChannelChange::Delete => "/settings/notifications".to_owned(),
         _ => format!("/settings/notifications/{id}"),

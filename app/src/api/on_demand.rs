@@ -44,7 +44,8 @@ pub struct PersonStep {
     pub content: Option<String>,
 }
 
-/// Provisions one person in one app. Comes back when it is done, or after some seconds.
+/// Provisions one person in one app. Comes back when it is done, or after some seconds. Nothing is
+/// done before its time, as by `StepChoice::Now`, so it takes no confirmation.
 #[server(endpoint = "provision_now")]
 pub async fn provision_now(slug: String, person: String) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;

@@ -97,7 +97,7 @@ pub trait Notifications: Send + Sync {
         form: WebhookForm,
     ) -> Answer<Uuid>;
     /// What became of a test is on the channel's page.
-    async fn change(&self, actor: &Actor, id: Uuid, change: ChannelChange) -> Answer<()>;
+    async fn change(&self, actor: &Actor, id: Uuid, decision: ChannelDecision) -> Answer<()>;
     /// Only a webhook has one; it is shown for an hour.
     async fn renew_secret(&self, actor: &Assured, id: Uuid) -> Answer<()>;
     async fn save_digest_hour(&self, actor: &Actor, hour: u8) -> Answer<()>;

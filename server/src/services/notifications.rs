@@ -1,7 +1,7 @@
 //! Channels of notifications: adding, changing, trying them, and what became of their messages.
 
 use app::api::notifications::{
-    ChannelChange, ChannelForm, ChannelKind, ChannelPage, ChannelRow, Delivery, DeliveryState,
+    ChannelDecision, ChannelForm, ChannelKind, ChannelPage, ChannelRow, Delivery, DeliveryState,
     EmailForm, Failed, NotificationsPage, OpenCause, Security, WebhookForm,
 };
 use app::api::terms::Role;
@@ -189,34 +189,34 @@ impl Notifications for NotificationsService {
         Ok(id.0)
     }
 
-    async fn change(&self, actor: &Actor, id: Uuid, change: ChannelChange) -> Answer<()> {
+    async fn change(&self, actor: &Actor, id: Uuid, decision: ChannelDecision) -> Answer<()> {
         let id = ChannelId(id);
-        if change == ChannelChange::Test {
+        if decision == ChannelDecision::Test {
             return self.test(actor, id).await;
         }
         let mut transaction = self.begin().await?;
         let db = &mut *transaction;
         let channel = existing(&mut *db, id).await?;
-        let what = match change {
-            ChannelChange::TurnOn | ChannelChange::TurnOff => {
-                let on = change == ChannelChange::TurnOn;
+        let what = match decision {
+            ChannelDecision::TurnOn | ChannelDecision::TurnOff(_) => {
+                let on = decision == ChannelDecision::TurnOn;
                 if !store::turn(&mut *db, id, on).await? {
                     return Ok(());
                 }
                 if on { "turned on" } else { "turned off" }
             }
-            ChannelChange::SecretKept => {
+            ChannelDecision::SecretKept => {
                 store::show_secret_until(&mut *db, id, None).await?;
                 return commit(transaction).await;
             }
-            ChannelChange::Delete => {
+            ChannelDecision::Delete(_) => {
                 credentials::delete(&mut *db, notifications::credential(&channel))
                     .await
                     .map_err(CredentialError::from)?;
                 store::delete_channel(&mut *db, id).await?;
                 "deleted"
             }
-            ChannelChange::Test => return Err(ApiError::internal()),
+            ChannelDecision::Test => return Err(ApiError::internal()),
         };
         let reason = format!("Notifications: channel {} {what}", channel.name);
         self.tell(&mut *db, actor, reason, None).await?;

@@ -139,3 +139,35 @@ async fn pages_ask_before_they_show_a_form_whose_content_could_be_lost(pool: PgP
         "and leads back"
     );
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_channel_falls_silent_only_by_whoever_just_confirmed(pool: PgPool) {
+    let house = House::new(pool);
+    let (_, ada) = house.super_administrator("ada@example.com").await;
+    let form = "name=Hook&url=https://hooks.example.com/rollcall";
+    let page = ada.post("/api/save_webhook_channel", form).await.location;
+    assert!(page.starts_with("/settings/notifications/"), "{page}");
+    let confirm = "href=\"/confirm-identity?next=";
+    let forms = [
+        (page.clone(), "value=\"turn-off\""),
+        (format!("{page}/delete"), "value=\"delete\""),
+    ];
+    for (page, form) in &forms {
+        let fresh = ada.get(page).await.body;
+        assert!(fresh.contains(form) && !fresh.contains(confirm), "{page}");
+    }
+    house.wait(TimeDelta::minutes(11));
+    for (page, form) in &forms {
+        let stale = ada.get(page).await.body;
+        assert!(!stale.contains(form), "{page}");
+        assert_eq!(stale.matches(confirm).count(), 1, "{page}: asked once");
+    }
+    let id = page.trim_start_matches("/settings/notifications/");
+    for change in ["turn-off", "delete"] {
+        let form = format!("id={id}&change={change}");
+        let refused = ada.post("/api/change_channel", &form).await;
+        assert_eq!(refused.code(), ErrorCode::ConfirmFirst);
+    }
+    let stays = ada.get("/settings/notifications").await.body;
+    assert!(stays.contains("hooks.example.com"));
+}

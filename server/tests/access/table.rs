@@ -64,6 +64,26 @@ const TABLE: &[(&str, Who, &str)] = &[
         Administrator,
         "id=00000000-0000-7000-8000-000000000000&change=test",
     ),
+    (
+        "change_channel",
+        Administrator,
+        "id=00000000-0000-7000-8000-000000000000&change=turn-on",
+    ),
+    (
+        "change_channel",
+        Administrator,
+        "id=00000000-0000-7000-8000-000000000000&change=secret-kept",
+    ),
+    (
+        "change_channel",
+        Assured,
+        "id=00000000-0000-7000-8000-000000000000&change=turn-off",
+    ),
+    (
+        "change_channel",
+        Assured,
+        "id=00000000-0000-7000-8000-000000000000&change=delete",
+    ),
     ("change_demo", Administrator, "person=none&deed=suspend"),
     (
         "change_password",

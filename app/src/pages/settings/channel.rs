@@ -11,7 +11,8 @@ use crate::{
         LoadChannel, Security, WebhookForm,
     },
     components::{
-        Field, PostForm, button_link, fact, facts, hidden, load, loaded, moment, note, param, words,
+        Field, PostForm, button_link, confirm_link, fact, facts, hidden, is_confirmed, load,
+        loaded, moment, note, param, words,
     },
 };
 use leptos::prelude::*;
@@ -51,11 +52,8 @@ fn page(page: Page) -> AnyView {
     };
     let about = facts(vec![fact("State", state(row)), fact("Last delivery", last)]);
     let deeds = page.may_change.then(|| {
-        let (turn, text) = if row.on {
-            ("turn-off", "Turn off")
-        } else {
-            ("turn-on", "Turn on")
-        };
+        let turn_on = (!row.on).then(|| deed(row, "turn-on", "", "Turn on"));
+        let turn_off = row.on.then(|| deed(row, "turn-off", "", "Turn off"));
         let new_secret = (row.kind == ChannelKind::Webhook)
             .then(|| {
                 let id = hidden("id", row.id.to_string());
@@ -66,11 +64,16 @@ fn page(page: Page) -> AnyView {
                     </PostForm>
                 }
             });
+        // Asked once for both.
+        let confirmed = match (is_confirmed(), row.on, row.kind) {
+            (false, true, _) | (false, _, ChannelKind::Webhook) => confirm_link(),
+            _ => view! { {turn_off} {new_secret} }.into_any(),
+        };
         view! {
             <div class="actions">
                 {deed(row, "test", "button--primary", "Send a test")}
-                {deed(row, turn, "", text)}
-                {new_secret}
+                {turn_on}
+                {confirmed}
                 {button_link(format!("/settings/notifications/{}/delete", row.id), "button--danger", "Delete")}
             </div>
         }
@@ -226,8 +229,9 @@ fn deed(
     text: &'static str,
 ) -> AnyView {
     let id = hidden("id", row.id.to_string());
+    let silences = matches!(change, "turn-off" | "delete");
     view! {
-        <PostForm action="/api/change_channel" class="inline">
+        <PostForm action="/api/change_channel" class="inline" confirmed=silences>
             {id}
             {hidden("change", change)}
             <button class=format!("button {class}") type="submit">{text}</button>
