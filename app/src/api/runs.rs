@@ -226,16 +226,6 @@ pub async fn load_run(
     })
 }
 
-#[server(endpoint = "operations")]
-pub async fn load_operations(
-    slug: String,
-    number: i64,
-    #[server(default)] query: OperationsQuery,
-) -> Result<Operations, ApiError> {
-    let (_, services) = super::signed_in()?;
-    super::answer(services.runs.operations(&slug, number, query).await)
-}
-
 #[server(endpoint = "skipped")]
 pub async fn load_skipped(
     slug: String,

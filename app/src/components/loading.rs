@@ -104,53 +104,48 @@ impl<T: DeserializeOwned> Loading<T> {
 
 pub(super) type Show = Arc<dyn Fn(&Answer) -> Result<AnyView, ApiError> + Send + Sync>;
 
+/// A server function of the console, as the arguments that it is called with.
+pub trait Asks:
+    ServerFn<Error = ApiError, Output: Serialize> + Serialize + DeserializeOwned + 'static
+{
+}
+
+impl<Q> Asks for Q where
+    Q: ServerFn<Error = ApiError, Output: Serialize> + Serialize + DeserializeOwned + 'static
+{
+}
+
 /// What a page shows, asked again when its address or anything on it changes. `question` makes a
 /// server function's arguments of what the page is about.
-pub fn load<S, Q>(
+pub fn load<S, Q: Asks>(
     source: impl Fn() -> S + Send + Sync + 'static,
     question: impl Fn(S) -> Q + Send + Sync + 'static,
-) -> Loading<Q::Output>
-where
-    Q: ServerFn<Error = ApiError> + Serialize + DeserializeOwned + 'static,
-    Q::Output: Serialize,
-{
+) -> Loading<Q::Output> {
     load_unless(source, move |about| Ok(question(about)))
 }
 
 /// The same, where some of what a page may be about has an answer already.
-pub fn load_unless<S, Q>(
+pub fn load_unless<S, Q: Asks>(
     source: impl Fn() -> S + Send + Sync + 'static,
     question: impl Fn(S) -> Result<Q, Answer> + Send + Sync + 'static,
-) -> Loading<Q::Output>
-where
-    Q: ServerFn<Error = ApiError> + Serialize + DeserializeOwned + 'static,
-    Q::Output: Serialize,
-{
+) -> Loading<Q::Output> {
     loading(Some(expect_context::<Refresh>()), source, question)
 }
 
 /// What is looked up while somebody types. A page that changes is built anew with it: there it is
 /// not asked again.
-pub fn look_up<S, Q>(
+pub fn look_up<S, Q: Asks>(
     source: impl Fn() -> S + Send + Sync + 'static,
     question: impl Fn(S) -> Result<Q, Answer> + Send + Sync + 'static,
-) -> Loading<Q::Output>
-where
-    Q: ServerFn<Error = ApiError> + Serialize + DeserializeOwned + 'static,
-    Q::Output: Serialize,
-{
+) -> Loading<Q::Output> {
     loading(None, source, question)
 }
 
-fn loading<S, Q>(
+fn loading<S, Q: Asks>(
     refresh: Option<Refresh>,
     source: impl Fn() -> S + Send + Sync + 'static,
     question: impl Fn(S) -> Result<Q, Answer> + Send + Sync + 'static,
-) -> Loading<Q::Output>
-where
-    Q: ServerFn<Error = ApiError> + Serialize + DeserializeOwned + 'static,
-    Q::Output: Serialize,
-{
+) -> Loading<Q::Output> {
     let question = move || {
         let arguments = question(source())?;
         serde_qs::to_string(&arguments).map_err(|_| ApiError::new(ErrorCode::BadRequest).into())
@@ -162,10 +157,9 @@ where
 }
 
 /// Asks a server function that takes nothing, outside of what a page shows.
-pub async fn ask_once<Q>() -> Result<Q::Output, ApiError>
+pub async fn ask_once<Q: Asks>() -> Result<Q::Output, ApiError>
 where
-    Q: ServerFn<Error = ApiError> + DeserializeOwned + 'static,
-    Q::Output: Serialize + DeserializeOwned,
+    Q::Output: DeserializeOwned,
 {
     ask::<Q>(String::new()).await.read()
 }
@@ -187,11 +181,7 @@ fn resource(
 }
 
 #[cfg(feature = "ssr")]
-fn ask<Q>(arguments: String) -> Asking
-where
-    Q: ServerFn<Error = ApiError> + DeserializeOwned + 'static,
-    Q::Output: Serialize,
-{
+fn ask<Q: Asks>(arguments: String) -> Asking {
     Box::pin(async move {
         let answer = async {
             let question: Q = serde_qs::Config::new(5, false)
@@ -205,7 +195,7 @@ where
 }
 
 #[cfg(not(feature = "ssr"))]
-fn ask<Q: ServerFn>(arguments: String) -> Asking {
+fn ask<Q: Asks>(arguments: String) -> Asking {
     Box::pin(post(Q::PATH, arguments))
 }
 

@@ -328,7 +328,6 @@ async fn what_belongs_to_one_app_is_not_reached_through_another(pool: PgPool) {
     own.succeeded();
     for (function, form) in [
         ("run", format!("slug={other}&number={number}")),
-        ("operations", format!("slug={other}&number={number}")),
         ("stop_run", format!("slug={other}&number={number}")),
         ("approve_run", format!("slug={other}&number={number}")),
     ] {

@@ -169,7 +169,6 @@ const TABLE: &[(&str, Who, &str)] = &[
     ("my_account", Reader, ""),
     ("notifications", Reader, ""),
     ("one_time_link", Anybody, "token=none"),
-    ("operations", Reader, "slug=none&number=1"),
     ("org_units", Reader, ""),
     ("people", Reader, ""),
     ("person", Reader, "id=none"),
