@@ -28,13 +28,17 @@ async fn asked_to_stop_it_finishes_the_request_in_flight_and_ends_within_ten_sec
     let (first, second) = body.split_at(10);
     let head = format!(
         "POST /api/sign_in HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\nConnection: close\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{first}",
+         Expect: 100-continue\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     request.write_all(head.as_bytes()).await.unwrap();
-    // The server has read the head when it answers somebody who came later.
-    let health = client().build().unwrap().get(format!("{base}/healthz"));
-    assert!(health.send().await.unwrap().status().is_success());
+    // Its word to go on proves that the request is in hand: one not yet read may be refused.
+    let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut said = vec![0; go_on.len()];
+    request.read_exact(&mut said).await.unwrap();
+    assert_eq!(said, go_on);
+    request.write_all(first.as_bytes()).await.unwrap();
 
     terminate(&process);
     let asked = Instant::now();
