@@ -250,10 +250,18 @@ async fn people_are_found_by_letters_and_wildcards_are_only_letters(pool: PgPool
     let everybody = directory.people(PeopleQuery::default()).await.unwrap();
     assert!(everybody.paging.total >= 250, "{}", everybody.paging.total);
     let somebody = everybody.rows[0].person.clone();
+    let alias = "known-as@northmoor.example";
+    sqlx::query("INSERT INTO person_addresses (address, person_id) VALUES ($1, $2)")
+        .bind(alias)
+        .bind(&somebody.id)
+        .execute(&pool)
+        .await
+        .unwrap();
     for letters in [
         somebody.name.to_uppercase(),
         somebody.email.clone(),
         somebody.id.clone(),
+        "Known-As@".to_owned(),
     ] {
         let found = directory.people(ask(&letters)).await.unwrap();
         assert!(

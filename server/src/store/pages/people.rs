@@ -34,14 +34,29 @@ pub async fn page(
     filter: &PeopleFilter,
     part: Part,
 ) -> Result<Page<PersonLine>> {
+    if filter.text.trim().is_empty() {
+        page_of_all(connection, filter, part).await
+    } else {
+        page_of_found(connection, filter, part).await
+    }
+}
+
+/// Names, addresses and ids are looked up each in its own index: an `OR` over all of them would read
+/// everybody.
+async fn page_of_found(
+    connection: &mut PgConnection,
+    filter: &PeopleFilter,
+    part: Part,
+) -> Result<Page<PersonLine>> {
     let pattern = like_pattern(&filter.text);
     let id = filter.text.trim();
     let org_unit = below(filter.org_unit.as_deref());
     let total = sqlx::query_scalar!(
         "SELECT count(*) AS \"count!\" FROM people p
-         WHERE NOT p.purged
-           AND ($1 = '%%' OR p.full_name ILIKE $1 OR p.primary_email ILIKE $1 OR p.id = $2
-                OR p.id IN (SELECT person_id FROM person_addresses WHERE address ILIKE $1))
+         WHERE p.id IN (SELECT id FROM people WHERE full_name ILIKE $1
+                        UNION SELECT person_id FROM person_addresses WHERE address ILIKE $1
+                        UNION SELECT $2)
+           AND NOT p.purged
            AND ($3::text IS NULL OR p.standing = $3)
            AND ($4::text IS NULL OR lower(p.org_unit_path) = $4
                 OR starts_with(lower(p.org_unit_path), $4 || '/'))",
@@ -52,15 +67,17 @@ pub async fn page(
     )
     .fetch_one(&mut *connection)
     .await?;
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Listed,
         "SELECT p.id, p.person,
                 ARRAY(SELECT a.name FROM links l JOIN apps a ON a.id = l.app_id
                       WHERE l.person_id = p.id AND l.state IN ('active', 'suspended_by_us')
                       ORDER BY lower(a.name), a.slug) AS \"apps!\"
          FROM people p
-         WHERE NOT p.purged
-           AND ($1 = '%%' OR p.full_name ILIKE $1 OR p.primary_email ILIKE $1 OR p.id = $2
-                OR p.id IN (SELECT person_id FROM person_addresses WHERE address ILIKE $1))
+         WHERE p.id IN (SELECT id FROM people WHERE full_name ILIKE $1
+                        UNION SELECT person_id FROM person_addresses WHERE address ILIKE $1
+                        UNION SELECT $2)
+           AND NOT p.purged
            AND ($3::text IS NULL OR p.standing = $3)
            AND ($4::text IS NULL OR lower(p.org_unit_path) = $4
                 OR starts_with(lower(p.org_unit_path), $4 || '/'))
@@ -73,15 +90,64 @@ pub async fn page(
         part.offset,
     )
     .fetch_all(connection)
-    .await?
-    .into_iter()
-    .map(|row| {
+    .await?;
+    lines(rows, total)
+}
+
+/// Of people that no words narrow down: counted in one index, listed in the order of another.
+async fn page_of_all(
+    connection: &mut PgConnection,
+    filter: &PeopleFilter,
+    part: Part,
+) -> Result<Page<PersonLine>> {
+    let org_unit = below(filter.org_unit.as_deref());
+    let total = sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\" FROM people
+         WHERE NOT purged
+           AND ($1::text IS NULL OR standing = $1)
+           AND ($2::text IS NULL OR lower(org_unit_path) = $2
+                OR starts_with(lower(org_unit_path), $2 || '/'))",
+        filter.standing,
+        org_unit,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let rows = sqlx::query_as!(
+        Listed,
+        "SELECT p.id, p.person,
+                ARRAY(SELECT a.name FROM links l JOIN apps a ON a.id = l.app_id
+                      WHERE l.person_id = p.id AND l.state IN ('active', 'suspended_by_us')
+                      ORDER BY lower(a.name), a.slug) AS \"apps!\"
+         FROM people p
+         WHERE NOT p.purged
+           AND ($1::text IS NULL OR p.standing = $1)
+           AND ($2::text IS NULL OR lower(p.org_unit_path) = $2
+                OR starts_with(lower(p.org_unit_path), $2 || '/'))
+         ORDER BY lower(p.full_name), p.id LIMIT $3 OFFSET $4",
+        filter.standing,
+        org_unit,
+        part.limit,
+        part.offset,
+    )
+    .fetch_all(connection)
+    .await?;
+    lines(rows, total)
+}
+
+struct Listed {
+    id: String,
+    person: Value,
+    apps: Vec<String>,
+}
+
+fn lines(rows: Vec<Listed>, total: i64) -> Result<Page<PersonLine>> {
+    let line = |row: Listed| {
         Ok(PersonLine {
             person: decode(row.person, "people", "person", &row.id)?,
             apps: row.apps,
         })
-    })
-    .collect::<Result<Vec<_>>>()?;
+    };
+    let rows = rows.into_iter().map(line).collect::<Result<_>>()?;
     Ok(Page { rows, total })
 }
 
