@@ -12,7 +12,8 @@ use std::sync::Arc;
 use app::api::ErrorCode;
 use app::api::audit::AuditQuery;
 use app::api::terms::Outcome;
-use app::services::{Actor, Audit as _};
+use app::api::usage::UsageFigure;
+use app::services::{Actor, Audit as _, Autoprovisioning as _};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::{Extension, Router};
@@ -21,6 +22,7 @@ use fixture::{Installation, installation, secret_key, start};
 use provisioning::event::EventName;
 use serde_json::json;
 use server::audit::Seals;
+use server::services::apps::AppServices;
 use server::services::audit::AuditService;
 use server::services::export_route::{self, Exports};
 use server::store::administrators::{self, Administrator};
@@ -355,6 +357,51 @@ async fn a_month_of_the_filters_is_a_month_where_the_reader_is(pool: PgPool) {
     assert_eq!(found("last-month", "UTC").await, 2);
     assert_eq!(found("month", "Asia/Kolkata").await, 2);
     assert_eq!(found("last-month", "Asia/Kolkata").await, 1);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn usage_counts_each_event_once_on_the_readers_day_whether_it_is_sealed_or_not(pool: PgPool) {
+    let here = installation(&pool);
+    here.asana().await;
+    let record = async |time: &str, app: &str, failed: bool| {
+        let mut db = pool.acquire().await.unwrap();
+        let event = NewEvent::new(time.parse().unwrap(), EventName::UpdateUser, "Rollcall")
+            .app(app)
+            .person("id-1", "person-1@example.com");
+        let event = if failed {
+            event.failed("scim-rejected", "The app refused it")
+        } else {
+            event
+        };
+        events::record(&mut db, &event).await.unwrap();
+    };
+    // In Kathmandu, 5:45 ahead, a day begins at 18:15.
+    let times = ["2026-11-10T18:14:59Z", "2026-11-10T18:15:00Z"];
+    let usage = async || {
+        let services = AppServices::new(here.engine.clone(), here.queue.clone());
+        let usage = services.usage("asana", "Asia/Kathmandu").await.unwrap();
+        let by_day = |wanted: UsageFigure| {
+            let lane = usage.lanes.iter().find(|lane| lane.figure == wanted);
+            let day = |at: &str| {
+                let at = usage.days.iter().position(|day| day.to_string() == at);
+                lane.unwrap().by_day[at.unwrap()]
+            };
+            (day("2026-11-10"), day("2026-11-11"), lane.unwrap().total)
+        };
+        (by_day(UsageFigure::Updated), by_day(UsageFigure::Failures))
+    };
+    assert_eq!(usage().await, ((0, 0, 0), (0, 0, 0)));
+    for round in 1..=3 {
+        for time in times {
+            record(time, "asana", false).await;
+            record(time, "slack", false).await;
+        }
+        record(times[1], "asana", true).await;
+        let expected = ((round, round, 2 * round), (0, round, round));
+        assert_eq!(usage().await, expected, "before they are sealed");
+        seals(&here).seal().await.unwrap();
+        assert_eq!(usage().await, expected, "after they are sealed");
+    }
 }
 
 #[sqlx::test(migrations = "./migrations")]

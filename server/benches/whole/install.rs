@@ -135,6 +135,23 @@ impl Installation {
     }
 
     /// A folder for a console that shows no styles.
+    /// Bytes that Postgres carries for events, and for everything else that is ours, indexes included.
+    pub fn carried(&self) -> (i64, i64) {
+        let database = self.database.clone();
+        block_on(async move {
+            let mut db = PgConnection::connect(&database).await.unwrap();
+            sqlx::query_as(
+                "SELECT COALESCE(sum(size) FILTER (WHERE relname ~ '^event'), 0)::bigint,
+                        COALESCE(sum(size) FILTER (WHERE relname !~ '^event'), 0)::bigint
+                 FROM (SELECT relname, pg_total_relation_size(oid) AS size FROM pg_class
+                       WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace) AS ours",
+            )
+            .fetch_one(&mut db)
+            .await
+            .unwrap()
+        })
+    }
+
     pub fn empty_site(&self) -> PathBuf {
         let site = self.folder.join("site");
         std::fs::create_dir_all(site.join("pkg")).unwrap();

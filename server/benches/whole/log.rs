@@ -99,8 +99,18 @@ pub fn run(options: &Options, table: &mut Table) {
             Some(taken.as_secs_f64() / TARGET.as_secs_f64()),
         );
     }
-    usage(&installation.database, table);
     export(&installation, all, table);
+    usage(&installation.database, table);
+    #[allow(clippy::cast_precision_loss, reason = "counts are small")]
+    table.row(
+        &format!("what Postgres carries of {all} events, indexes and seals included"),
+        &format!(
+            "{:.0} bytes an event",
+            installation.carried().0 as f64 / all as f64
+        ),
+        "",
+        None,
+    );
     let what = format!("{people} people, {all} events");
     console::run(&installation, &what, table);
 }
@@ -169,7 +179,7 @@ fn fill(database: &str, all: i64) {
             sqlx::query(
                 "INSERT INTO events (time, event, outcome, actor, app, person_id, person_email,
                                      account_id, run_id, reason, changes, error, detail)
-                 SELECT '2026-01-01'::timestamptz + interval '330 days' * n / $3,
+                 SELECT '2026-01-01'::timestamptz + interval '330 days' * (n::float8 / $3),
                         CASE WHEN n % 1000 < 2 THEN 'Signed In'
                              WHEN n % 100 < 12 THEN 'Create User By Auto Provisioning'
                              WHEN n % 100 < 15 THEN 'Suspend Auto Provisioned User'

@@ -100,6 +100,17 @@ pub fn run(options: &Options, table: &mut Table) {
             &format!("{} pages of 500", people.div_ceil(500)),
             None,
         );
+        let (events, others) = installation.carried();
+        table.row(
+            &format!("… {people} people: what Postgres carries"),
+            &format!(
+                "{:.0} bytes a person, {:.0} for the events of its first run",
+                others as f64 / people as f64,
+                events as f64 / people as f64
+            ),
+            "",
+            None,
+        );
         for changed in [1, 10, 100, 1_000] {
             if changed > people {
                 continue;

@@ -357,12 +357,16 @@ pub async fn stragglers(
     .await?)
 }
 
-/// Drops the months that end by then, and the seals up to an event; names the months.
+/// Drops the months that end by then with what was counted in them, and the seals up to an event;
+/// names the months.
 pub async fn drop_months(
     connection: &mut PgConnection,
     before: DateTime<Utc>,
     last_event: i64,
 ) -> Result<Vec<String>> {
+    sqlx::query!("DELETE FROM event_counts WHERE quarter < $1", before)
+        .execute(&mut *connection)
+        .await?;
     Ok(sqlx::query_scalar!(
         "SELECT prune_events($1, $2) AS \"months!\"",
         before,
