@@ -191,11 +191,15 @@ async fn trying_again_runs_the_app_for_one_person_and_for_everybody_when_there_a
     let run = runs::active(&mut db, console.app).await.unwrap().unwrap();
     assert_eq!(run.only_people, [PersonId::from(console.people[0].clone())]);
 
+    drop(db);
+
     // It has no token here, so its run is stopped; that is enough to see whose it was.
     let carried = carry_out(&console.here.engine, run.id).await.unwrap();
     assert_eq!(carried, Carried::Finished(console.app));
+    let mut db = console.here.engine.connection().await.unwrap();
     let run = runs::get(&mut db, run.id).await.unwrap().unwrap();
     assert_eq!(run.state, RunState::Stopped);
+    drop(db);
     let service = RunsService {
         engine: console.here.engine.clone(),
         queue: console.here.queue.clone(),

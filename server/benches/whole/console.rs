@@ -176,7 +176,7 @@ fn crowd(console: &Console, browser: &reqwest::Client, paths: &[&str], table: &m
     let paths: Arc<Vec<String>> =
         Arc::new(paths.iter().map(|path| format!("{base}{path}")).collect());
     let client = browser.clone();
-    let mut taken = block_on(async move {
+    let (mut taken, refused) = block_on(async move {
         let refused = Arc::new(AtomicUsize::new(0));
         let mut clicking = Vec::new();
         for who in 0..ADMINISTRATORS {
@@ -204,18 +204,13 @@ fn crowd(console: &Console, browser: &reqwest::Client, paths: &[&str], table: &m
         for one in clicking {
             taken.extend(one.await.unwrap());
         }
-        assert_eq!(
-            refused.load(Ordering::Relaxed),
-            0,
-            "pages that did not come"
-        );
-        taken
+        (taken, refused.load(Ordering::Relaxed))
     });
     taken.sort();
     table.row(
         &format!("{ADMINISTRATORS} administrators, a page a second each: p50, p95"),
         &format!(
-            "{}, {}, {} memory",
+            "{}, {}, {refused} refused, {} memory",
             millis(percentile(&taken, 0.5)),
             millis(percentile(&taken, 0.95)),
             mebibytes(console.memory())

@@ -249,7 +249,7 @@ impl Audit for AuditService {
             .map(|event| event.id.to_string());
         page.about = match (before, after) {
             (None, None) if !older => u64::try_from(rows.len()).ok(),
-            _ => event_pages::about(&self.engine.pool, &wanted).await?,
+            _ => event_pages::about(&mut db, &wanted).await?,
         };
         page.rows = event_rows(&mut db, rows, &page.apps).await?;
         Ok(page)

@@ -8,8 +8,7 @@ use crate::store::credentials::CredentialError;
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the store refused");
-        Self::new(ErrorCode::Internal)
+        super::answers::store(error)
     }
 }
 

@@ -6,7 +6,7 @@ use super::Result;
 use super::event_search::Wanted;
 use super::events::EventRow;
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
+use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder};
 
 /// Longer than this nobody waits for a number that is only good to know.
 const COUNT_FOR: Duration = Duration::from_millis(15);
@@ -16,8 +16,8 @@ const COUNT_TO: i64 = 100_000;
 const CANCELLED: &str = "57014";
 
 /// How many events match, when that is quick to know.
-pub async fn about(pool: &PgPool, wanted: &Wanted<'_>) -> Result<Option<u64>> {
-    let mut transaction = pool.begin().await?;
+pub async fn about(connection: &mut PgConnection, wanted: &Wanted<'_>) -> Result<Option<u64>> {
+    let mut transaction = connection.begin().await?;
     let limit = format!("{}ms", COUNT_FOR.as_millis());
     sqlx::query!("SELECT set_config('statement_timeout', $1, true)", limit)
         .fetch_one(&mut *transaction)

@@ -30,6 +30,8 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+use super::fixture::one_connection;
+
 pub const PASSWORD: &str = "correct horse battery";
 pub const PASSWORD_TYPED: &str = "correct+horse+battery";
 
@@ -66,8 +68,16 @@ impl House {
         let clock = FakeClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
         let vault = Vault::new(SecretKey::generate());
         let outgoing = Outgoing::new(TargetPolicy::default()).unwrap();
-        let engine = Engine::new(pool, Arc::new(clock.clone()), vault, outgoing);
-        Self::reached_at(origin, engine, clock)
+        let engine = Engine::new(
+            one_connection(&pool),
+            Arc::new(clock.clone()),
+            vault,
+            outgoing,
+        );
+        Self {
+            pool,
+            ..Self::reached_at(origin, engine, clock)
+        }
     }
 
     pub fn over(engine: Engine, clock: FakeClock) -> Self {
