@@ -1,6 +1,6 @@
 //! Pruning (S10.5): whole months go, and what is left can still be proven.
 
-use chrono::{DateTime, Datelike as _, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use provisioning::event::EventName;
 use serde_json::json;
 
@@ -52,7 +52,7 @@ impl Seals {
         let Some(newest) = seals::newest(db).await? else {
             return Ok(None);
         };
-        let before = start_of_month(before.min(newest - LEAST_RETENTION));
+        let before = seals::start_of_month(before.min(newest - LEAST_RETENTION));
         let rest = seals::remainder(db, before, head.event_id).await?;
         // Recorded a moment ago with an old time: the next time is soon enough.
         if rest.unsealed {
@@ -122,7 +122,7 @@ impl Seals {
         let newest = seals::newest(&mut db).await?;
         Ok(match (oldest, newest) {
             (Some(oldest), Some(newest)) => {
-                oldest < start_of_month(before.min(newest - LEAST_RETENTION))
+                oldest < seals::start_of_month(before.min(newest - LEAST_RETENTION))
             }
             _ => false,
         })
@@ -131,10 +131,4 @@ impl Seals {
 
 fn count(events: &[i64]) -> i64 {
     i64::try_from(events.len()).unwrap_or(i64::MAX)
-}
-
-fn start_of_month(time: DateTime<Utc>) -> DateTime<Utc> {
-    let day = time.date_naive();
-    let first = day.with_day(1).unwrap_or(day);
-    first.and_time(NaiveTime::MIN).and_utc()
 }

@@ -6,8 +6,9 @@
 //! two it is, and a wrong guess reads the whole log.
 
 use super::people::like_pattern;
+use super::seals::{newest, oldest, start_of_month};
 use super::{Result, StoreError};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Months, Utc};
 use sqlx::{Acquire as _, PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
@@ -15,6 +16,8 @@ use super::events::EventRow;
 
 /// Events that a page looks at before it asks the indexes.
 const NEAR: i64 = 4_000;
+/// Events by which it is told which of several words is the rare one.
+const SAMPLE: i64 = 1_000;
 
 /// What the log is narrowed to; every set part must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,19 +82,30 @@ pub async fn page_of(
     after: Option<EventKey>,
     limit: i64,
 ) -> Result<Vec<EventRow>> {
+    let anywhere = Within {
+        span: Span::default(),
+        near: None,
+        sharp: &Sharp::default(),
+    };
     let keys = if wanted.filter.narrows_more_than_time() {
-        let near = keys(&mut *connection, wanted, order, after, (limit, Some(NEAR))).await?;
+        let within = Within {
+            near: Some(NEAR),
+            ..anywhere
+        };
+        let near = keys(&mut *connection, wanted, order, after, (limit, within)).await?;
         if i64::try_from(near.len()).is_ok_and(|found| found >= limit) {
             near
         } else {
             through_indexes(connection, wanted, order, after, limit).await?
         }
     } else {
-        keys(&mut *connection, wanted, order, after, (limit, None)).await?
+        keys(&mut *connection, wanted, order, after, (limit, anywhere)).await?
     };
     rows(connection, &keys, order).await
 }
 
+/// Month by month, and always more of them: what is common ends with the first month, and what is rare
+/// costs a few queries instead of one for each month.
 async fn through_indexes(
     connection: &mut PgConnection,
     wanted: &Wanted<'_>,
@@ -100,6 +114,10 @@ async fn through_indexes(
     limit: i64,
 ) -> Result<Vec<EventKey>> {
     let mut transaction = connection.begin().await?;
+    let Some((oldest, newest)) = extent(&mut transaction).await? else {
+        return Ok(Vec::new());
+    };
+    let sharp = wanted.sharpened(&mut transaction, order, after).await?;
     if wanted.has_words_of_the_index() {
         sqlx::query!(
             "SELECT set_config(name, 'off', true) AS set FROM UNNEST($1::text[]) AS s (name)",
@@ -108,25 +126,107 @@ async fn through_indexes(
         .fetch_all(&mut *transaction)
         .await?;
     }
-    let found = keys(&mut transaction, wanted, order, after, (limit, None)).await?;
+    let mut found: Vec<EventKey> = Vec::new();
+    for span in wanted.spans(order, after, (oldest, newest)) {
+        let missing = i64::try_from(found.len()).map_or(0, |found| limit - found);
+        if missing <= 0 {
+            break;
+        }
+        let within = Within {
+            span,
+            near: None,
+            sharp: &sharp,
+        };
+        found.extend(keys(&mut transaction, wanted, order, after, (missing, within)).await?);
+    }
     transaction.rollback().await?;
     Ok(found)
 }
 
-/// Where the wanted events are, among the next `near` or among all.
+/// When the oldest and the newest event happened.
+async fn extent(connection: &mut PgConnection) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    let (oldest, newest) = (oldest(&mut *connection).await?, newest(connection).await?);
+    Ok(oldest.zip(newest))
+}
+
+/// From a time on, and to before another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Span {
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+}
+
+/// All of the time in the order of the listing: the month of its beginning, then the two next to it,
+/// four, and so on until the end is in.
+fn spans(order: Order, begin: DateTime<Utc>, end: DateTime<Utc>) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let (mut edge, mut months) = (None, 1);
+    let mut next = match order {
+        Order::NewestFirst => Some(start_of_month(begin)),
+        Order::OldestFirst => start_of_month(begin).checked_add_months(Months::new(1)),
+    };
+    while let Some(cut) = next.filter(|cut| match order {
+        Order::NewestFirst => *cut > end,
+        Order::OldestFirst => *cut <= end,
+    }) {
+        spans.push(match order {
+            Order::NewestFirst => Span {
+                from: Some(cut),
+                to: edge,
+            },
+            Order::OldestFirst => Span {
+                from: edge,
+                to: Some(cut),
+            },
+        });
+        edge = Some(cut);
+        months *= 2;
+        next = match order {
+            Order::NewestFirst => cut.checked_sub_months(Months::new(months)),
+            Order::OldestFirst => cut.checked_add_months(Months::new(months)),
+        };
+    }
+    spans.push(match order {
+        Order::NewestFirst => Span {
+            from: None,
+            to: edge,
+        },
+        Order::OldestFirst => Span {
+            from: edge,
+            to: None,
+        },
+    });
+    spans
+}
+
+/// Where events are looked for.
+#[derive(Debug, Clone, Copy)]
+struct Within<'s> {
+    span: Span,
+    /// Among the next so many only.
+    near: Option<i64>,
+    sharp: &'s Sharp,
+}
+
+/// A word that stands for several in the index: groups of letters that most events have cost more
+/// there than all others.
+#[derive(Debug, Clone, Default)]
+struct Sharp {
+    text: Option<String>,
+    person: Option<String>,
+}
+
+/// Where the wanted events are.
 async fn keys(
     connection: &mut PgConnection,
     wanted: &Wanted<'_>,
     order: Order,
     after: Option<EventKey>,
-    (limit, near): (i64, Option<i64>),
+    (limit, within): (i64, Within<'_>),
 ) -> Result<Vec<EventKey>> {
-    let sorted = match order {
-        Order::NewestFirst => " ORDER BY e.time DESC, e.id DESC LIMIT ",
-        Order::OldestFirst => " ORDER BY e.time, e.id LIMIT ",
-    };
+    let sorted = sorted(order);
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new("SELECT e.time, e.id FROM ");
-    match near {
+    match within.near {
         Some(near) => {
             query.push("(SELECT * FROM events e WHERE true");
             wanted.push_time(&mut query, order, after);
@@ -137,7 +237,13 @@ async fn keys(
             wanted.push_time(&mut query, order, after);
         }
     }
-    wanted.push(&mut query);
+    if let Some(from) = within.span.from {
+        query.push(" AND e.time >= ").push_bind(from);
+    }
+    if let Some(to) = within.span.to {
+        query.push(" AND e.time < ").push_bind(to);
+    }
+    wanted.push(&mut query, within.sharp);
     query.push(sorted).push_bind(limit);
     let keys: Vec<(DateTime<Utc>, i64)> = query.build_query_as().fetch_all(connection).await?;
     let key = |(time, id)| EventKey { time, id };
@@ -199,16 +305,90 @@ impl<'f> Wanted<'f> {
         Ok(wanted)
     }
 
+    /// The time that a listing goes through, in its order.
+    fn spans(
+        &self,
+        order: Order,
+        after: Option<EventKey>,
+        (oldest, newest): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Vec<Span> {
+        let after = after.map(|key| key.time);
+        let (filter, none) = (self.filter, DateTime::<Utc>::MAX_UTC);
+        match order {
+            Order::NewestFirst => {
+                let begin = newest
+                    .min(after.unwrap_or(none))
+                    .min(filter.until.unwrap_or(none));
+                spans(
+                    order,
+                    begin,
+                    filter.since.map_or(oldest, |since| since.max(oldest)),
+                )
+            }
+            Order::OldestFirst => {
+                let begin = [after, filter.since]
+                    .into_iter()
+                    .flatten()
+                    .fold(oldest, DateTime::max);
+                spans(order, begin, newest.min(filter.until.unwrap_or(none)))
+            }
+        }
+    }
+
+    /// Of several words the one that the events at the page's beginning have least.
+    async fn sharpened(
+        &self,
+        connection: &mut PgConnection,
+        order: Order,
+        after: Option<EventKey>,
+    ) -> Result<Sharp> {
+        let mut sharp = Sharp::default();
+        for (text, rarest) in [
+            (&self.filter.text, &mut sharp.text),
+            (&self.filter.person, &mut sharp.person),
+        ] {
+            let words: Vec<String> = text.as_deref().into_iter().flat_map(words).collect();
+            if words.len() > 1 {
+                *rarest = self.rarest(&mut *connection, &words, order, after).await?;
+            }
+        }
+        Ok(sharp)
+    }
+
+    async fn rarest(
+        &self,
+        connection: &mut PgConnection,
+        words: &[String],
+        order: Order,
+        after: Option<EventKey>,
+    ) -> Result<Option<String>> {
+        let mut query: QueryBuilder<Postgres> =
+            QueryBuilder::new("WITH near AS MATERIALIZED (SELECT ");
+        query.push(WORDS).push(" AS words FROM events e WHERE true");
+        self.push_time(&mut query, order, after);
+        query.push(sorted(order)).push_bind(SAMPLE);
+        query
+            .push(") SELECT w.word FROM UNNEST(")
+            .push_bind(words.to_vec())
+            .push(", ")
+            .push_bind(words.iter().map(|word| like_pattern(word)).collect::<Vec<_>>())
+            .push(
+                ") AS w (word, pattern)
+                 ORDER BY (SELECT count(*) FROM near n WHERE n.words ILIKE w.pattern), length(w.word) DESC
+                 LIMIT 1",
+            );
+        Ok(query
+            .build_query_scalar()
+            .fetch_optional(connection)
+            .await?)
+    }
+
     /// Groups of three letters are looked up in the index of words; what is shorter would read all
     /// of it.
     fn has_words_of_the_index(&self) -> bool {
         let words = [&self.filter.text, &self.filter.person];
         let mut words = words.into_iter().flatten().peekable();
-        words.peek().is_some()
-            && words.all(|text| {
-                text.split(|c: char| !c.is_alphanumeric())
-                    .any(|word| word.chars().count() >= 3)
-            })
+        words.peek().is_some() && words.all(|text| self::words(text).next().is_some())
     }
 
     fn push_time(&self, query: &mut QueryBuilder<Postgres>, order: Order, after: Option<EventKey>) {
@@ -231,7 +411,7 @@ impl<'f> Wanted<'f> {
     }
 
     /// Everything but the time.
-    fn push(&self, query: &mut QueryBuilder<Postgres>) {
+    fn push(&self, query: &mut QueryBuilder<Postgres>, sharp: &Sharp) {
         let filter = self.filter;
         if let Some(event) = &filter.event {
             query.push(" AND e.event = ").push_bind(event.clone());
@@ -269,17 +449,29 @@ impl<'f> Wanted<'f> {
                 .push(" OR (")
                 .push(WORDS)
                 .push(" ILIKE ")
-                .push_bind(pattern.clone())
+                .push_bind(
+                    sharp
+                        .person
+                        .as_deref()
+                        .map_or_else(|| pattern.clone(), like_pattern),
+                )
                 .push(" AND e.person_email ILIKE ")
                 .push_bind(pattern)
                 .push("))");
         }
         if let Some(text) = &filter.text {
-            query
-                .push(" AND (")
-                .push(WORDS)
-                .push(" ILIKE ")
-                .push_bind(like_pattern(text));
+            query.push(" AND (").push(WORDS).push(" ILIKE ");
+            match &sharp.text {
+                None => drop(query.push_bind(like_pattern(text))),
+                // The whole text is compared where the index is not asked.
+                Some(word) => {
+                    query.push_bind(like_pattern(word)).push(" AND (");
+                    query
+                        .push(WORDS)
+                        .push(" || '') ILIKE ")
+                        .push_bind(like_pattern(text));
+                }
+            }
             for (column, values) in [
                 ("e.person_id", &self.people),
                 ("e.event", &self.names),
@@ -301,7 +493,21 @@ impl<'f> Wanted<'f> {
     /// Conditions for a count.
     pub(super) fn push_all(&self, query: &mut QueryBuilder<Postgres>) {
         self.push_time(query, Order::NewestFirst, None);
-        self.push(query);
+        self.push(query, &Sharp::default());
+    }
+}
+
+/// What the index of words knows of a text: the words of three letters and more.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.chars().count() >= 3)
+        .map(str::to_owned)
+}
+
+fn sorted(order: Order) -> &'static str {
+    match order {
+        Order::NewestFirst => " ORDER BY e.time DESC, e.id DESC LIMIT ",
+        Order::OldestFirst => " ORDER BY e.time, e.id LIMIT ",
     }
 }
 
@@ -338,4 +544,52 @@ async fn named(connection: &mut PgConnection, few: Few, pattern: &str) -> Result
     ));
     query.push_bind(pattern);
     Ok(query.build_query_scalar().fetch_all(connection).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn edges(order: Order, begin: &str, end: &str) -> Vec<String> {
+        let spans = spans(order, at(begin), at(end));
+        // Each goes on where the one before it ends.
+        for pair in spans.windows(2) {
+            let (one, next) = match order {
+                Order::NewestFirst => (pair[0].from, pair[1].to),
+                Order::OldestFirst => (pair[0].to, pair[1].from),
+            };
+            assert!(one.is_some() && one == next, "{spans:?}");
+        }
+        let (first, last) = (spans[0], spans[spans.len() - 1]);
+        match order {
+            Order::NewestFirst => assert_eq!((first.to, last.from), (None, None)),
+            Order::OldestFirst => assert_eq!((first.from, last.to), (None, None)),
+        }
+        let cuts = spans.windows(2).filter_map(|pair| match order {
+            Order::NewestFirst => pair[0].from,
+            Order::OldestFirst => pair[0].to,
+        });
+        cuts.map(|cut| cut.format("%Y-%m-%d").to_string()).collect()
+    }
+
+    #[test]
+    fn a_log_is_gone_through_by_its_month_then_two_then_four_without_a_gap() {
+        let (old, new) = ("2026-02-10T12:00:00Z", "2026-11-27T08:30:00Z");
+        assert_eq!(
+            edges(Order::NewestFirst, new, old),
+            ["2026-11-01", "2026-09-01", "2026-05-01"]
+        );
+        assert_eq!(
+            edges(Order::OldestFirst, old, new),
+            ["2026-03-01", "2026-05-01", "2026-09-01"]
+        );
+        assert!(edges(Order::NewestFirst, old, old).is_empty());
+        assert!(edges(Order::OldestFirst, old, old).is_empty());
+        // A page that begins after everything is empty, and asks once.
+        assert!(edges(Order::NewestFirst, old, new).is_empty());
+    }
 }

@@ -1,6 +1,6 @@
 //! The chain of seals beside the audit log: its keys, its head, and where it was cut by pruning.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, NaiveTime, Utc};
 use sqlx::PgConnection;
 
 use super::Result;
@@ -277,6 +277,13 @@ pub async fn lock_for_pruning(connection: &mut PgConnection) -> Result<()> {
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// The months of the log are those of UTC.
+pub fn start_of_month(time: DateTime<Utc>) -> DateTime<Utc> {
+    let day = time.date_naive();
+    let first = day.with_day(1).unwrap_or(day);
+    first.and_time(NaiveTime::MIN).and_utc()
 }
 
 /// When the oldest event happened.
