@@ -25,7 +25,7 @@ pub fn say(change: &Change, entry: &CatalogEntry) -> Said {
         ("access", "org_units") => ("User access", format!("Org unit {subject}")),
         ("access", _) => ("User access", format!("Group {subject}")),
         ("scope", "groups") => ("Scope", format!("Group {subject}")),
-        ("scope", "everyone") => ("Scope", "Everybody, confirmed".to_owned()),
+        ("scope", "everyone") => ("Scope", "Everybody, without groups".to_owned()),
         ("scope", _) => ("Scope", "Secondary domains".to_owned()),
         ("mapping", _) => ("Attributes", attribute(&subject, entry)),
         ("deprovisioning", rest) => ("Deprovisioning", policy(rest)),
@@ -34,7 +34,11 @@ pub fn say(change: &Change, entry: &CatalogEntry) -> Said {
         ("sso", _) => ("Sign-in", "How people sign in".to_owned()),
         (key, _) => ("Runs", run_setting(key).to_owned()),
     };
-    let text = |value: &Option<Value>| value.as_ref().and_then(|value| shown(section, value));
+    let text = |value: &Option<Value>| {
+        let said = value.as_ref().and_then(|value| shown(section, value));
+        // Without a window the step is never taken.
+        said.or_else(|| (section == "Deprovisioning").then(|| "never".to_owned()))
+    };
     Said {
         section,
         label,
@@ -208,8 +212,10 @@ mod tests {
             id: None,
             on: true,
         });
-        let never = Policy::new(Some(Window::SEVEN_DAYS), None).unwrap();
-        new.deprovisioning.set(Trigger::Suspended, never);
+        let suspend = Policy::new(Some(Window::SEVEN_DAYS), None).unwrap();
+        new.deprovisioning.set(Trigger::Suspended, suspend);
+        let delete = Policy::new(None, Some(Window::SEVEN_DAYS)).unwrap();
+        new.deprovisioning.set(Trigger::AppTurnedOff, delete);
         new.safety.hold_creates = Some(20);
         new.safety.protected.push(PersonRef {
             id: None,
@@ -235,6 +241,8 @@ mod tests {
         for line in [
             "User access | Org unit /Sales \"EU\" | - | On",
             "Deprovisioning | Suspended in Google: suspend | within 24 hours | after 7 days",
+            "Deprovisioning | App turned off for the person: suspend | within 24 hours | never",
+            "Deprovisioning | App turned off for the person: delete | never | after 7 days",
             "Thresholds | Creates in one run | - | 20",
             "Protected people | founder@larkfield.example | - | Protected",
             "Scope | Secondary domains | - | studio.example",
