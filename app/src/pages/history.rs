@@ -124,11 +124,13 @@ fn comparison(page: Comparison) -> AnyView {
         "Version {} and version {}",
         page.old.number, page.new.number
     );
-    let select = |name: &'static str, label: &'static str, chosen: i32| {
+    let newest = page.newest.to_string();
+    let select = move |name: &'static str, label: &'static str, chosen: i32| {
+        let newest = newest.clone();
         view! {
             <div class="field">
                 <label for=name>{label}</label>
-                <input class="input input--number" id=name name=name inputmode="numeric" value=chosen.to_string() autocomplete="off"/>
+                <input class="input input--number" id=name name=name type="number" min="1" max=newest required value=chosen.to_string() autocomplete="off"/>
             </div>
         }
         .into_any()

@@ -223,11 +223,12 @@ fn scope_line(check: &ScopeCheck) -> AnyView {
         ScopeResult::Missing => ("failed", "op-failed", "Missing"),
         ScopeResult::Failed => ("failed", "st-stopped", "Failed"),
     };
+    let helps = (check.result != ScopeResult::Granted).then(|| check.sentence.clone());
     view! {
         <tr role="row">
             <th role="rowheader" scope="row"><b>{check.purpose.clone()}</b><br/><code class="muted">{check.scope.clone()}</code></th>
             <td role="cell" data-label="Result">{words(tone, shape, word)}</td>
-            <td role="cell" class="why" data-label="What helps">{check.sentence.clone()}</td>
+            <td role="cell" class="why" data-label="What helps">{helps}</td>
         </tr>
     }
     .into_any()
@@ -238,7 +239,8 @@ fn scopes_sheet(connection: &Connection, saved: &SavedConnection) -> AnyView {
     let at = connection
         .checked_at
         .map(|at| view! { <p class="hint">"Tested at " {moment(at)} "."</p> });
-    let delegation = saved.client_id.clone().map(|id| {
+    let all_granted = (connection.scopes.iter()).all(|one| one.result == ScopeResult::Granted);
+    let delegation = saved.client_id.clone().filter(|_| !all_granted).map(|id| {
         view! {
             <p class="soft measure">
                 "Grant them in Google’s Admin console under Security, Access and data control, API controls, Domain-wide delegation, for the client id "

@@ -38,12 +38,17 @@ fn page(page: Page) -> AnyView {
             },
         )
     });
+    let again = if row.on {
+        ". It is tried again, later and later, for two days."
+    } else {
+        ". Nothing is sent while the channel is off."
+    };
     let failed = row.failed.as_ref().map(|failed| {
         note(
             "failed",
             "op-failed",
             "The last message did not arrive",
-            view! { <p class="wraps">{failed.error.clone()}</p><p class="hint">"Tried at " {moment(failed.at)} ". It is tried again, later and later, for two days."</p> },
+            view! { <p class="wraps">{failed.error.clone()}</p><p class="hint">"Tried at " {moment(failed.at)} {again}</p> },
         )
     });
     let last = match row.delivered_at {

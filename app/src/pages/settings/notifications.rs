@@ -100,6 +100,7 @@ fn row(channel: &ChannelRow) -> AnyView {
     let error = channel
         .failed
         .as_ref()
+        .filter(|_| channel.on)
         .map(|failed| view! { <small class="wraps">{failed.error.clone()}</small> });
     view! {
         <tr role="row">
@@ -140,7 +141,7 @@ pub(super) fn state(channel: &ChannelRow) -> AnyView {
 
 fn open(causes: &[OpenCause]) -> AnyView {
     let body = if causes.is_empty() {
-        view! { <p class="soft">"Nothing needs anybody."</p> }.into_any()
+        view! { <p class="soft">"No cause that is told is open. Home shows everything that needs somebody."</p> }.into_any()
     } else {
         let lines = causes
             .iter()
