@@ -50,5 +50,6 @@ export async function turnOff({ page, look, open }: Visit): Promise<void> {
   await page.getByRole("link", { name: "Turn off autoprovisioning" }).click();
   await page.getByRole("button", { name: "Turn off" }).click();
   await expect(page.getByRole("button", { name: "Turn on" })).toBeVisible();
+  await expect(page.locator("nav.places a[href='/apps/asana']")).toContainText("Off");
   await look("autoprovisioning, off");
 }

@@ -3,7 +3,7 @@
 use super::{
     confirm::Confirmation,
     form::{GetForm, plain_button},
-    loading::load,
+    loading::load_everywhere,
     page::Refresh,
     parts::icon,
     picture::tally,
@@ -84,10 +84,24 @@ pub fn Arrivals() -> impl IntoView {
     });
 }
 
+/// The same where a form changed the page that it is on.
+pub(super) fn come_back_soon(posted: browser::Posted, looks: u32) {
+    set_timeout(
+        move || {
+            if looks > 0 && browser::is_as_before(&posted) {
+                come_back_soon(posted, looks - 1);
+            } else {
+                browser::come_back(&posted);
+                set_timeout(|| browser::say(""), SAID_FOR);
+            }
+        },
+        BETWEEN_LOOKS,
+    );
+}
+
 #[component]
 pub fn SignedIn() -> impl IntoView {
-    let location = use_location();
-    let frame = load(move || location.pathname.get(), |_| LoadFrame {});
+    let frame = load_everywhere(|| LoadFrame {});
     Confirmation::provide(frame);
     view! {
         <a class="skip" href="#main" rel="external">"Skip to content"</a>

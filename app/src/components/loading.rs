@@ -9,6 +9,7 @@ use crate::{
     reading,
 };
 use leptos::{prelude::*, server::codee::string::FromToStringCodec, server_fn::ServerFn};
+use leptos_router::hooks::use_location;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     convert::Infallible, fmt, marker::PhantomData, pin::Pin, str::FromStr, sync::Arc,
@@ -129,7 +130,18 @@ pub fn load_unless<S, Q: Asks>(
     source: impl Fn() -> S + Send + Sync + 'static,
     question: impl Fn(S) -> Result<Q, Answer> + Send + Sync + 'static,
 ) -> Loading<Q::Output> {
-    loading(Some(expect_context::<Refresh>()), source, question)
+    let refresh = expect_context::<Refresh>().0;
+    let changes = move || (refresh.get(), String::new());
+    loading(Box::new(changes), source, question)
+}
+
+/// What every page shows, asked again on each of them as well.
+pub fn load_everywhere<Q: Asks>(
+    question: impl Fn() -> Q + Send + Sync + 'static,
+) -> Loading<Q::Output> {
+    let (refresh, path) = (expect_context::<Refresh>().0, use_location().pathname);
+    let changes = move || (refresh.get(), path.get());
+    loading(Box::new(changes), || (), move |()| Ok(question()))
 }
 
 /// What is looked up while somebody types. A page that changes is built anew with it: there it is
@@ -138,11 +150,14 @@ pub fn look_up<S, Q: Asks>(
     source: impl Fn() -> S + Send + Sync + 'static,
     question: impl Fn(S) -> Result<Q, Answer> + Send + Sync + 'static,
 ) -> Loading<Q::Output> {
-    loading(None, source, question)
+    loading(Box::new(Default::default), source, question)
 }
 
+/// What is asked again when it changes, though the question stays the same.
+type Changes = Box<dyn Fn() -> (u32, String) + Send + Sync>;
+
 fn loading<S, Q: Asks>(
-    refresh: Option<Refresh>,
+    changes: Changes,
     source: impl Fn() -> S + Send + Sync + 'static,
     question: impl Fn(S) -> Result<Q, Answer> + Send + Sync + 'static,
 ) -> Loading<Q::Output> {
@@ -151,7 +166,7 @@ fn loading<S, Q: Asks>(
         serde_qs::to_string(&arguments).map_err(|_| ApiError::new(ErrorCode::BadRequest).into())
     };
     Loading {
-        answer: resource(refresh, Box::new(question), ask::<Q>),
+        answer: resource(changes, Box::new(question), ask::<Q>),
         of: PhantomData,
     }
 }
@@ -165,12 +180,12 @@ where
 }
 
 fn resource(
-    refresh: Option<Refresh>,
+    changes: Changes,
     question: Box<dyn Fn() -> Question + Send + Sync>,
     ask: fn(String) -> Asking,
 ) -> Answering {
     Resource::new_str(
-        move || (refresh.map(|refresh| refresh.0.get()), question()),
+        move || (changes(), question()),
         move |(_, question)| -> Asking {
             match question {
                 Ok(arguments) => ask(arguments),
