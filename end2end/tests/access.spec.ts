@@ -52,6 +52,23 @@ test("a second factor is set up, asked for at the door, and again before what do
     await expect(page.getByLabel("Their e-mail")).toBeVisible();
     await look("invite");
   });
+  await test.step("a setting that needs it is shown, and can't be filled in before", async () => {
+    await longAgo(visit);
+    for (const [address, field] of [
+      ["/settings/retention", "Keep events for"],
+      ["/settings/notifications/email", "Recipients"],
+    ] as const) {
+      await open(address);
+      await expect(page.getByText("To change anything here, first confirm that it is you")).toBeVisible();
+      await expect(page.getByLabel(field)).toBeDisabled();
+      await look(`locked ${address}`);
+    }
+    await page.getByRole("link", { name: "Confirm that it is you" }).click();
+    await page.getByText("Use your password instead").click();
+    await page.getByLabel("Your password").fill(password);
+    await page.getByRole("button", { name: "Confirm" }).click();
+    await expect(page.getByLabel("Recipients")).toBeEnabled();
+  });
   const link = await test.step("what was typed is not lost when the confirmation runs out", async () => {
     await page.getByLabel("Their e-mail").fill(invited);
     await longAgo(visit);

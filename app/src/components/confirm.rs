@@ -4,7 +4,7 @@ use super::{
     form::{Field, PostForm, hidden},
     loading::Loading,
     page::asked,
-    parts::icon,
+    parts::{icon, note_plain},
     passkey::{Asker, passkey_form},
 };
 use crate::api::{local_path, shell::Frame, with_next};
@@ -88,6 +88,17 @@ pub fn confirm_first() -> AnyView {
         </section>
     }
     .into_any()
+}
+
+/// Above a form that can't be filled in before a confirmation: nothing typed can be lost.
+#[must_use]
+pub fn confirm_note() -> AnyView {
+    note_plain(
+        "neutral",
+        "shield",
+        "To change anything here, first confirm that it is you",
+        view! { <p>"A confirmation holds for 10 minutes."</p><div class="actions">{confirm_link()}</div> },
+    )
 }
 
 /// By a passkey or a code, when there is a second factor, or by the password.

@@ -65,6 +65,9 @@ pub fn PostForm(
     /// in place of the form.
     #[prop(optional)]
     confirmed: bool,
+    /// The same for a form whose values are worth seeing: it is shown, and can't be filled in.
+    #[prop(optional)]
+    locked: bool,
     children: Children,
 ) -> impl IntoView {
     if confirmed && !confirm::is_confirmed() {
@@ -75,6 +78,14 @@ pub fn PostForm(
     }
     let form = Form::new(action);
     provide_context(form);
+    if locked && !confirm::is_confirmed() {
+        let children = children();
+        return view! {
+            {confirm::confirm_note()}
+            <div class=class><fieldset class="locked" disabled>{children}</fieldset></div>
+        }
+        .into_any();
+    }
     let refresh = use_context::<Refresh>();
     let navigate = use_navigate();
     let here = use_location().pathname;

@@ -258,7 +258,7 @@ fn restoring(page: Restoring) -> AnyView {
             <p class="lede">{format!("As it was after {} changed it, ", page.version.by)} {moment(page.version.at)} "."</p>
         </div>
         {problems}
-        <PostForm action="/api/restore_version" class="beside">
+        <PostForm action="/api/restore_version" class="beside" locked=true>
             {hidden("slug", slug.clone())}
             {hidden("version", n.to_string())}
             {hidden("current", page.current.to_string())}

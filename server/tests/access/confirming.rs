@@ -171,3 +171,51 @@ async fn a_channel_falls_silent_only_by_whoever_just_confirmed(pool: PgPool) {
     let stays = ada.get("/settings/notifications").await.body;
     assert!(stays.contains("hooks.example.com"));
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_setting_that_needs_a_confirmation_is_shown_and_can_t_be_filled_in_before(pool: PgPool) {
+    let house = House::new(pool);
+    let (_, ada) = house.super_administrator("ada@example.com").await;
+    let pages = [
+        (
+            "/settings/retention",
+            "/api/save_retention",
+            "name=\"days\"",
+        ),
+        (
+            "/settings/sessions",
+            "/api/save_session_limits",
+            "name=\"idle_minutes\"",
+        ),
+        (
+            "/settings/notifications/email",
+            "/api/save_email_channel",
+            "name=\"recipients\"",
+        ),
+        (
+            "/settings/notifications/webhook",
+            "/api/save_webhook_channel",
+            "name=\"url\"",
+        ),
+    ];
+    let locked = "<fieldset disabled class=\"locked\">";
+    for (page, action, field) in pages {
+        let fresh = ada.get(page).await.body;
+        assert!(fresh.contains(action) && fresh.contains(field), "{page}");
+        assert!(!fresh.contains(locked), "{page}");
+    }
+    house.wait(TimeDelta::minutes(11));
+    for (page, action, field) in pages {
+        let stale = ada.get(page).await.body;
+        assert!(!stale.contains(action), "{page}");
+        let (_, form) = stale
+            .split_once(locked)
+            .unwrap_or_else(|| panic!("{page}: {stale}"));
+        assert!(form.contains(field), "{page}");
+        assert_eq!(
+            stale.matches("href=\"/confirm-identity?next=").count(),
+            1,
+            "{page}"
+        );
+    }
+}

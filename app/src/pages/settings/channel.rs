@@ -11,8 +11,8 @@ use crate::{
         LoadChannel, Security, WebhookForm,
     },
     components::{
-        Field, PostForm, button_link, confirm_link, fact, facts, hidden, is_confirmed, load,
-        loaded, moment, note, param, words,
+        Field, PostForm, button_link, fact, facts, hidden, is_confirmed, load, loaded, moment,
+        note, param, words,
     },
 };
 use leptos::prelude::*;
@@ -69,11 +69,8 @@ fn page(page: Page) -> AnyView {
                     </PostForm>
                 }
             });
-        // Asked once for both.
-        let confirmed = match (is_confirmed(), row.on, row.kind) {
-            (false, true, _) | (false, _, ChannelKind::Webhook) => confirm_link(),
-            _ => view! { {turn_off} {new_secret} }.into_any(),
-        };
+        // The form below asks for it, for these too.
+        let confirmed = is_confirmed().then(|| view! { {turn_off} {new_secret} });
         view! {
             <div class="actions">
                 {deed(row, "test", "button--primary", "Send a test")}
@@ -163,7 +160,7 @@ fn email(page: &Page, form: EmailForm) -> AnyView {
     };
     let (id, save) = (id(page), save(page));
     view! {
-        <PostForm action="/api/save_email_channel" class="stack measure">
+        <PostForm action="/api/save_email_channel" class="stack measure" locked=true>
             {id}
             {Field::new("name", "Name").hint("How the console calls it.").value(form.name).input()}
             {Field::new("recipients", "Recipients").hint("Addresses, separated by commas.").value(form.recipients).required().input()}
@@ -188,7 +185,7 @@ fn webhook(page: &Page, form: WebhookForm) -> AnyView {
     };
     let (id, save) = (id(page), save(page));
     view! {
-        <PostForm action="/api/save_webhook_channel" class="stack measure">
+        <PostForm action="/api/save_webhook_channel" class="stack measure" locked=true>
             {id}
             {Field::new("name", "Name").hint("How the console calls it.").value(form.name).input()}
             {Field::new("url", "Address").hint(hint).value(form.url).required().input()}

@@ -179,7 +179,7 @@ fn add(slug: &str, page: &Page) -> AnyView {
                 let controls = (hidden("slug", slug), hidden("person", person.id.clone()));
                 let name = format!(" {}", person.name);
                 view! {
-                    <PostForm action="/api/protect" class="inline">
+                    <PostForm action="/api/protect" class="inline" confirmed=true>
                         {controls}
                         <button class="button button--s" type="submit">{icon("shield")}"Protect"<span class="visually-hidden">{name}</span></button>
                     </PostForm>
@@ -243,7 +243,7 @@ fn unprotecting(page: Unprotecting) -> AnyView {
     };
     let deed = page.may_change.then(|| {
         view! {
-            <PostForm action="/api/unprotect" class="inline">
+            <PostForm action="/api/unprotect" class="inline" confirmed=true>
                 {hidden("slug", slug.clone())}
                 {hidden("person", page.person.key.clone())}
                 <button class="button button--danger" type="submit">"Remove protection"</button>

@@ -56,7 +56,7 @@ fn page(retention: Retention) -> AnyView {
     let known = facts(known.into_iter().flatten().collect());
     let form = if retention.may_change {
         view! {
-            <PostForm action="/api/save_retention" class="stack measure">
+            <PostForm action="/api/save_retention" class="stack measure" locked=true>
                 {Field::new("days", "Keep events for").value(saved.unwrap_or_default()).select(options)}
                 {confirmed()}
                 <div class="actions"><button class="button button--primary" type="submit">"Save"</button></div>

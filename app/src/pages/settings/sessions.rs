@@ -53,7 +53,7 @@ fn page(page: SessionLimitsPage) -> AnyView {
         .value(saved.longest_hours.to_string());
     let form = if page.may_change {
         view! {
-            <PostForm action="/api/save_session_limits" class="stack measure" confirmed=true>
+            <PostForm action="/api/save_session_limits" class="stack measure" locked=true>
                 {idle.select(options(&IDLE_MINUTES, saved.idle_minutes, 1))}
                 {longest.select(options(&LONGEST_HOURS, saved.longest_hours, 60))}
                 <div class="actions"><button class="button button--primary" type="submit">"Save"</button></div>

@@ -149,7 +149,7 @@ fn page(page: Page) -> AnyView {
     };
     let form = if page.may_change {
         view! {
-            <PostForm action="/api/save_thresholds" class="beside">
+            <PostForm action="/api/save_thresholds" class="beside" locked=true>
                 {hidden("slug", page.head.slug.clone())}
                 <div class="stack measure">{fields()}</div>
                 {aside}
