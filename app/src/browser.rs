@@ -41,13 +41,75 @@ mod real {
     pub struct Posted {
         form: web_sys::HtmlFormElement,
         body: String,
+        /// What the button says.
+        deed: String,
     }
 
     #[must_use]
     pub fn posted(event: &web_sys::SubmitEvent) -> Option<Posted> {
         let (form, data) = data_of(event)?;
         let body = encoded(&data)?.to_string().as_string()?;
-        Some(Posted { form, body })
+        let button = event.submitter();
+        let deed = button.and_then(|button| button.text_content());
+        say("");
+        Some(Posted {
+            form,
+            body,
+            deed: deed.unwrap_or_default(),
+        })
+    }
+
+    /// Tells it whoever looks at the page, and whoever listens to it.
+    pub fn say(text: &str) {
+        if let Some(status) = document().get_element_by_id("said") {
+            status.set_text_content(Some(text));
+        }
+    }
+
+    /// Whether the page that a form changed still shows what it showed before.
+    #[must_use]
+    pub fn is_as_before(posted: &Posted) -> bool {
+        posted.form.is_connected()
+    }
+
+    /// After a form changed its own page: says so, and puts the focus, which went away with the form,
+    /// on the same button of the new one, or on the title where there is none any more.
+    pub fn come_back(posted: &Posted) {
+        match posted.deed.as_str() {
+            "Save" => say("Saved"),
+            deed => say(&format!("Done: {deed}")),
+        }
+        let lost = document().active_element();
+        if lost.is_some_and(|element| element.tag_name() != "BODY") {
+            return;
+        }
+        match same_button(posted) {
+            Some(button) => drop(button.focus()),
+            None => arrive(),
+        }
+    }
+
+    fn same_button(posted: &Posted) -> Option<web_sys::HtmlElement> {
+        let action = posted.form.get_attribute("action")?;
+        let about = hidden_of(&posted.form)?;
+        let forms = document()
+            .query_selector_all(&format!("#main form[action=\"{action}\"]"))
+            .ok()?;
+        let mut forms = (0..forms.length()).filter_map(|at| forms.get(at));
+        forms.find_map(|form| {
+            let form: web_sys::HtmlFormElement = form.dyn_into().ok()?;
+            let button = form.query_selector("button[type=submit]").ok()??;
+            (hidden_of(&form)? == about).then(|| button.dyn_into().ok())?
+        })
+    }
+
+    /// What a form is about: the values that nobody types.
+    fn hidden_of(form: &web_sys::HtmlFormElement) -> Option<Vec<String>> {
+        let hidden = form.query_selector_all("input[type=hidden]").ok()?;
+        let values = (0..hidden.length()).filter_map(|at| hidden.get(at));
+        let value =
+            |one: web_sys::Node| Some(one.dyn_into::<web_sys::HtmlInputElement>().ok()?.value());
+        Some(values.filter_map(value).collect())
     }
 
     /// What the controls of a form hold, as it would be posted.
@@ -60,7 +122,7 @@ mod real {
     }
 
     /// Posts the form as the browser would and returns where the server sends it.
-    pub async fn post(posted: Posted) -> Result<Option<String>, ApiError> {
+    pub async fn post(posted: &Posted) -> Result<Option<String>, ApiError> {
         let action = posted.form.get_attribute("action").unwrap_or_default();
         let response = sent(&action, &posted.body).await?;
         Ok(response.headers().get("Location").ok().flatten())
@@ -377,7 +439,13 @@ mod absent {
     pub fn posted(_: &web_sys::SubmitEvent) -> Option<Posted> {
         None
     }
-    pub async fn post(_: Posted) -> Result<Option<String>, ApiError> {
+    #[must_use]
+    pub fn is_as_before(_: &Posted) -> bool {
+        false
+    }
+    pub fn come_back(_: &Posted) {}
+    pub fn say(_: &str) {}
+    pub async fn post(_: &Posted) -> Result<Option<String>, ApiError> {
         Ok(None)
     }
     #[must_use]

@@ -168,7 +168,7 @@ export async function restorePolicy({ page, look, open }: Visit, who: string): P
 }
 
 /** Events may go after two years, which has to be meant. */
-export async function keepForTwoYears({ page, look, open, refused }: Visit): Promise<void> {
+export async function keepForTwoYears({ page, alive, look, open, refused }: Visit): Promise<void> {
   await open("/settings/retention");
   await page.getByLabel("Keep events for").selectOption("730");
   await refused("/api/save_retention", () => page.getByRole("button", { name: "Save", exact: true }).click());
@@ -177,6 +177,11 @@ export async function keepForTwoYears({ page, look, open, refused }: Visit): Pro
   await page.getByRole("checkbox").check();
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await expect(page.getByText("Months that are wholly before")).toBeVisible();
+  if (alive) {
+    // Said, and whoever uses the keyboard goes on from where they were.
+    await expect(page.getByText("Saved", { exact: true })).toBeVisible();
+    await expect(page.getByRole("button", { name: "Save", exact: true })).toBeFocused();
+  }
   await look("retention");
 }
 

@@ -3,7 +3,13 @@
 //! A form is a plain `<form method="post">` to a server function's address. When the page is
 //! alive the same bytes are sent in the background, so that an error keeps what was typed.
 
-use super::{confirm, kept::Kept, page::Refresh, parts};
+use super::{
+    confirm,
+    frame::{LOOKS, come_back_soon},
+    kept::Kept,
+    page::Refresh,
+    parts,
+};
 use crate::{
     api::{ApiError, ErrorCode, FieldError},
     browser,
@@ -104,7 +110,7 @@ pub fn PostForm(
         form.busy.try_set(true);
         let navigate = navigate.clone();
         leptos::task::spawn_local(async move {
-            let answer = browser::post(posted).await;
+            let answer = browser::post(&posted).await;
             // Leaving the page takes the form with it: what follows may find it gone.
             form.busy.try_set(false);
             match answer {
@@ -117,6 +123,7 @@ pub fn PostForm(
                     });
                     if let Some(refresh) = refresh.filter(|_| stays) {
                         refresh.0.try_update(|n| *n += 1);
+                        come_back_soon(posted, LOOKS);
                     }
                     // After signing out nothing of the console stays in the browser.
                     if location.as_deref() == Some("/sign-in") {

@@ -42,8 +42,10 @@ pub fn SignInFirst() -> impl IntoView {
 }
 
 /// How often a page that is gone to is looked at while it loads, and how long between two looks.
-const LOOKS: u32 = 100;
+pub(super) const LOOKS: u32 = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(60);
+/// How long it is said that something was done.
+const SAID_FOR: Duration = Duration::from_secs(6);
 
 /// Focuses the title once it is there.
 fn arrive_soon(looks: u32) {
@@ -142,6 +144,7 @@ pub fn SignedIn() -> impl IntoView {
             <main class="main" id="main" tabindex="-1">
                 <Outlet/>
             </main>
+            <p class="said" id="said" role="status"></p>
         </div>
     }
 }
