@@ -68,6 +68,7 @@ test("a second factor is set up, asked for at the door, and again before what do
     await page.getByLabel("Your password").fill(password);
     await page.getByRole("button", { name: "Confirm" }).click();
     await expect(page.getByLabel("Recipients")).toBeEnabled();
+    await open("/administrators/invite");
   });
   const link = await test.step("what was typed is not lost when the confirmation runs out", async () => {
     await page.getByLabel("Their e-mail").fill(invited);
