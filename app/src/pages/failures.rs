@@ -71,9 +71,9 @@ fn page(list: FailureList) -> AnyView {
         <p class="lede">
             <b>{format!("{} failed.", format::people(open))}</b>
             {format!(
-                " {} {} tried again by itself, {} {} somebody; {} {} ignored. A failure never keeps anybody else waiting.",
+                " {} {}, {} {} somebody; {} {} ignored. A failure never keeps anybody else waiting.",
                 format::number(list.tried_again),
-                if list.tried_again == 1 { "is" } else { "are" },
+                if list.tried_again == 1 { "is tried again by itself" } else { "are tried again by themselves" },
                 format::number(list.for_good),
                 if list.for_good == 1 { "needs" } else { "need" },
                 format::number(list.ignored),
