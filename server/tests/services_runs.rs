@@ -254,6 +254,65 @@ async fn home_and_frame_say_what_needs_somebody(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn while_a_run_sends_its_figures_come_from_its_operations_and_agree(pool: PgPool) {
+    let here = installation(&pool);
+    let app = here.asana().await;
+    let runs_service = service(&here).await;
+    let number = runs_service.start(&here.actor, "asana").await.unwrap();
+    let now = here.engine.clock.now();
+    sqlx::query(
+        "UPDATE runs SET state = 'running', stage = 'apply', total = 12, done = 1, started_at = $1,
+                apply_started_at = $1",
+    )
+    .bind(now - chrono::TimeDelta::seconds(4))
+    .execute(&pool)
+    .await
+    .unwrap();
+    let operations = [
+        ("create", "done", 4),
+        ("create", "sending", 3),
+        ("link", "done", 1),
+        ("update", "failed", 1),
+        ("update", "planned", 2),
+        ("delete", "superseded", 1),
+        ("delete", "held", 1),
+    ];
+    for (kind, state, many) in operations {
+        sqlx::query(
+            "INSERT INTO operations (run_id, app_id, person_id, person_email, person_name, kind, state, plan,
+                                     reason, finished_at)
+             SELECT r.id, $1, $2 || n, 'a@b.example', 'A', $2, $3, '{}', '',
+                    CASE WHEN $3 IN ('done', 'failed') THEN $4::timestamptz END
+             FROM runs r, generate_series(1, $5) n",
+        )
+        .bind(app.0)
+        .bind(kind)
+        .bind(state)
+        .bind(now)
+        .bind(many)
+        .execute(&pool)
+        .await
+        .unwrap();
+    }
+    let page = runs_service.run("asana", number).await.unwrap();
+    let progress = page.progress.unwrap();
+    assert_eq!((progress.done, progress.of), (7, 12));
+    assert_eq!(
+        progress.per_10_seconds,
+        Some(17),
+        "seven in the four seconds since it began"
+    );
+    let done = page.row.done;
+    assert_eq!(
+        (done.create, done.link, done.update, done.delete),
+        (4, 1, 0, 0)
+    );
+    assert_eq!(page.row.failed, 1);
+    let apply = page.stages.iter().find(|stage| stage.name == "Apply");
+    assert_eq!(apply.unwrap().detail, "7 of 12");
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn accounts_and_queue_of_a_new_app_are_empty_and_have_their_head(pool: PgPool) {
     let here = installation(&pool);
     here.asana().await;

@@ -104,7 +104,6 @@ pub struct RunProgress {
     /// Operations in 10 seconds.
     pub per_10_seconds: Option<u32>,
     pub seconds_left: Option<u32>,
-    pub in_flight: Option<u32>,
     pub concurrency: u32,
 }
 

@@ -12,6 +12,7 @@ use app::services::{Actor, Answer, Runs};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use provisioning::event::EventName;
+use provisioning::plan::OperationKind;
 use sqlx::PgConnection;
 
 use super::app_status::stop_reason;
@@ -34,6 +35,8 @@ use crate::sync::{Engine, inputs};
 
 const PER_PAGE: u32 = 25;
 const OPERATIONS_PER_PAGE: u32 = 50;
+/// The stretch of which a run's pace is told.
+const LATELY: TimeDelta = TimeDelta::seconds(10);
 /// Reasons of which people are listed; a plan that has more names single people.
 const MOST_SKIP_GROUPS: i64 = 40;
 
@@ -68,12 +71,13 @@ impl Runs for RunsService {
             None => None,
         };
         let skipped = run_pages::skipped_by_reason(&mut db, run.id, MOST_SKIP_GROUPS).await?;
+        let (run, progress) = so_far(&mut db, &app, run, now).await?;
         Ok(Run {
             head: standing::head(&mut db, &app).await?,
             row: row(&run, first),
             finished_at: run.finished_at,
             stages: stages(&run, import.as_ref()),
-            progress: progress(&mut db, &app, &run, now).await?,
+            progress,
             directory_read_at: import.as_ref().and_then(|import| import.finished_at),
             problem: problem(&app, &run),
             // The pace lives in the worker; what it did is in the figures.
@@ -444,35 +448,60 @@ fn applied(run: &StoredRun) -> String {
     }
 }
 
-async fn progress(
+/// A run that sends, with its figures as they are now: it writes them down itself only now and
+/// then, and what it did only at its end.
+async fn so_far(
     db: &mut PgConnection,
     app: &App,
-    run: &StoredRun,
+    mut run: StoredRun,
     now: DateTime<Utc>,
-) -> Answer<Option<RunProgress>> {
-    if run.state != StoredState::Running || run.stage != runs::Stage::Apply {
-        return Ok(None);
+) -> Answer<(StoredRun, Option<RunProgress>)> {
+    if run.state != StoredState::Running || run.stage < runs::Stage::Apply {
+        return Ok((run, None));
     }
-    let pace = run_pages::pace(&mut *db, run.id, now - TimeDelta::seconds(10)).await?;
+    let pace = run_pages::pace(&mut *db, run.id, now - LATELY).await?;
+    let sum = |part: fn(&run_pages::Pace) -> i64| pace.iter().map(part).sum::<i64>();
+    let (ended, total) = (sum(|one| one.ended), sum(|one| one.total));
+    let counted = |count: i64| i32::try_from(count).unwrap_or(i32::MAX);
+    run.applied = applied_so_far(&pace);
+    run.failed = counted(sum(|one| one.failed));
+    (run.done, run.total) = (counted(ended), counted(total));
+    if run.stage != runs::Stage::Apply {
+        return Ok((run, None));
+    }
     let elapsed = run
         .apply_started_at
         .map_or(0, |start| (now - start).num_seconds());
-    let left = (pace.total - pace.done).max(0);
-    let seconds_left = (pace.done > 0 && elapsed > 0)
-        .then(|| left * elapsed / pace.done)
+    let left = (total - ended).max(0);
+    let seconds_left = (ended > 0 && elapsed > 0)
+        .then(|| left * elapsed / ended)
         .map(number);
+    let per_10_seconds = match elapsed >= LATELY.num_seconds() {
+        true => Some(sum(|one| one.lately)),
+        false => (elapsed > 0).then(|| ended * LATELY.num_seconds() / elapsed),
+    };
     let entry = inputs::catalog_entry(app).ok();
     let chosen = inputs::configuration(db, app)
         .await?
         .and_then(|config| config.concurrency);
-    Ok(Some(RunProgress {
-        done: number(pace.done),
-        of: number(pace.total),
-        per_10_seconds: (elapsed >= 10).then(|| number(pace.ended)),
+    let progress = RunProgress {
+        done: number(ended),
+        of: number(total),
+        per_10_seconds: per_10_seconds.map(number),
         seconds_left,
-        in_flight: Some(number(pace.in_flight)),
         concurrency: entry.map_or(1, |entry| entry.limits.writes_at_once(chosen)),
-    }))
+    };
+    Ok((run, Some(progress)))
+}
+
+fn applied_so_far(pace: &[run_pages::Pace]) -> runs::Counts {
+    let mut applied = runs::Counts::default();
+    for one in pace {
+        if let Some(kind) = OperationKind::parse(&one.kind) {
+            applied.add(kind, u64::try_from(one.done).unwrap_or_default());
+        }
+    }
+    applied
 }
 
 /// Why a run ended early, and what helps.

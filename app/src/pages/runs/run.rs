@@ -301,10 +301,7 @@ fn bar(progress: &RunProgress, failed: u32) -> AnyView {
         Some(n) => format!("{}.{} a second", n / 10, n % 10),
         None => "–".to_owned(),
     };
-    let flight = match progress.in_flight {
-        Some(n) => format!("{n} of {} requests at a time", progress.concurrency),
-        None => format!("up to {} requests at a time", progress.concurrency),
-    };
+    let flight = format!("up to {} requests at a time", progress.concurrency);
     let left = progress.seconds_left.map_or("–".to_owned(), |s| {
         format!("about {}", format::duration(s.into()))
     });

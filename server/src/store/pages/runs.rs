@@ -25,29 +25,37 @@ pub async fn count(connection: &mut PgConnection, app: AppId) -> Result<i64> {
     .await?)
 }
 
-/// How fast a run is just now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How far a run is with one kind of operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pace {
+    pub kind: String,
     /// Operations that ended since the given moment.
-    pub ended: i64,
-    pub in_flight: i64,
-    /// Ended in whatever way.
+    pub lately: i64,
     pub done: i64,
+    pub failed: i64,
+    /// Ended in whatever way.
+    pub ended: i64,
     pub total: i64,
 }
 
-pub async fn pace(connection: &mut PgConnection, run: RunId, since: DateTime<Utc>) -> Result<Pace> {
+pub async fn pace(
+    connection: &mut PgConnection,
+    run: RunId,
+    since: DateTime<Utc>,
+) -> Result<Vec<Pace>> {
     Ok(sqlx::query_as!(
         Pace,
-        "SELECT count(*) FILTER (WHERE finished_at >= $2 AND state IN ('done', 'failed')) AS \"ended!\",
-                count(*) FILTER (WHERE state = 'sending') AS \"in_flight!\",
-                count(*) FILTER (WHERE state NOT IN ('planned', 'sending', 'held')) AS \"done!\",
+        "SELECT kind,
+                count(*) FILTER (WHERE finished_at >= $2 AND state IN ('done', 'failed')) AS \"lately!\",
+                count(*) FILTER (WHERE state = 'done') AS \"done!\",
+                count(*) FILTER (WHERE state = 'failed') AS \"failed!\",
+                count(*) FILTER (WHERE state NOT IN ('planned', 'sending', 'held')) AS \"ended!\",
                 count(*) FILTER (WHERE state <> 'held') AS \"total!\"
-         FROM operations WHERE run_id = $1",
+         FROM operations WHERE run_id = $1 GROUP BY kind",
         run.0,
         since,
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await?)
 }
 
