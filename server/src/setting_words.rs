@@ -1,6 +1,6 @@
 //! Settings of an app in the console's words, for its history.
 
-use provisioning::catalog::CatalogEntry;
+use provisioning::catalog::{self, CatalogEntry};
 use provisioning::config::{Change, Trigger, Window};
 use provisioning::mapping::ScimPath;
 use serde_json::Value;
@@ -14,8 +14,9 @@ pub struct Said {
     pub after: Option<String>,
 }
 
-/// Says a change in the words of the console.
-pub fn say(change: &Change, entry: &CatalogEntry) -> Said {
+/// Says a change in the words of the console, attributes in those of the app's entry, or of any
+/// entry that knows them.
+pub fn say<'a>(change: &Change, entry: impl Into<Option<&'a CatalogEntry>>) -> Said {
     let (head, rest) = change.key.split_once('.').unwrap_or((&change.key, ""));
     let (part, subject) = match rest.split_once(".\"") {
         Some((part, quoted)) => (part, unquoted(quoted)),
@@ -27,7 +28,7 @@ pub fn say(change: &Change, entry: &CatalogEntry) -> Said {
         ("scope", "groups") => ("Scope", format!("Group {subject}")),
         ("scope", "everyone") => ("Scope", "Everybody, without groups".to_owned()),
         ("scope", _) => ("Scope", "Secondary domains".to_owned()),
-        ("mapping", _) => ("Attributes", attribute(&subject, entry)),
+        ("mapping", _) => ("Attributes", attribute(&subject, entry.into())),
         ("deprovisioning", rest) => ("Deprovisioning", policy(rest)),
         ("safety", "protected") => ("Protected people", subject),
         ("safety", part) => ("Thresholds", threshold(part).to_owned()),
@@ -88,10 +89,14 @@ fn unquoted(text: &str) -> String {
     text.replace("\\\"", "\"").replace("\\\\", "\\")
 }
 
-fn attribute(path: &str, entry: &CatalogEntry) -> String {
-    (ScimPath::parse(path).ok())
-        .and_then(|path| entry.attribute(&path))
-        .map_or_else(|| path.to_owned(), |known| known.label.clone())
+fn attribute(path: &str, entry: Option<&CatalogEntry>) -> String {
+    let known = ScimPath::parse(path).ok().and_then(|path| match entry {
+        Some(entry) => entry.attribute(&path),
+        None => catalog::catalog()
+            .iter()
+            .find_map(|entry| entry.attribute(&path)),
+    });
+    known.map_or_else(|| path.to_owned(), |known| known.label.clone())
 }
 
 fn policy(rest: &str) -> String {
@@ -199,7 +204,6 @@ fn short(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use provisioning::catalog;
     use provisioning::config::{AppConfig, OrgUnitAccess, PersonRef, Policy, diff};
 
     #[test]

@@ -8,6 +8,8 @@ use app::api::{ApiError, FieldCode};
 use app::services::{Actor, Answer, Audit};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use provisioning::catalog::CatalogEntry;
+use provisioning::config;
 use provisioning::event::EventName;
 use provisioning::plan::OperationKind;
 use serde_json::Value;
@@ -16,6 +18,7 @@ use uuid::Uuid;
 
 use super::standing;
 use super::zones::Zone;
+use crate::setting_words::say;
 use crate::store::event_pages;
 use crate::store::events::{self, EventFilter, EventKey, Order, Wanted};
 use crate::store::pages::{people, runs};
@@ -282,7 +285,7 @@ impl Audit for AuditService {
             row,
             reason: event.reason.as_deref().map(standing::in_words),
             account: event.account_id.clone(),
-            changes: changes(event.changes.as_ref()),
+            changes: said(&event),
             request: part("request"),
             response: part("response"),
             error: error(&event),
@@ -411,7 +414,7 @@ pub fn summary(event: &events::EventRow) -> String {
     if let Some(error) = error(event) {
         return error;
     }
-    let attributes: Vec<String> = changes(event.changes.as_ref())
+    let attributes: Vec<String> = said(event)
         .into_iter()
         .map(|change| change.attribute)
         .collect();
@@ -442,36 +445,100 @@ fn error(event: &events::EventRow) -> Option<String> {
         .or_else(|| shown(error))
 }
 
+/// What an event changed, a setting in the words that its page and the history have for it.
+fn said(event: &events::EventRow) -> Vec<Change> {
+    let name: Option<EventName> = event.event.parse().ok();
+    let of_app = matches!(
+        name,
+        Some(EventName::ConfigurationChanged | EventName::SsoChanged)
+    );
+    if operation_of(&event.event).is_some() {
+        return changes(event.changes.as_ref());
+    }
+    listed(event.changes.as_ref())
+        .into_iter()
+        .map(|change| match (setting(&change.key), of_app) {
+            (None, true) => {
+                let said = say(&change, None::<&CatalogEntry>);
+                Change {
+                    attribute: format!("{}: {}", said.section, said.label),
+                    old: said.before,
+                    new: said.after,
+                }
+            }
+            (Some(words), _) => in_text(words.to_owned(), &change),
+            (None, false) => in_text(standing::attribute(&change.key), &change),
+        })
+        .collect()
+}
+
+/// What the console calls a setting that is not in an app's configuration.
+fn setting(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "session_idle_minutes" => "Minutes without use until signed out",
+        "session_longest_hours" => "Hours until signed out in any case",
+        "retention_days" => "Days that events are kept",
+        "name" => "Name",
+        "endpoint" => "Endpoint",
+        "host" => "Mail server",
+        "port" => "Port",
+        "security" => "Security",
+        "user_name" => "User name",
+        "sender" => "Sender",
+        "recipients" => "Recipients",
+        "digest" => "Daily digest",
+        "address" => "Address",
+        "key" => "Key",
+        "admin_email" | "administrator" => "Administrator",
+        "customer" => "Customer",
+        "primary domain" => "Primary domain",
+        "people" => "People",
+        _ => return None,
+    })
+}
+
 /// Old and new values, in whichever of the log's two shapes: a list of attributes, or an object.
 pub fn changes(value: Option<&Value>) -> Vec<Change> {
-    let text = |value: Option<&Value>| value.and_then(shown);
+    listed(value)
+        .iter()
+        .map(|change| in_text(standing::attribute(&change.key), change))
+        .collect()
+}
+
+fn in_text(attribute: String, change: &config::Change) -> Change {
+    Change {
+        attribute,
+        old: change.before.as_ref().and_then(shown),
+        new: change.after.as_ref().and_then(shown),
+    }
+}
+
+fn listed(value: Option<&Value>) -> Vec<config::Change> {
+    let change = |key: &str, before: Option<&Value>, after: Option<&Value>| config::Change {
+        key: key.to_owned(),
+        before: before.cloned(),
+        after: after.cloned(),
+    };
     match value {
         Some(Value::Array(list)) => list
             .iter()
-            .filter_map(|change| {
+            .filter_map(|item| {
                 let name = ["attribute", "field", "path", "key"]
                     .iter()
-                    .find_map(|key| change.get(key))?;
-                Some(Change {
-                    attribute: standing::attribute(name.as_str()?),
-                    old: text(change.get("old").or(change.get("before"))),
-                    new: text(change.get("new").or(change.get("after"))),
-                })
+                    .find_map(|key| item.get(key))?;
+                let (old, new) = (item.get("old"), item.get("new"));
+                Some(change(
+                    name.as_str()?,
+                    old.or(item.get("before")),
+                    new.or(item.get("after")),
+                ))
             })
             .collect(),
         Some(Value::Object(members)) => members
             .iter()
             .map(|(name, value)| match (value.get("old"), value.get("new")) {
-                (None, None) => Change {
-                    attribute: name.clone(),
-                    old: None,
-                    new: text(Some(value)),
-                },
-                (old, new) => Change {
-                    attribute: name.clone(),
-                    old: text(old),
-                    new: text(new),
-                },
+                (None, None) => change(name, None, Some(value)),
+                (old, new) => change(name, old, new),
             })
             .collect(),
         _ => Vec::new(),
@@ -583,3 +650,61 @@ mod tests {
         assert!(text.contains("title"), "{text}");
     }
 }
+    fn nothing() -> events::EventRow {
+        events::EventRow {
+            id: 1,
+            time: DateTime::UNIX_EPOCH,
+            event: String::new(),
+            outcome: "ok".to_owned(),
+            actor: String::new(),
+            app: None,
+            person_id: None,
+            person_email: None,
+            account_id: None,
+            run_id: None,
+            reason: None,
+            changes: None,
+            error: None,
+            detail: None,
+            hash: None,
+        }
+    }
+
+    #[test]
+    fn the_log_calls_settings_as_their_pages_do() {
+        let entries = [
+            (
+                EventName::ConfigurationChanged,
+                "deprovisioning.suspended.delete",
+                "Deprovisioning: Suspended in Google: delete",
+            ),
+            (
+                EventName::ConfigurationChanged,
+                "mapping.\"preferredLanguage\"",
+                "Attributes: Language",
+            ),
+            (
+                EventName::ConfigurationChanged,
+                "access.org_units.\"/Contractors\"",
+                "User access: Org unit /Contractors",
+            ),
+            (EventName::ConfigurationChanged, "endpoint", "Endpoint"),
+            (EventName::SsoChanged, "sso", "Sign-in: How people sign in"),
+            (
+                EventName::SettingsChanged,
+                "retention_days",
+                "Days that events are kept",
+            ),
+            (EventName::SettingsChanged, "host", "Mail server"),
+            (EventName::UpdateUser, "name", "name"),
+        ];
+        for (name, key, words) in entries {
+            let event = events::EventRow {
+                event: name.as_str().to_owned(),
+                changes: Some(json!([{ "attribute": key, "old": null, "new": "x" }])),
+                ..nothing()
+            };
+            assert_eq!(summary(&event), words, "{key}");
+        }
+    }
+
