@@ -32,4 +32,4 @@ pub use parts::{
 pub use passkey::{Asker, new_passkey_form, passkey_form};
 pub use picker::{Choice, Choices, Picker};
 pub use picture::{Lane, Tick, by_day, lane, roll, tally};
-pub use time::{Show, moment, time, time_day, until};
+pub use time::{Show, moment, time, time_day, until, with_times};

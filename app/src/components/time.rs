@@ -2,7 +2,7 @@
 //! itself has it once the page is alive. Until anybody knows it, UTC.
 
 use crate::{browser, format};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use leptos::prelude::*;
 
 /// Turns true once the browser has taken the page over.
@@ -65,6 +65,40 @@ pub fn time(at: DateTime<Utc>, show: Show) -> AnyView {
         }
     };
     view! { <time datetime=format::machine(at)>{text}</time> }.into_any()
+}
+
+/// A sentence of the rules, which are in no zone, with its moments in the reader's.
+#[must_use]
+pub fn with_times(sentence: &str) -> AnyView {
+    const STAMP: usize = "2026-11-27 17:03".len();
+    let mut parts: Vec<AnyView> = Vec::new();
+    let mut rest = sentence;
+    let (mut said, mut from) = (0, 0);
+    while let Some(found) = rest[from..].find(" UTC") {
+        let end = from + found;
+        let start = end.checked_sub(STAMP);
+        from = end + " UTC".len();
+        let Some((start, at)) =
+            start.and_then(|start| Some((start, stamp(rest.get(start..end)?)?)))
+        else {
+            continue;
+        };
+        parts.push(rest[said..start].to_owned().into_any());
+        parts.push(moment(at));
+        said = from;
+    }
+    rest = &rest[said..];
+    parts.push(rest.to_owned().into_any());
+    parts.into_any()
+}
+
+/// "2026-11-27 17:03", by hand: chrono's reader of formats would weigh more in the browser.
+fn stamp(text: &str) -> Option<DateTime<Utc>> {
+    let part = |from: usize, to: usize| text.get(from..to)?.parse().ok();
+    let year = text.get(0..4)?.parse().ok()?;
+    NaiveDate::from_ymd_opt(year, part(5, 7)?, part(8, 10)?)?
+        .and_hms_opt(part(11, 13)?, part(14, 16)?, 0)
+        .map(|at| at.and_utc())
 }
 
 #[must_use]

@@ -10,7 +10,7 @@ use crate::{
     },
     components::{
         Field, GetForm, PostForm, Show, asked, button_link, change_list, crumbs, empty, fact,
-        facts, follow, hidden, icon, load, loaded, param, sheet, time, title, words,
+        facts, follow, hidden, icon, load, loaded, param, sheet, time, title, with_times, words,
     },
     format, words as say,
 };
@@ -291,7 +291,7 @@ fn event_row(row: &EventRow) -> AnyView {
             <td role="cell" class="bare soft">{time(row.time, Show::Seconds)}</td>
             <th role="rowheader" scope="row"><a href=href>{event_words(row)}</a></th>
             <td role="cell" data-label="Person">{person(row)}</td>
-            <td role="cell" class="why" data-label="Change"><bdi>{row.summary.clone()}</bdi></td>
+            <td role="cell" class="why" data-label="Change"><bdi>{with_times(&row.summary)}</bdi></td>
             <td role="cell" data-label="Actor">{row.actor.clone()}</td>
             <td role="cell" data-label="App">{row.app.clone().map(|(_, name)| name)}</td>
             <td role="cell" data-label="Run">{run(row)}</td>
@@ -346,7 +346,7 @@ fn event(event: EventDetail) -> AnyView {
         person(&row).map(|person| fact("Person", person)),
         event.account.clone().map(|id| fact("Account", code(id))),
         run(&row).map(|one| fact("Run", view! { {one} {same_run(&row)} })),
-        event.reason.clone().map(|reason| fact("Reason", reason)),
+        (event.reason.as_ref()).map(|reason| fact("Reason", with_times(reason))),
         event.error.clone().map(|error| fact("Error", error)),
         event
             .address
@@ -390,7 +390,7 @@ fn event(event: EventDetail) -> AnyView {
         <div class="page-head">
             {crumbs(vec![("/audit".to_owned(), "Audit log".to_owned())], row.name.clone())}
             <h1>{row.name.clone()}</h1>
-            <p class="lede">{row.summary.clone()}</p>
+            <p class="lede">{with_times(&row.summary)}</p>
         </div>
         {sheet("facts", "Facts", "", None, facts(rows))}
         {changes}

@@ -165,8 +165,18 @@ pub fn attribute(path: &str) -> String {
         .map_or_else(|| path.to_owned(), |known| known.label.clone())
 }
 
-/// A stored sentence with the catalogue's words in place of the long paths of extensions.
+/// A stored sentence with the catalogue's words in place of paths: of any path that it begins with,
+/// and of the long ones of extensions.
 pub fn in_words(sentence: &str) -> String {
+    const ABOUT_ONE: [&str; 3] = [
+        " differs from the directory",
+        " is mandatory and has no value",
+        " is left as it is",
+    ];
+    let about = (ABOUT_ONE.iter()).find_map(|said| sentence.split_at_checked(sentence.find(said)?));
+    if let Some((path, rest)) = about {
+        return format!("{}{rest}", attribute(path));
+    }
     if !sentence.contains("urn:") {
         return sentence.to_owned();
     }
@@ -197,6 +207,14 @@ mod tests {
         assert_eq!(
             sentence,
             format!("{} differs from the directory", attribute(MANAGER))
+        );
+        assert_eq!(
+            in_words("preferredLanguage differs from the directory"),
+            "Language differs from the directory"
+        );
+        assert_eq!(
+            in_words("x.unheardOf differs from the directory"),
+            "x.unheardOf differs from the directory"
         );
         assert_eq!(in_words("Suspended in Google"), "Suspended in Google");
     }

@@ -8,7 +8,7 @@ use crate::{
     api::terms::Paging,
     components::{
         Field, GetForm, asked, button_link, carrying, crumbs, empty, hidden, load, loaded, pager,
-        param, person_ref, query, title, words,
+        param, person_ref, query, title, with_times, words,
     },
     format,
 };
@@ -215,7 +215,7 @@ fn concerned_row(row: &ConcernedRow) -> AnyView {
         <tr role="row">
             <th role="rowheader" scope="row">{person_ref(&row.person)}</th>
             <td role="cell" data-label="Rule">{row.rule.clone()}</td>
-            <td role="cell" class="why" data-label="What it said">{row.why.clone()}</td>
+            <td role="cell" class="why" data-label="What it said">{with_times(&row.why)}</td>
         </tr>
     }
     .into_any()

@@ -8,7 +8,7 @@ use crate::{
     },
     components::{
         crumbs, empty, fact, facts, icon, keep_fresh, load, loaded, moment, note, note_plain,
-        op_done, param, state_chip, strip, strip_item, title, words,
+        op_done, param, state_chip, strip, strip_item, title, with_times, words,
     },
     format,
     pages::accounts::{choices, why},
@@ -242,7 +242,7 @@ fn rule(line: &RuleLine) -> AnyView {
         line.answer.clone()
     };
     let detail = (!line.detail.is_empty()).then(|| view! { <p>{line.detail.clone()}</p> });
-    view! { <li class=class>{icon(shape)}<div><h3>{line.rule.clone()} " " <span>{answer}</span></h3>{detail}</div></li> }.into_any()
+    view! { <li class=class>{icon(shape)}<div><h3>{line.rule.clone()} " " <span>{with_times(&answer)}</span></h3>{detail}</div></li> }.into_any()
 }
 
 fn timeline_item(item: &TimelineItem) -> AnyView {
@@ -258,7 +258,7 @@ fn timeline_item(item: &TimelineItem) -> AnyView {
     let app = item.app.clone().map(|app| format!(" in {app}"));
     let detail = item
         .detail
-        .clone()
-        .map(|detail| view! { <br/><span class="muted">{detail}</span> });
+        .as_deref()
+        .map(|detail| view! { <br/><span class="muted">{with_times(detail)}</span> });
     view! { <li>{moment(item.at)}<div>{what}{app}{detail}</div></li> }.into_any()
 }

@@ -6,7 +6,7 @@ use crate::{
         runs::{OperationRow, OperationState, SkipGroup},
         terms::OperationKind,
     },
-    components::{change_list, icon, op, op_done, person_ref, words},
+    components::{change_list, icon, op, op_done, person_ref, with_times, words},
     format,
 };
 use leptos::prelude::*;
@@ -76,7 +76,7 @@ fn operation_row(row: &OperationRow) -> AnyView {
             <th role="rowheader" scope="row">{person_ref(&row.person)}</th>
             <td role="cell" data-label="Operation">{what}</td>
             <td role="cell" data-label="Values">{values}</td>
-            <td role="cell" class="why" data-label="Why">{row.reason.clone()}</td>
+            <td role="cell" class="why" data-label="Why">{with_times(&row.reason)}</td>
         </tr>
     }
     .into_any()
@@ -99,7 +99,7 @@ pub fn skip_rows(slug: &str, number: i64, skipped: &[SkipGroup]) -> AnyView {
                     <th role="rowheader" scope="row"><b>{format::people(group.count)}</b></th>
                     <td role="cell" data-label="Operation">{words("neutral", "op-skip", "Skip")}</td>
                     <td role="cell" data-label="Who"><bdi>{names}</bdi>{more}</td>
-                    <td role="cell" class="why" data-label="Why">{group.reason.clone()}</td>
+                    <td role="cell" class="why" data-label="Why">{with_times(&group.reason)}</td>
                 </tr>
             }
             .into_any()
