@@ -367,7 +367,11 @@ fn event(event: EventDetail) -> AnyView {
     let changes = (!event.changes.is_empty()).then(|| {
         sheet(
             "changes",
-            "Old and new values",
+            if row.outcome == Outcome::Failed {
+                "What was to change"
+            } else {
+                "Old and new values"
+            },
             "",
             None,
             change_list(&event.changes),

@@ -575,10 +575,10 @@ fn without_secrets(value: &Value) -> Value {
                     .any(|secret| name.to_lowercase().contains(secret));
                 (
                     name.clone(),
-                    if hidden {
-                        Value::from("removed")
-                    } else {
-                        without_secrets(value)
+                    match (hidden, name.as_str()) {
+                        (true, _) => Value::from("removed"),
+                        (false, "excerpt") => without_secrets(&unfolded(value)),
+                        (false, _) => without_secrets(value),
                     },
                 )
             })
@@ -586,6 +586,14 @@ fn without_secrets(value: &Value) -> Value {
         Value::Array(list) => list.iter().map(without_secrets).collect(),
         other => other.clone(),
     }
+}
+
+/// What an app answered, where it is JSON in full and no longer text.
+fn unfolded(excerpt: &Value) -> Value {
+    let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+    (excerpt.as_str().and_then(read))
+        .filter(|read| read.is_object() || read.is_array())
+        .unwrap_or_else(|| excerpt.clone())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -642,14 +650,6 @@ mod tests {
         assert!(changes(None).is_empty());
     }
 
-    #[test]
-    fn a_secret_that_slipped_into_an_exchange_is_not_shown() {
-        let value = json!({ "Authorization": "Bearer abc", "body": { "title": "x", "accessToken": "abc" } });
-        let text = shown(&value).unwrap();
-        assert!(!text.contains("abc"), "{text}");
-        assert!(text.contains("title"), "{text}");
-    }
-}
     fn nothing() -> events::EventRow {
         events::EventRow {
             id: 1,
@@ -708,3 +708,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_secret_that_slipped_into_an_exchange_is_not_shown() {
+        let value = json!({ "Authorization": "Bearer abc", "body": { "title": "x", "accessToken": "abc" } });
+        let text = shown(&value).unwrap();
+        assert!(!text.contains("abc"), "{text}");
+        assert!(text.contains("title"), "{text}");
+    }
+
+    #[test]
+    fn what_an_app_answered_in_json_is_shown_as_json_and_without_secrets() {
+        let answer = json!({ "detail": "too \"long\"", "access_token": "abc" }).to_string();
+        let text = shown(&json!({ "status": 400, "excerpt": answer })).unwrap();
+        assert!(text.contains("\"detail\": \"too \\\"long\\\"\""), "{text}");
+        assert!(!text.contains("abc"), "{text}");
+        for other in ["<html>no</html>", "17", "{\"detail\": \"cut o"] {
+            let shown = shown(&json!({ "excerpt": other })).unwrap();
+            assert!(shown.contains(&json!(other).to_string()), "{shown}");
+        }
+    }
+}

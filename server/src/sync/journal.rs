@@ -452,6 +452,10 @@ impl<'a> Journal<'a> {
             .detail(exchange)
             .failed(code, message);
         event.outcome = EventOutcome::Failed;
+        // What was to change is part of what did not work.
+        if !plan.changes.is_empty() {
+            event.changes = serde_json::to_value(&plan.changes).ok();
+        }
         event.account_id = plan.account.as_ref().map(|id| id.as_str());
         events::record(&mut transaction, &event).await?;
         transaction.commit().await.map_err(StoreError::from)?;

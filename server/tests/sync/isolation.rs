@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use provisioning::config::PersonRef;
+use provisioning::event::EventName;
 use server::sandbox::{Call, Failure, Fault, Quirks};
 use server::store::failures::{self, FailureLine};
 use server::store::operations;
@@ -96,6 +97,10 @@ async fn what_failed_for_good_waits_until_somebody_asks_for_it_again(pool: PgPoo
         .sandbox
         .inject(Fault::always(Call::AccountCreate, refused));
     assert_eq!(house.run().await.failed, 1);
+    let told = house.events(EventName::CreateUser.as_str()).await.pop();
+    let told = told.unwrap();
+    assert_eq!(told.outcome, "failed");
+    assert!(told.changes.is_some(), "the log keeps what was to change");
     house.pass(TimeDelta::days(3));
     house.sandbox.forget_requests();
     house.run().await;
