@@ -246,10 +246,11 @@ fn rule(line: &RuleLine) -> AnyView {
 }
 
 fn timeline_item(item: &TimelineItem) -> AnyView {
-    let what = match (item.failed, item.kind) {
-        (true, _) => words("failed", "op-failed", item.event.clone()),
-        (false, Some(kind)) => op_done(kind),
-        (false, None) => view! { <b>{item.event.clone()}</b> }.into_any(),
+    let what = match (item.failed, item.kind, &item.id) {
+        (true, ..) => words("failed", "op-failed", item.event.clone()),
+        (false, Some(kind), Some(_)) => op_done(kind),
+        // What is to come has no event yet and is not called done.
+        (false, ..) => view! { <b>{item.event.clone()}</b> }.into_any(),
     };
     let what = match &item.id {
         Some(id) => view! { <a href=format!("/audit/{id}")>{what}</a> }.into_any(),
