@@ -11,28 +11,33 @@ mod house;
 
 use std::sync::Arc;
 
+use app::api::accounts::AccountsQuery;
+use app::api::home::{Attention, AttentionKind};
 use app::api::queue::{
     Chosen, DecidedSteps, HeldChoice, HeldDecision, HeldKey, Question, Queue, QueueQuery, Review,
     StepChoice, StepDecision, StepKey, StepKind, Waits, WaitsFor,
 };
 use app::api::terms::{Role, Trigger};
 use app::api::{ApiError, ErrorCode};
-use app::services::{Actor, Assured, Removals as _};
+use app::services::{Accounts as _, Actor, Assured, HomePage as _, Removals as _};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use chrono::TimeDelta;
 use house::House;
 use leptos::prelude::provide_context;
-use provisioning::config::{AppConfig, Policy, Window};
+use provisioning::config::{AppConfig, PersonRef, Policy, Window};
 use server::clock::Clock as _;
 use server::http::{Site, Web, router};
 use server::sandbox::ADMINISTRATOR;
+use server::services::accounts::AccountsService;
 use server::services::door::Scrutiny;
+use server::services::home::HomeService;
 use server::services::removals::RemovalsService;
 use server::services::{compose, passwords};
 use server::settings::Settings;
 use server::store::administrators::{self, Administrator};
+use server::store::measures;
 use server::store::runs::{Run, RunState};
 use sqlx::PgPool;
 use tower::ServiceExt as _;
@@ -693,4 +698,60 @@ async fn the_pages_offer_the_decisions_as_plain_forms_and_only_to_those_who_may(
     }
     let body = page(&router, &cookie, pages[0]).await;
     assert!(people.iter().all(|email| body.contains(email.as_str())));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_step_that_waits_is_told_as_one_to_come_and_of_the_protected_not_at_all(pool: PgPool) {
+    let (console, email) = waiting(pool).await;
+    console.house.pass(TimeDelta::hours(24 * 6 + 12));
+    let person = console.keys(&email).await[0].person.clone();
+    let (router, cookie, _site) = browser(&console).await;
+    let of_person = format!("/directory/people/{person}");
+    let home = HomeService {
+        engine: console.house.engine.clone(),
+    };
+    let accounts = AccountsService {
+        engine: console.house.engine.clone(),
+    };
+    let row = async || {
+        let query = AccountsQuery {
+            q: Some(email.clone()),
+            ..AccountsQuery::default()
+        };
+        let list = accounts.accounts(&console.ines, ASANA, query).await;
+        list.unwrap().rows.pop().unwrap()
+    };
+
+    let body = page(&router, &cookie, &of_person).await;
+    assert!(body.contains("Will be suspended") && body.contains("the account will be suspended"));
+    let told = home.home(&console.ines).await.unwrap();
+    assert_eq!((told.apps[0].due_in_24_hours, told.roll[0].leaving), (1, 1));
+    assert!(row().await.next.is_some());
+
+    let protected = PersonRef {
+        id: None,
+        email: email.clone(),
+    };
+    let change = |config: &mut AppConfig| config.safety.protected.push(protected);
+    console.house.change_config(change).await;
+    assert!(console.queue().await.rows.is_empty());
+    let body = page(&router, &cookie, &of_person).await;
+    assert!(body.contains("the account would be suspended, but it is protected"));
+    assert!(!body.contains("Will be suspended") && !body.contains("Suspend at"));
+    assert!(body.contains("protected, suspend will not be done"));
+    let told = home.home(&console.ines).await.unwrap();
+    assert_eq!((told.apps[0].due_in_24_hours, told.roll[0].leaving), (0, 0));
+    let soon = |one: &Attention| matches!(one.kind, AttentionKind::DueSoon { .. });
+    assert!(!told.attention.iter().any(soon), "{:?}", told.attention);
+    assert_eq!(row().await.next, None);
+
+    // Once its id is known, which an import finds out.
+    console.house.run().await;
+    let mut db = console.house.engine.connection().await.unwrap();
+    let now = console.house.clock.now() + TimeDelta::days(9);
+    let measured = measures::standings(&mut db, now).await.unwrap();
+    assert_eq!(
+        (measured[0].pending_removals, measured[0].oldest_overdue),
+        (0, None)
+    );
 }

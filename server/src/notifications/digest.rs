@@ -75,7 +75,11 @@ async fn digest(db: &mut PgConnection, now: DateTime<Utc>) -> Result<Message> {
                 .map(|(.., count)| *count)
                 .sum()
         };
-        let due = lifecycles::due_before(&mut *db, app.id, now + TimeDelta::hours(24)).await?;
+        let (soon, spared) = (
+            now + TimeDelta::hours(24),
+            pending::protected(&mut *db, &app).await?,
+        );
+        let due = lifecycles::due_before(&mut *db, app.id, soon, &spared).await?;
         let held = pending::count_under_review(&mut *db, &app).await?;
         paragraphs.push(format!(
             "{}, in 24 hours: {} created, {} updated, {} suspended, {} unsuspended, {} deleted, {} failed. Due in the next 24 hours: {due}. Held for review: {held}.",

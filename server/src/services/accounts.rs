@@ -20,7 +20,7 @@ use crate::store::pages::people;
 use crate::store::person_decisions::{self, PersonDecision, Undecided};
 use crate::sync::Engine;
 use crate::sync::account_decisions::{self, AccountDecision, DecideError, Refusal};
-use crate::sync::inputs;
+use crate::sync::{inputs, pending};
 
 const PER_PAGE: u32 = 50;
 
@@ -48,9 +48,12 @@ impl Accounts for AccountsService {
         let part = standing::part(query.page, PER_PAGE);
         let page = accounts::page(&mut db, app.id, &text, state, part).await?;
         let counts = accounts::counts(&mut db, app.id).await?;
+        let spared = pending::protected(&mut db, &app).await?;
         Ok(AccountList {
             head: standing::head(&mut db, &app).await?,
-            rows: page.rows.into_iter().map(account_row).collect(),
+            rows: (page.rows.into_iter())
+                .map(|line| account_row(line, &spared))
+                .collect(),
             paging: standing::paging(query.page, PER_PAGE, page.total),
             active: number(counts.active),
             suspended: number(counts.suspended),
@@ -88,6 +91,7 @@ impl Accounts for AccountsService {
             .filter(|account| LinkState::parse(&account.state) != Some(LinkState::Deleted))
             .ok_or_else(ApiError::not_found)?;
         let named = people::named(&mut db, &[person.to_owned()]).await?.pop();
+        let spared = pending::protected(&mut db, &app).await?;
         let waits = accounts::next_of_person(&mut db, app.id, person).await?;
         let known = match named {
             Some(named) => standing::person(named.id, named.name, named.email),
@@ -99,7 +103,7 @@ impl Accounts for AccountsService {
             state: state(&account.state),
             account: account.account_id,
             user_name: account.user_name,
-            waits: waits.is_some(),
+            waits: waits.is_some() && !spared.iter().any(|id| id == person),
             may_decide: may_decide(actor),
         })
     }
@@ -142,7 +146,9 @@ fn state(word: &str) -> AccountState {
     }
 }
 
-fn account_row(line: AccountLine) -> AccountRow {
+/// Of those who are `spared`, no step comes.
+fn account_row(line: AccountLine, spared: &[String]) -> AccountRow {
+    let spared = spared.contains(&line.person_id);
     AccountRow {
         person: standing::person(line.person_id, line.person_name, line.person_email),
         account: line.account_id,
@@ -152,6 +158,7 @@ fn account_row(line: AccountLine) -> AccountRow {
         changed_at: (line.updated_at > line.created_at).then_some(line.updated_at),
         next: line
             .next_step
+            .filter(|_| !spared)
             .map(|word| (standing::step(&word), line.next_due_at)),
     }
 }

@@ -21,6 +21,7 @@ use crate::configuration;
 use crate::store::apps::AppState;
 use crate::store::runs::{NewRun, RunKind};
 use crate::store::{credentials, events, lifecycles, links, runs, standings};
+use crate::sync::pending;
 
 #[async_trait]
 impl Autoprovisioning for AppServices {
@@ -121,9 +122,11 @@ impl AppServices {
         let active = runs::active(&mut db, app.id).await?;
         let (in_use, suspended) = links::by_state(&mut db, app.id).await?;
         let ever = now + TimeDelta::days(36_500);
-        let queue = lifecycles::due_before(&mut db, app.id, ever).await?;
-        let next_due = standings::due_before(&mut db, app.id, ever).await?.first;
-        let due_soon = lifecycles::due_before(&mut db, app.id, now + TimeDelta::hours(24)).await?;
+        let spared = pending::protected(&mut db, app).await?;
+        let queue = lifecycles::due_before(&mut db, app.id, ever, &spared).await?;
+        let next_due = standings::due_before(&mut db, app.id, ever, &spared).await?;
+        let soon = now + TimeDelta::hours(24);
+        let due_soon = lifecycles::due_before(&mut db, app.id, soon, &spared).await?;
         let failing = standings::failing(&mut db, app.id).await?;
         let stored =
             credentials::stored_at(&mut db, credentials::Credential::AppToken(app.id.0)).await;
@@ -151,7 +154,7 @@ impl AppServices {
             suspended: number(suspended),
             queue: number(queue),
             due_in_24_hours: number(due_soon),
-            next_due,
+            next_due: next_due.first,
             failures: number(failing.people),
             running,
             endpoint: app.endpoint.clone(),

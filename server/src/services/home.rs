@@ -15,7 +15,7 @@ use crate::store::apps::{self, App, AppId, AppState};
 use crate::store::runs::{self, Run};
 use crate::store::standings::{self, DueSoon, Failing, RollCounts};
 use crate::store::{connection, imports, links, person_decisions};
-use crate::sync::Engine;
+use crate::sync::{Engine, pending};
 
 /// From how long before it a certificate's end is worth a line.
 const CERTIFICATE_WARNING: TimeDelta = TimeDelta::days(30);
@@ -51,7 +51,10 @@ impl HomePage for HomeService {
         let latest = imports::latest(&mut db).await?;
         let apps = apps::list(&mut db).await?;
         let mut rolls = match complete {
-            Some(_) => standings::rolls(&mut db, &configured(&apps)).await?,
+            Some(_) => {
+                let configured = configured(&mut db, &apps).await?;
+                standings::rolls(&mut db, &configured).await?
+            }
             None => HashMap::new(),
         };
         let mut looked = Vec::new();
@@ -99,11 +102,29 @@ impl HomePage for HomeService {
     }
 }
 
-fn configured(apps: &[App]) -> Vec<AppId> {
-    let configured = apps
-        .iter()
-        .filter(|app| app.state != AppState::NotConfigured);
-    configured.map(|app| app.id).collect()
+/// Who should be told and is not. Without an app that is on there is nothing to tell.
+fn untold(channels: Vec<Channel>, is_any_on: bool) -> impl Iterator<Item = AttentionKind> {
+    let nobody = is_any_on && !channels.iter().any(|channel| channel.on);
+    let not_told = channels.into_iter().filter_map(|channel| {
+        Some(AttentionKind::NotTold {
+            since: channel.failed_at.filter(|_| channel.on)?,
+            id: channel.id.0.to_string(),
+            channel: channel.name,
+            error: channel.error.unwrap_or_default(),
+        })
+    });
+    not_told.chain(nobody.then_some(AttentionKind::NobodyTold))
+}
+
+/// Each with those who are protected in it.
+async fn configured(db: &mut PgConnection, apps: &[App]) -> Answer<Vec<(AppId, Vec<String>)>> {
+    let mut configured = Vec::new();
+    for app in apps {
+        if app.state != AppState::NotConfigured {
+            configured.push((app.id, pending::protected(&mut *db, app).await?));
+        }
+    }
+    Ok(configured)
 }
 
 async fn look(
@@ -146,7 +167,9 @@ async fn look(
         sso: standing::sign_in(&mut *db, &app).await?,
         last_run: runs::list(&mut *db, app.id, false, 1).await?.pop(),
         accounts: number(accounts),
-        due: standings::due_before(&mut *db, app.id, now + SOON).await?,
+        suspended: number(suspended),
+        due: standings::due_before(&mut *db, app.id, now + SOON, &spared).await?,
+    let spared = pending::protected(&mut *db, &app).await?;
         failing: standings::failing(db, app.id).await?,
         roll,
         app,

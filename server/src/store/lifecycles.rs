@@ -253,16 +253,19 @@ pub async fn waiting(
         .collect()
 }
 
-/// How many steps are due before a moment.
+/// How many steps are due before a moment, `but` those of these people.
 pub async fn due_before(
     connection: &mut PgConnection,
     app: AppId,
     moment: DateTime<Utc>,
+    but: &[String],
 ) -> Result<i64> {
     Ok(sqlx::query_scalar!(
-        "SELECT count(*) AS \"count!\" FROM lifecycles WHERE app_id = $1 AND next_due_at < $2",
+        "SELECT count(*) AS \"count!\" FROM lifecycles
+         WHERE app_id = $1 AND next_due_at < $2 AND NOT (person_id = ANY($3))",
         app.0,
-        moment
+        moment,
+        but
     )
     .fetch_one(connection)
     .await?)

@@ -95,13 +95,24 @@ pub struct Standing {
 pub async fn standings(connection: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Standing>> {
     Ok(sqlx::query_as!(
         Standing,
-        "SELECT a.slug AS app, a.state, a.next_run_at,
+        "WITH protected AS (
+             -- Nothing is taken from them, so nothing of theirs is overdue.
+             SELECT a.id AS app_id, one->>'id' AS person_id
+             FROM apps a
+             JOIN app_configs c ON c.app_id = a.id AND c.version = a.config_version
+             CROSS JOIN LATERAL jsonb_array_elements(c.config->'safety'->'protected') one
+         )
+         SELECT a.slug AS app, a.state, a.next_run_at,
                 (SELECT count(*) FROM runs r WHERE r.app_id = a.id AND r.state = 'queued') AS \"waiting_runs!\",
                 (SELECT count(*) FROM lifecycles l
-                 WHERE l.app_id = a.id AND l.next_due_at IS NOT NULL) AS \"pending_removals!\",
+                 WHERE l.app_id = a.id AND l.next_due_at IS NOT NULL
+                   AND NOT EXISTS (SELECT FROM protected p
+                                   WHERE p.app_id = l.app_id AND p.person_id = l.person_id)) AS \"pending_removals!\",
                 (SELECT count(*) FROM failures f WHERE f.app_id = a.id AND NOT f.ignored) AS \"failures!\",
                 (SELECT min(l.next_due_at) FROM lifecycles l
-                 WHERE l.app_id = a.id AND l.next_due_at <= $1 AND NOT l.next_held) AS oldest_overdue
+                 WHERE l.app_id = a.id AND l.next_due_at <= $1 AND NOT l.next_held
+                   AND NOT EXISTS (SELECT FROM protected p
+                                   WHERE p.app_id = l.app_id AND p.person_id = l.person_id)) AS oldest_overdue
          FROM apps a ORDER BY a.slug",
         now
     )

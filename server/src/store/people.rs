@@ -101,6 +101,19 @@ pub async fn find(connection: &mut PgConnection, id_or_email: &str) -> Result<Ve
     Ok(ids.into_iter().map(PersonId::from).collect())
 }
 
+/// Everybody who has one of these addresses, in lower case.
+pub async fn with_addresses(
+    connection: &mut PgConnection,
+    addresses: &[String],
+) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT person_id FROM person_addresses WHERE address = ANY($1)",
+        addresses
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
 /// A group that an app names and through which the person is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reached {

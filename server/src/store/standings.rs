@@ -11,6 +11,8 @@ use std::collections::HashMap;
 pub struct RollCounts {
     /// Everybody with an account, wherever else they count.
     pub linked: i64,
+    /// Those of them whose account is suspended.
+    pub suspended: i64,
     pub accounts: i64,
     pub created_next: i64,
     pub failing: i64,
@@ -19,12 +21,16 @@ pub struct RollCounts {
 }
 
 /// People who are gone from the directory count as long as they have an account. The directory is
-/// counted once for all apps; of each app only what it has rows for is looked at.
+/// counted once for all apps; of each app only what it has rows for is looked at. With each app
+/// come those who are protected in it: they are not leaving.
 pub async fn rolls(
     connection: &mut PgConnection,
-    apps: &[AppId],
+    apps: &[(AppId, Vec<String>)],
 ) -> Result<HashMap<AppId, RollCounts>> {
-    let ids: Vec<_> = apps.iter().map(|app| app.0).collect();
+    let ids: Vec<_> = apps.iter().map(|(app, _)| app.0).collect();
+    let (in_apps, protected): (Vec<_>, Vec<_>) = (apps.iter())
+        .flat_map(|(app, people)| people.iter().map(|person| (app.0, person.clone())))
+        .unzip();
     let rows = sqlx::query!(
         "WITH departed AS MATERIALIZED (
              SELECT id FROM people WHERE purged OR standing = 'deleted'
@@ -33,6 +39,7 @@ pub async fn rolls(
          )
          SELECT a.id,
                 linked.n AS \"linked!\",
+                linked.suspended AS \"suspended!\",
                 failing.n AS \"failing!\",
                 leaving.n AS \"leaving!\",
                 linked.n - failing.linked - leaving.n AS \"accounts!\",
@@ -40,7 +47,8 @@ pub async fn rolls(
                 living.n + gone.n - failing.n - (linked.n - failing.linked) - created.n AS \"left_out!\"
          FROM apps a CROSS JOIN living
          CROSS JOIN LATERAL (
-             SELECT count(*) AS n FROM links l
+             SELECT count(*) AS n, count(*) FILTER (WHERE l.state = 'suspended_by_us') AS suspended
+             FROM links l
              WHERE l.app_id = a.id AND l.state IN ('active', 'suspended_by_us')
          ) linked
          CROSS JOIN LATERAL (
@@ -58,6 +66,7 @@ pub async fn rolls(
              SELECT count(*) AS n FROM lifecycles q
              JOIN links l ON l.app_id = a.id AND l.person_id = q.person_id AND l.state IN ('active', 'suspended_by_us')
              WHERE q.app_id = a.id AND q.next_due_at IS NOT NULL AND q.next_step IS NOT NULL
+               AND (q.app_id, q.person_id) NOT IN (SELECT * FROM unnest($2::uuid[], $3::text[]))
                AND NOT EXISTS (SELECT 1 FROM failures f
                                WHERE f.app_id = a.id AND f.person_id = q.person_id AND NOT f.ignored)
          ) leaving
@@ -81,12 +90,15 @@ pub async fn rolls(
          ) created
          WHERE a.id = ANY($1)",
         &ids,
+        &in_apps,
+        &protected,
     )
     .fetch_all(connection)
     .await?;
     let counted = rows.into_iter().map(|row| {
         let counts = RollCounts {
             linked: row.linked,
+            suspended: row.suspended,
             accounts: row.accounts,
             created_next: row.created_next,
             failing: row.failing,
@@ -106,19 +118,23 @@ pub struct DueSoon {
     pub first: Option<DateTime<Utc>>,
 }
 
+/// `but` those of these people.
 pub async fn due_before(
     connection: &mut PgConnection,
     app: AppId,
     moment: DateTime<Utc>,
+    but: &[String],
 ) -> Result<DueSoon> {
     Ok(sqlx::query_as!(
         DueSoon,
         "SELECT count(*) FILTER (WHERE next_step = 'suspend') AS \"suspensions!\",
                 count(*) FILTER (WHERE next_step = 'delete') AS \"deletions!\",
                 min(next_due_at) AS first
-         FROM lifecycles WHERE app_id = $1 AND next_due_at < $2 AND NOT next_held AND next_step IS NOT NULL",
+         FROM lifecycles WHERE app_id = $1 AND next_due_at < $2 AND NOT next_held AND next_step IS NOT NULL
+           AND NOT (person_id = ANY($3))",
         app.0,
         moment,
+        but,
     )
     .fetch_one(connection)
     .await?)

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::inputs;
 use crate::store::apps::App;
-use crate::store::{StoreError, lifecycles};
+use crate::store::{StoreError, lifecycles, people};
 
 /// A step that waits for its time or for somebody.
 #[derive(Debug, Clone)]
@@ -71,6 +71,27 @@ pub async fn count_under_review(
     Ok(under_review(connection, app, DateTime::UNIX_EPOCH)
         .await?
         .len())
+}
+
+/// The ids of those from whom the app is never taken: none of their steps comes.
+pub async fn protected(
+    connection: &mut PgConnection,
+    app: &App,
+) -> Result<Vec<String>, StoreError> {
+    let Some(config) = inputs::configuration(&mut *connection, app).await? else {
+        return Ok(Vec::new());
+    };
+    let (mut ids, mut addresses) = (Vec::new(), Vec::new());
+    for one in config.safety.protected {
+        match one.id {
+            Some(id) => ids.push(id.to_string()),
+            None => addresses.push(one.email.to_lowercase()),
+        }
+    }
+    if !addresses.is_empty() {
+        ids.extend(people::with_addresses(connection, &addresses).await?);
+    }
+    Ok(ids)
 }
 
 /// Which steps are wanted: those that will happen, cancelled ones too, or of people in review only.

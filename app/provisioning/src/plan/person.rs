@@ -88,6 +88,9 @@ impl Planner<'_> {
     /// The earliest step that will happen.
     fn next_step(&self) -> Option<DueStep> {
         let context = self.input.context;
+        if context.config.safety.protects(self.input.person) {
+            return None;
+        }
         due_steps(&self.lifecycle, &context.config.deprovisioning, context.now)
             .into_iter()
             .find(DueStep::is_live)
@@ -183,7 +186,11 @@ impl Planner<'_> {
             .map(Trigger::to_string)
             .collect();
         let because = triggers.join(" and ");
+        let context = self.input.context;
         let detail = match steps.iter().find(|step| step.is_live()) {
+            Some(step) if context.config.safety.protects(self.input.person) => {
+                format!("{because}; protected, {} will not be done", step.step.key())
+            }
             Some(step) if step.held => format!("{because}; {} is held", step.step.key()),
             Some(step) => format!(
                 "{because}; {} is due {} UTC",

@@ -9,7 +9,7 @@ use app::api::directory::{
 };
 use app::api::terms::PersonRef;
 use app::services::{Actor, Answer};
-use provisioning::identity::{self, PersonId, Standing};
+use provisioning::identity::{self, Standing};
 use provisioning::mapping::SourcePath;
 use provisioning::plan::{LinkState, OperationKind};
 use provisioning::scope::{self, Rule, Verdict};
@@ -124,7 +124,7 @@ pub async fn show(engine: &Engine, actor: &Actor, id: &str) -> Answer<Person> {
         .collect();
     let read = imports::latest_complete(&mut db).await?;
     let known = apps::list(&mut db).await?;
-    let timeline = timeline(&mut db, &known, &person.id).await?;
+    let timeline = timeline(&mut db, &known, &person).await?;
     drop(db);
     let mut in_apps = Vec::new();
     for app in &known {
@@ -168,7 +168,13 @@ async fn in_app(engine: &Engine, app: &App, someone: &identity::Person) -> Answe
             None
         }
     };
+    // Of somebody who is protected, no step comes.
+    let spared = pending
+        .as_ref()
+        .filter(|_| protected)
+        .map(|next| standing::step(&next.step));
     let next = match &pending {
+        Some(_) if protected => None,
         Some(next) => Some(NextStep {
             step: standing::step(&next.step),
             trigger: Some(standing::trigger(&next.trigger)),
@@ -183,7 +189,16 @@ async fn in_app(engine: &Engine, app: &App, someone: &identity::Person) -> Answe
         account_state: account_state(live.as_ref()).to_owned(),
         account_id: live.as_ref().map(|account| account.account_id.clone()),
         since: live.as_ref().map(|account| account.created_at),
-        headline: headline(live.as_ref(), next.as_ref(), explained.as_ref()),
+        headline: match (spared, &live) {
+            (Some(step), Some(_)) => format!(
+                "the account would be {}, but it is protected",
+                match step {
+                    app::api::terms::OperationKind::Delete => "deleted",
+                    _ => "suspended",
+                }
+            ),
+            _ => headline(live.as_ref(), next.as_ref(), explained.as_ref()),
+        },
         rules: explained.map_or_else(Vec::new, |explained| {
             rule_lines(explained.rules, next.is_some())
         }),
@@ -285,12 +300,17 @@ fn headline(
 async fn timeline(
     db: &mut PgConnection,
     known: &[App],
-    person: &PersonId,
+    someone: &identity::Person,
 ) -> Answer<Vec<TimelineItem>> {
+    let person = &someone.id;
     let mut items = Vec::new();
     for app in known {
-        if let Some(next) = accounts::next_of_person(&mut *db, app.id, person.as_str()).await?
+        let next = accounts::next_of_person(&mut *db, app.id, person.as_str()).await?;
+        let config = inputs::configuration(&mut *db, app).await?;
+        let protected = config.is_some_and(|config| config.safety.protects(someone));
+        if let Some(next) = next
             && !next.held
+            && !protected
         {
             let step = standing::step(&next.step);
             items.push(TimelineItem {

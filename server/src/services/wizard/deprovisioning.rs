@@ -12,6 +12,7 @@ use super::super::setup_draft::Setting;
 use super::super::standing::number;
 use super::{Section, missing_step, opening, require_sign_in};
 use crate::store::lifecycles;
+use crate::sync::pending;
 
 impl AppServices {
     pub(super) async fn deprovisioning_step(&self, slug: &str) -> Answer<DeprovisioningStep> {
@@ -19,6 +20,7 @@ impl AppServices {
         let setting = Setting::load(&mut db, slug).await?;
         let (head, progress) = opening(&mut db, &setting).await?;
         let ever = self.engine.clock.now() + TimeDelta::days(36_500);
+        let spared = pending::protected(&mut db, &setting.app).await?;
         Ok(DeprovisioningStep {
             head,
             progress,
@@ -31,7 +33,7 @@ impl AppServices {
             policies: policy_views(&setting.deprovisioning()),
             suspending: sentences(&setting.entry.suspend_does),
             deleting: sentences(&setting.entry.delete_does),
-            waiting: number(lifecycles::due_before(&mut db, setting.app.id, ever).await?),
+            waiting: number(lifecycles::due_before(&mut db, setting.app.id, ever, &spared).await?),
         })
     }
 
