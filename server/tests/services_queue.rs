@@ -755,3 +755,34 @@ async fn a_step_that_waits_is_told_as_one_to_come_and_of_the_protected_not_at_al
         (0, None)
     );
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn suspended_accounts_are_told_apart_and_reasons_say_no_time_of_another_zone(pool: PgPool) {
+    let console = Console::build(pool, |config| {
+        config.deprovisioning.suspended = within(Some(Window::WITHIN_24_HOURS), None);
+    })
+    .await;
+    console.suspend(&console.people(1));
+    let run = console.house.run().await;
+    assert_eq!(suspended(&run), (1, 0));
+    let home = HomeService {
+        engine: console.house.engine.clone(),
+    };
+    let told = home.home(&console.ines).await.unwrap();
+    let active = (console.house.sandbox.accounts().iter())
+        .filter(|account| account.active)
+        .count();
+    let app = &told.apps[0];
+    assert_eq!(app.suspended, 1);
+    assert!(app.accounts - app.suspended <= u32::try_from(active).unwrap());
+
+    let (router, cookie, _site) = browser(&console).await;
+    let body = page(
+        &router,
+        &cookie,
+        &format!("/apps/asana/runs/{}", run.number),
+    )
+    .await;
+    // The rules write it in UTC; the page makes an element of it, which the reader's zone is put into.
+    assert!(body.contains("Suspended in Google, seen <"));
+}

@@ -24,6 +24,7 @@ use server::services::home::HomeService;
 use server::services::removals::RemovalsService;
 use server::services::runs::RunsService;
 use server::store::apps::{self, AppState};
+use server::store::notifications::{self, ChannelId, ChannelSettings, WebhookSettings};
 use server::store::runs::{self, Counts, Ending};
 use sqlx::PgPool;
 
@@ -228,7 +229,11 @@ async fn home_and_frame_say_what_needs_somebody(pool: PgPool) {
     here.read_directory().await;
     here.asana().await;
     let calm = home.home(&here.actor).await.unwrap();
-    assert!(calm.attention.is_empty(), "{:?}", calm.attention);
+    assert!(
+        matches!(calm.attention.as_slice(), [only] if only.kind == AttentionKind::NobodyTold),
+        "{:?}",
+        calm.attention
+    );
     let roll = &calm.roll[0];
     let all = roll.accounts + roll.created_next + roll.failing + roll.leaving + roll.left_out;
     assert_eq!(all, 250, "everybody is accounted for: {roll:?}");
@@ -250,6 +255,79 @@ async fn home_and_frame_say_what_needs_somebody(pool: PgPool) {
         matches!(stopped.attention[0].kind, AttentionKind::Stopped { .. }),
         "{:?}",
         stopped.attention
+    );
+    assert!(
+        !(stopped.attention.iter()).any(|one| one.kind == AttentionKind::NobodyTold),
+        "nothing happens that could be told"
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn home_names_the_next_run_of_apps_that_are_on_only(pool: PgPool) {
+    let here = installation(&pool);
+    here.asana().await;
+    let home = HomeService {
+        engine: here.engine.clone(),
+    };
+    let now = here.engine.clock.now();
+    let due = now + chrono::TimeDelta::minutes(30);
+    sqlx::query("UPDATE apps SET next_run_at = $1")
+        .bind(due)
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(
+        home.home(&here.actor).await.unwrap().next_run,
+        Some(due),
+        "while it is on"
+    );
+    let message = "Asana answered 401".to_owned();
+    let code = "reauthorize".to_owned();
+    set_state(&here, AppState::Stopped { code, message }).await;
+    sqlx::query("UPDATE apps SET next_run_at = $1")
+        .bind(due)
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(home.home(&here.actor).await.unwrap().next_run, None);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn home_says_which_channel_does_not_deliver(pool: PgPool) {
+    let here = installation(&pool);
+    here.asana().await;
+    let home = HomeService {
+        engine: here.engine.clone(),
+    };
+    let now = here.engine.clock.now();
+    let id = ChannelId(uuid::Uuid::from_u128(7));
+    let settings = ChannelSettings::Webhook(WebhookSettings {
+        url: "https://chat.example/hook".to_owned(),
+    });
+    let mut db = here.engine.connection().await.unwrap();
+    notifications::save_channel(&mut db, id, "Chat", &settings, false, now)
+        .await
+        .unwrap();
+    assert!(home.home(&here.actor).await.unwrap().attention.is_empty());
+    notifications::note_result(&mut db, id, Some("It answered 410."), now)
+        .await
+        .unwrap();
+    let attention = home.home(&here.actor).await.unwrap().attention;
+    let said = AttentionKind::NotTold {
+        id: id.0.to_string(),
+        channel: "Chat".to_owned(),
+        since: now,
+        error: "It answered 410.".to_owned(),
+    };
+    assert!(
+        matches!(attention.as_slice(), [only] if only.kind == said),
+        "{attention:?}"
+    );
+    notifications::turn(&mut db, id, false).await.unwrap();
+    let attention = home.home(&here.actor).await.unwrap().attention;
+    assert!(
+        matches!(attention.as_slice(), [only] if only.kind == AttentionKind::NobodyTold),
+        "{attention:?}"
     );
 }
 

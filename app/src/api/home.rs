@@ -12,7 +12,7 @@ pub struct Home {
     pub now: Time,
     pub directory_connected: bool,
     pub directory_read: bool,
-    /// Worst first: stopped, held, paused, failed, to decide, due soon, expiring.
+    /// Worst first: stopped, held, paused, failed, to decide, due soon, expiring, untold.
     pub attention: Vec<Attention>,
     pub apps: Vec<HomeApp>,
     pub next_run: Option<Time>,
@@ -79,6 +79,15 @@ pub enum AttentionKind {
         next_try: Option<Time>,
     },
     DirectoryChanged,
+    /// A channel of notifications whose last message did not arrive.
+    NotTold {
+        id: String,
+        channel: String,
+        since: Time,
+        error: String,
+    },
+    /// No channel is on, so whatever happens is seen here only.
+    NobodyTold,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,9 +101,9 @@ pub struct HomeApp {
     pub next_run: Option<Time>,
     /// Nothing is sent before this.
     pub paused_until: Option<Time>,
+    /// Suspended ones included.
     pub accounts: u32,
-    /// Everybody who is to have an account; `None` before the app is configured.
-    pub covered: Option<u32>,
+    pub suspended: u32,
     pub due_in_24_hours: u32,
     pub failures: u32,
 }

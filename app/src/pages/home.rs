@@ -30,6 +30,9 @@ fn page(home: Home) -> AnyView {
     };
     let lede = match home.next_run {
         Some(at) => view! { <p class="lede">"Everything else is running by itself. The next run starts at " {moment(at)} "."</p> }.into_any(),
+        None if home.apps.iter().any(|app| matches!(app.status, AppStatus::Stopped { .. })) => {
+            view! { <p class="lede">"No run is planned until the app that is stopped goes on."</p> }.into_any()
+        }
         None => view! { <p class="lede">"No run is planned. Runs start once autoprovisioning of an app is on."</p> }.into_any(),
     };
     let todo = todo_list(&home.attention);
@@ -163,13 +166,14 @@ fn app_row(app: &HomeApp, now: crate::api::terms::Time) -> AnyView {
         view! { <a href=href>{words("failed", "op-failed", format::people(app.failures))}</a> }
             .into_any()
     };
-    let accounts = match app.covered {
-        Some(covered) => format!(
-            "{} of {}",
-            format::number(app.accounts),
-            format::people(covered)
-        ),
-        None => format::number(app.accounts),
+    let accounts = match app.suspended {
+        0 => format::number(app.accounts).into_any(),
+        suspended => view! {
+            {format!("{} in use", format::number(app.accounts.saturating_sub(suspended)))}
+            <br/>
+            <span class="muted">{format!("{} suspended", format::number(suspended))}</span>
+        }
+        .into_any(),
     };
     view! {
         <tr role="row">
@@ -343,6 +347,22 @@ fn todo(attention: &Attention, primary: bool) -> AnyView {
             "Its customer id or primary domain differs from before. Every app is stopped until you confirm it.".into_any(),
             "/directory/connection".to_owned(),
             "Look and confirm".to_owned(),
+        ),
+        AttentionKind::NotTold { id, channel, since, error } => (
+            "failed",
+            "op-failed",
+            format!("Notifications do not reach {channel}"),
+            view! { {error.clone()} " Last tried at " {moment(*since)} "." }.into_any(),
+            format!("/settings/notifications/{id}"),
+            "Open the channel".to_owned(),
+        ),
+        AttentionKind::NobodyTold => (
+            "suspended",
+            "st-off",
+            "Nobody is told when something needs them".to_owned(),
+            "It is only seen by whoever looks here.".into_any(),
+            "/settings/notifications".to_owned(),
+            "Add a channel".to_owned(),
         ),
     };
     view! {

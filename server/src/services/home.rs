@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use super::app_status::app_status;
 use super::standing::{self, number};
 use crate::store::apps::{self, App, AppId, AppState};
+use crate::store::notifications::{self, Channel};
 use crate::store::runs::{self, Run};
 use crate::store::standings::{self, DueSoon, Failing, RollCounts};
 use crate::store::{connection, imports, links, person_decisions};
@@ -33,6 +34,7 @@ struct Looked {
     sso: Option<Sso>,
     last_run: Option<Run>,
     accounts: u32,
+    suspended: u32,
     due: DueSoon,
     failing: Failing,
     roll: Option<Roll>,
@@ -63,7 +65,9 @@ impl HomePage for HomeService {
             let counts = rolls.remove(&app.id);
             looked.push(look(&mut db, app, status, now, counts).await?);
         }
-        let next_run = looked.iter().filter_map(|one| one.app.next_run_at).min();
+        let running = || looked.iter().filter(|one| one.app.state == AppState::On);
+        let next_run = running().filter_map(|one| one.app.next_run_at).min();
+        let channels = notifications::channels(&mut db).await?;
 
         let mut attention = Vec::new();
         if connected
@@ -89,6 +93,8 @@ impl HomePage for HomeService {
             .collect();
         of_apps.sort_by_key(|(rank, _)| *rank);
         attention.extend(of_apps.into_iter().map(|(_, attention)| attention));
+        let is_any_on = running().next().is_some();
+        attention.extend(untold(channels, is_any_on).map(|kind| Attention { app: None, kind }));
 
         Ok(Home {
             now,
@@ -134,9 +140,12 @@ async fn look(
     now: Time,
     counts: Option<RollCounts>,
 ) -> Answer<Looked> {
-    let accounts = match counts {
-        Some(counts) => counts.linked,
-        None => links::count(&mut *db, app.id).await?,
+    let (accounts, suspended) = match counts {
+        Some(counts) => (counts.linked, counts.suspended),
+        None => {
+            let (active, suspended) = links::by_state(&mut *db, app.id).await?;
+            (active + suspended, suspended)
+        }
     };
     let roll = counts.map(|counts| Roll {
         slug: app.slug.to_string(),
@@ -159,6 +168,7 @@ async fn look(
         ),
         false => (0, 0),
     };
+    let spared = pending::protected(&mut *db, &app).await?;
     Ok(Looked {
         held_creates,
         undecided,
@@ -169,7 +179,6 @@ async fn look(
         accounts: number(accounts),
         suspended: number(suspended),
         due: standings::due_before(&mut *db, app.id, now + SOON, &spared).await?,
-    let spared = pending::protected(&mut *db, &app).await?;
         failing: standings::failing(db, app.id).await?,
         roll,
         app,
@@ -269,10 +278,7 @@ fn home_app(one: Looked) -> HomeApp {
             .filter(|_| one.app.state == AppState::On),
         paused_until: one.paused_until,
         accounts: one.accounts,
-        covered: one
-            .roll
-            .as_ref()
-            .map(|roll| roll.accounts + roll.created_next + roll.failing + roll.leaving),
+        suspended: one.suspended,
         due_in_24_hours: number(one.due.suspensions + one.due.deletions),
         failures: number(one.failing.people),
         name: one.app.name,
