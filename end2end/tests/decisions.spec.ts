@@ -32,9 +32,22 @@ test("removals that are held are looked at, allowed one by one, and dismissed", 
   });
   const first = page.getByRole("checkbox").first();
   const name = await first.getAttribute("aria-label");
-  await test.step("one is allowed", async () => {
+  await test.step("allowing nobody is no question", async () => {
+    await page.getByRole("button", { name: "Allow selected" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Nobody is chosen");
+    await page.getByRole("link", { name: "Back" }).click();
+    await expect(wait).toBeVisible();
+  });
+  await test.step("allowing one asks first, and names them", async () => {
     await first.check();
     await page.getByRole("button", { name: "Allow selected" }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Allow 1 in Asana?");
+    const person = (name ?? "").replace(/^\w+ /, "");
+    await expect(page.getByText(/^Suspend 1 account: /)).toContainText(person);
+    await look("allow selected");
+    await page.getByRole("button", { name: "Allow 1" }).click();
+    await expect(wait).toBeVisible();
+    await expect(page.getByText("When they were held:")).toBeVisible();
     await expect(page.getByRole("checkbox", { name: name ?? "", exact: true })).toHaveCount(0);
   });
   await test.step("allowing all asks first", async () => {

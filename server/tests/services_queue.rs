@@ -669,15 +669,23 @@ async fn page(router: &Router, cookie: &str, path: &str) -> String {
 async fn the_pages_offer_the_decisions_as_plain_forms_and_only_to_those_who_may(pool: PgPool) {
     let (console, people) = held(pool).await;
     let (router, cookie, _site) = browser(&console).await;
+    let review = console.review().await;
+    let ticked = &review.rows[1..3];
+    let selected = format!(
+        "/apps/asana/review/allow-selected?chosen={}&chosen={}&chosen=create.gone",
+        ticked[0].key, ticked[1].key
+    );
     let pages = [
         "/apps/asana/review",
         "/apps/asana/review/allow",
         "/apps/asana/queue",
+        &selected,
     ];
     let offers = [
-        "name=\"chosen[3]\"",
+        "name=\"chosen\"",
         "value=\"allow-all\"",
         "href=\"/apps/asana/review\"",
+        "name=\"chosen[1]\"",
     ];
     for (path, offer) in pages.iter().zip(offers) {
         let body = page(&router, &cookie, path).await;
@@ -687,6 +695,18 @@ async fn the_pages_offer_the_decisions_as_plain_forms_and_only_to_those_who_may(
     let body = page(&router, &cookie, pages[0]).await;
     assert!(people.iter().all(|email| body.contains(email.as_str())));
     assert!(body.contains("4 removals wait for your word"));
+    assert!(
+        !body.contains("/api/decide_held"),
+        "allowing asks on a page of its own"
+    );
+    let question = page(&router, &cookie, &selected).await;
+    assert!(question.contains("Allow 2 in Asana?") && question.contains("Suspend 2 accounts: "));
+    for row in &review.rows {
+        let named = question.contains(&row.person.name);
+        assert_eq!(named, ticked.contains(row), "{row:?}");
+    }
+    let nobody = page(&router, &cookie, "/apps/asana/review/allow-selected").await;
+    assert!(nobody.contains("Nobody is ticked") && !nobody.contains("/api/decide_held"));
 
     sqlx::query("UPDATE administrators SET role = 'auditor'")
         .execute(&console.house.engine.pool)

@@ -78,6 +78,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/queue/decide") view=queue::DecidePage/>
                     <Route path=path!("apps/:slug/review") view=review::ReviewPage/>
                     <Route path=path!("apps/:slug/review/allow") view=review::AllowAllPage/>
+                    <Route path=path!("apps/:slug/review/allow-selected") view=review::AllowSelectedPage/>
                     <Route path=path!("apps/:slug/history") view=history::HistoryPage/>
                     <Route path=path!("apps/:slug/history/compare") view=history::ComparePage/>
                     <Route path=path!("apps/:slug/history/:version/restore") view=history::RestorePage/>

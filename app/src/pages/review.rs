@@ -6,16 +6,24 @@ use crate::{
         terms::{AppStatus, OperationKind},
     },
     components::{
-        PostForm, button_link, chip, confirm_link, confirmation, crumbs, default_button, empty,
-        hidden, is_confirmed, load, loaded, moment, note, op, pager, param, person_ref, query,
-        title,
+        GetForm, PostForm, asked, button_link, chip, confirmation, crumbs, empty, hidden, load,
+        loaded, moment, note, op, pager, param, person_ref, query, title,
     },
     format, words as say,
 };
 use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+
+/// How many are named of those who are about to lose or get an account.
+const NAMED: usize = 10;
 
 #[component]
 pub fn ReviewPage() -> impl IntoView {
+    one_page(review)
+}
+
+/// What is held, the part of the list that the address names.
+fn one_page(show: fn(Review) -> AnyView) -> AnyView {
     let (slug, number) = (param("slug"), query("page"));
     let data = load(
         move || {
@@ -26,7 +34,7 @@ pub fn ReviewPage() -> impl IntoView {
         },
         |(slug, page)| LoadReview { slug, page },
     );
-    loaded(data, review)
+    loaded(data, show)
 }
 
 fn trail(review: &Review) -> Vec<(String, String)> {
@@ -83,19 +91,24 @@ fn reasons(review: &Review) -> AnyView {
     let since = since.map(
         |at| view! { <p>"Held since " {moment(at)} ". " <a href=safety>"See the runs"</a> ", or " <a href=changed>"what changed last"</a> " in the configuration."</p> },
     );
-    let (title, list) = match review.why.as_slice() {
-        [why] => (why.clone(), None),
+    // The counts are those of the run: what was decided since is not taken from them.
+    let why = match review.why.as_slice() {
+        [why] => view! { <p>{format!("When they were held: {why}.")}</p> }.into_any(),
         many => {
             let lines = many
                 .iter()
                 .map(|why| view! { <li>{why.clone()}</li> }.into_any())
                 .collect::<Vec<_>>();
-            let title = "Why they are held".to_owned();
-            (title, Some(view! { <ul class="bullets">{lines}</ul> }))
+            view! { <p>"When they were held:"</p><ul class="bullets">{lines}</ul> }.into_any()
         }
     };
-    view! { <div class="section-s">{note("held", "op-held", title, view! { {list}{since} })}</div> }
-        .into_any()
+    let note = note(
+        "held",
+        "op-held",
+        "Why they are held",
+        view! { {why}{since} },
+    );
+    view! { <div class="section-s">{note}</div> }.into_any()
 }
 
 fn form(review: &Review) -> AnyView {
@@ -112,31 +125,21 @@ fn form(review: &Review) -> AnyView {
             "Dismiss all…",
         )
     });
-    let fields = vec![
-        hidden("slug", slug),
-        hidden("version", review.version.clone()),
-    ];
-    // Dismissing keeps accounts, so only allowing asks who it is.
-    let allow_selected = if is_confirmed() {
-        view! { <button class="button button--primary" type="submit" name="choice" value="allow-selected">"Allow selected"</button> }.into_any()
-    } else {
-        confirm_link()
-    };
-    let (table, carried_out) = (table(review), carried_out(&review.head.status));
+    let page = (review.paging.page > 1).then(|| hidden("page", review.paging.page.to_string()));
+    let table = table(review);
     view! {
-        <PostForm action="/api/decide_held" class="stack">
-            {fields}
-            {default_button("choice", "allow-selected")}
-            <div id="chosen" tabindex="-1">{table}</div>
+        <GetForm action=format!("/apps/{slug}/review/allow-selected") class="stack">
+            {page}
+            {table}
             <div class="save-bar">
-                <p>{carried_out}</p>
+                <p>"Each decision asks first, and names whom it concerns."</p>
                 <div class="actions">
                     {dismiss}
                     {allow_all}
-                    {allow_selected}
+                    <button class="button button--primary" type="submit">"Allow selected…"</button>
                 </div>
             </div>
-        </PostForm>
+        </GetForm>
     }
     .into_any()
 }
@@ -147,8 +150,8 @@ fn told_apart(review: &Review) -> bool {
 }
 
 fn table(review: &Review) -> AnyView {
-    let rows = (review.rows.iter().enumerate())
-        .map(|(index, row)| line(index, row, review))
+    let rows = (review.rows.iter())
+        .map(|row| line(row, review))
         .collect::<Vec<_>>();
     let why = told_apart(review)
         .then(|| view! { <th role="columnheader" scope="col">"Held because"</th> });
@@ -173,16 +176,21 @@ fn table(review: &Review) -> AnyView {
     .into_any()
 }
 
-fn line(index: usize, row: &HeldRow, review: &Review) -> AnyView {
-    let (operation, cause) = match &row.key {
-        HeldKey::Create(_) => (OperationKind::Create, "In scope"),
-        HeldKey::Removal(step) => (
-            match step.step {
-                StepKind::Suspend => OperationKind::Suspend,
-                StepKind::Delete => OperationKind::Delete,
-            },
-            say::trigger(step.trigger),
-        ),
+fn operation_of(key: &HeldKey) -> OperationKind {
+    match key {
+        HeldKey::Create(_) => OperationKind::Create,
+        HeldKey::Removal(step) => match step.step {
+            StepKind::Suspend => OperationKind::Suspend,
+            StepKind::Delete => OperationKind::Delete,
+        },
+    }
+}
+
+fn line(row: &HeldRow, review: &Review) -> AnyView {
+    let operation = operation_of(&row.key);
+    let cause = match &row.key {
+        HeldKey::Create(_) => "In scope",
+        HeldKey::Removal(step) => say::trigger(step.trigger),
     };
     let tick = review.may_decide.then(|| {
         let spoken = format!("{} {}", say::operation(operation).0, row.person.name);
@@ -190,7 +198,7 @@ fn line(index: usize, row: &HeldRow, review: &Review) -> AnyView {
             <td role="cell" class="tick">
                 <input
                     type="checkbox"
-                    name=format!("chosen[{index}]")
+                    name="chosen"
                     value=row.key.to_string()
                     aria-label=spoken
                 />
@@ -227,6 +235,91 @@ fn carried_out(status: &AppStatus) -> &'static str {
             "What you allow is carried out by the first run once the app is on."
         }
     }
+}
+
+/// Before those who were ticked are allowed.
+#[component]
+pub fn AllowSelectedPage() -> impl IntoView {
+    one_page(allow_selected)
+}
+
+fn allow_selected(review: Review) -> AnyView {
+    let (slug, app) = (review.head.slug.clone(), review.head.name.clone());
+    let mut back = format!("/apps/{slug}/review");
+    if let Some(page) = asked("page") {
+        back.push_str(&format!("?page={}", format::query_value(&page)));
+    }
+    let mut trail = trail(&review);
+    trail.push((back.clone(), "Held removals".to_owned()));
+    let ticked = use_query_map().with_untracked(|query| query.get_all("chosen"));
+    let ticked = ticked.unwrap_or_default();
+    let chosen: Vec<&HeldRow> = (review.rows.iter())
+        .filter(|row| ticked.contains(&row.key.to_string()))
+        .collect();
+    let missed = ticked.len() - chosen.len();
+    let missed = (missed > 0)
+        .then(|| "Others that were ticked are no longer on this page of the list.".to_owned());
+    let all = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
+    if chosen.is_empty() {
+        let text = missed.unwrap_or_else(|| "Nobody is ticked. Tick at least one line.".to_owned());
+        return confirmation(trail, "Nobody is chosen", vec![text], ().into_any(), back);
+    }
+    let mut text: Vec<String> = [
+        OperationKind::Create,
+        OperationKind::Suspend,
+        OperationKind::Delete,
+    ]
+    .into_iter()
+    .filter_map(|kind| named(kind, &chosen))
+    .collect();
+    text.extend(missed);
+    text.push(carried_out(&review.head.status).to_owned());
+    text.push("Allowed removals are not counted by the hold.".to_owned());
+    let deed = review.may_decide.then(|| {
+        let chosen = (chosen.iter().enumerate())
+            .map(|(at, row)| {
+                let name = format!("chosen[{at}]");
+                view! { <input type="hidden" name=name value=row.key.to_string()/> }.into_any()
+            })
+            .collect::<Vec<_>>();
+        view! {
+            <PostForm action="/api/decide_held" class="inline" confirmed=true>
+                {hidden("slug", slug)}
+                {hidden("choice", "allow-selected")}
+                {chosen}
+                <button class="button button--danger" type="submit">{format!("Allow {}", format::number(all))}</button>
+            </PostForm>
+        }
+    });
+    confirmation(
+        trail,
+        format!("Allow {} in {app}?", format::number(all)),
+        text,
+        deed.into_any(),
+        back,
+    )
+}
+
+/// "Suspend 12 accounts: Ann, Ben and 10 more."
+fn named(kind: OperationKind, chosen: &[&HeldRow]) -> Option<String> {
+    let names: Vec<String> = (chosen.iter())
+        .filter(|row| operation_of(&row.key) == kind)
+        .map(|row| format::isolated(&row.person.name))
+        .collect();
+    let count = |names: &[String]| u32::try_from(names.len()).unwrap_or(u32::MAX);
+    let (first, more) = names.split_at(names.len().min(NAMED));
+    let more = match more.len() {
+        0 => String::new(),
+        _ => format!(" and {} more", format::number(count(more))),
+    };
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} {}: {}{more}.",
+            say::operation(kind).0,
+            format::counted(count(&names), "account", "accounts"),
+            first.join(", "),
+        )
+    })
 }
 
 #[component]
