@@ -215,10 +215,16 @@ fn decisions(app: &PersonApp, person: &Person) -> Option<AnyView> {
     // Of an account that is gone, the note above offers it.
     let linked = app.account_id.is_some() && app.undecided.is_none();
     let unlink = (linked && person.may_decide).then(|| {
+        let email = format::query_value(&person.person.email);
+        let protect = (!app.protected).then(|| {
+            let href = format!("/settings/protected/{}?q={email}", app.slug);
+            let spoken = format!("Protect the account in {}", app.name);
+            view! { <a class="button button--s" href=href aria-label=spoken>{icon("shield")}"Protect…"</a> }
+        });
         let person = format::query_value(&person.person.id);
         let href = format!("/apps/{}/accounts/unlink?person={person}", app.slug);
         let spoken = format!("Unlink the account in {}", app.name);
-        view! { <div class="actions"><a class="button button--s button--danger" href=href aria-label=spoken>"Unlink…"</a></div> }
+        view! { <div class="actions">{protect}<a class="button button--s button--danger" href=href aria-label=spoken>"Unlink…"</a></div> }
     });
     let any = undecided.is_some() || protected.is_some() || unlink.is_some();
     any.then(|| view! { {undecided}{protected}{unlink} }.into_any())
