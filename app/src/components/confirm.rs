@@ -7,7 +7,7 @@ use super::{
     parts::{icon, note_plain},
     passkey::{Asker, passkey_form},
 };
-use crate::api::{local_path, shell::Frame, with_next};
+use crate::api::{local_path, shell::Frame, terms::Role, with_next};
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
@@ -21,6 +21,7 @@ pub struct Confirmation {
 
 #[derive(Clone, Default)]
 struct Known {
+    may_change: bool,
     confirmed: bool,
     has_app: bool,
     passkeys_at: Option<String>,
@@ -37,6 +38,7 @@ impl Confirmation {
     pub async fn known(self) {
         if let Ok(frame) = self.frame.get().await {
             self.now.set(Known {
+                may_change: frame.role == Role::SuperAdministrator,
                 confirmed: frame.confirmed,
                 has_app: frame.has_app,
                 passkeys_at: frame.passkeys_at,
@@ -49,6 +51,13 @@ impl Confirmation {
 #[must_use]
 pub fn is_confirmed() -> bool {
     use_context::<Confirmation>().is_none_or(|known| known.now.with_untracked(|now| now.confirmed))
+}
+
+/// Whether the reader changes things. An auditor sees the same without deeds (S11.3).
+#[must_use]
+pub fn may_change() -> bool {
+    use_context::<Confirmation>()
+        .is_some_and(|known| known.now.with_untracked(|now| now.may_change))
 }
 
 /// The page that the browser is on, without what an earlier form left in its address.

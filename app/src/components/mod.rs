@@ -11,9 +11,10 @@ mod parts;
 mod passkey;
 mod picker;
 mod picture;
+mod reader;
 mod time;
 
-pub use confirm::{code_field, confirm_form, confirm_link, is_confirmed, next_page};
+pub use confirm::{code_field, confirm_form, confirm_link, is_confirmed, may_change, next_page};
 pub use finder::{default_button, group_finder};
 pub use form::{
     Field, GetForm, LiveErrors, PostForm, confirmed_button, field_error, hidden, labelled,
@@ -32,4 +33,5 @@ pub use parts::{
 pub use passkey::{Asker, new_passkey_form, passkey_form};
 pub use picker::{Choice, Choices, Picker};
 pub use picture::{Lane, Tick, by_day, lane, roll, tally};
+pub use reader::{EditForm, deed, deed_or_why, read_only};
 pub use time::{Show, moment, time, time_day, until, with_times};

@@ -18,9 +18,9 @@ use crate::{
         wizard::{MappingView, Members, Missing, PolicyView, Step},
     },
     components::{
-        PostForm, app_page, button_link, confirmation, confirmed_button, fact, facts, hidden, icon,
-        keep_fresh, load, loaded, moment, must, note, op, param, plain_button, sheet, strip,
-        strip_item, time_day, words,
+        PostForm, app_page, button_link, confirmation, confirmed_button, deed, deed_or_why, fact,
+        facts, hidden, icon, keep_fresh, load, loaded, may_change, moment, must, note, op, param,
+        plain_button, sheet, strip, strip_item, time_day, words,
     },
     format, words as say,
 };
@@ -53,7 +53,7 @@ fn unconfigured(head: &crate::api::terms::AppHead, done: &[Step], directory_read
             "Sign-in comes first",
             view! {
                 <p>"Autoprovisioning can be configured once it is recorded how people sign in to the app."</p>
-                <div class="actions">{button_link(format!("/apps/{slug}/sign-in"), "button--primary", "Set up sign-in")}</div>
+                <div class="actions">{deed(button_link(format!("/apps/{slug}/sign-in"), "button--primary", "Set up sign-in"))}</div>
             },
         )
     } else if !directory_read {
@@ -90,8 +90,10 @@ fn unconfigured(head: &crate::api::terms::AppHead, done: &[Step], directory_read
                     "Not configured. Five questions: the access token, what the app gets to know, who gets an account, what ends it, and a look at the plan with every person by name. Nothing is sent before you say so."
                 </p>
                 <div class="actions">
-                    {button_link(format!("/apps/{slug}/setup/{}", next.path()), "button--primary", text)}
-                    {discard}
+                    {deed_or_why(view! {
+                        {button_link(format!("/apps/{slug}/setup/{}", next.path()), "button--primary", text)}
+                        {discard}
+                    }.into_any())}
                 </div>
             </div>
         }
@@ -116,14 +118,14 @@ fn configured_page(
     let stopped = matches!(head.status, AppStatus::Stopped { .. });
     let running = c.running.as_ref();
     let actions = match () {
-        () if off => Some(confirmed_button(
+        () if off => deed(confirmed_button(
             "/api/turn_on",
             slug,
             "button--primary",
             "Turn on",
         )),
         () if stopped || running.is_some() => None,
-        () => Some(run_buttons(slug, true)),
+        () => deed(run_buttons(slug, true)),
     };
     let last = match &c.last_run {
         Some(run) => strip_item(
@@ -191,7 +193,7 @@ fn configured_page(
             "Stopped: needs reauthorization",
             view! {
                 <p>{format!("{app} refused the access token. Nothing is lost; a new token lets it go on where it stood.")}</p>
-                <div class="actions">{button_link(at("authorize"), "button--primary", "Reauthorize")}</div>
+                <div class="actions">{deed_or_why(button_link(at("authorize"), "button--primary", "Reauthorize"))}</div>
             },
         )),
         AppStatus::Stopped { reason } => Some(note(
@@ -200,7 +202,7 @@ fn configured_page(
             format!("Stopped: {}", say::stop_reason(*reason)),
             view! {
                 <p>"Nothing is sent until it is resolved."{c.stopped_since.map(|at| view! { " Since " {moment(at)} "." })}</p>
-                <div class="actions">{confirmed_button("/api/turn_on", slug, "button--primary", "Try again")}</div>
+                <div class="actions">{deed_or_why(confirmed_button("/api/turn_on", slug, "button--primary", "Try again"))}</div>
             },
         )),
         AppStatus::Held { removals } => Some(note(
@@ -221,7 +223,7 @@ fn configured_page(
         _ => None,
     };
     let edit = |path: &str, shape: &'static str, text: &'static str| {
-        Some(view! { <a class="button button--s" href=at(path)>{icon(shape)}{text}</a> }.into_any())
+        deed(view! { <a class="button button--s" href=at(path)>{icon(shape)}{text}</a> }.into_any())
     };
     let token = if reauthorize {
         words("failed", "st-stopped", "Refused")
@@ -308,7 +310,7 @@ fn configured_page(
                 format!("{} has an edit that is not saved", super::wizard::name(step)),
                 view! {
                     <div class="actions">
-                        <a class="button button--s" href=format!("{}/review", at(step.path()))>"Review it"</a>
+                        <a class="button button--s" href=format!("{}/review", at(step.path()))>{if may_change() { "Review it" } else { "Look at it" }}</a>
                         {super::wizard::DiscardEdit { slug: slug.to_owned(), step }.button("Discard it")}
                     </div>
                 },
@@ -330,7 +332,7 @@ fn configured_page(
             super::usage::totals(usage),
         )
     });
-    let turn_off = (!off).then(|| {
+    let turn_off = (may_change() && !off).then(|| {
         view! {
             <section class="sheet sheet--last" aria-labelledby="off">
                 <div class="sheet__margin"><h2 id="off">"Turn off"</h2></div>
@@ -339,6 +341,21 @@ fn configured_page(
                         {format!("Stops between two requests and keeps the whole configuration. Accounts in {app} stay as they are. Waiting steps keep their dates.")}
                     </p>
                     <div class="actions">{button_link(at("turn-off"), "", "Turn off autoprovisioning")}</div>
+                </div>
+            </section>
+        }
+    });
+    let delete = may_change().then(|| {
+        let kept = format!(
+            "Removes the token, mapping, scope, deprovisioning, links and timers. All {} stay in {app} and people can still use them. The audit log is kept.",
+            format::counted(c.accounts, "account", "accounts"),
+        );
+        view! {
+            <section class="sheet" aria-labelledby="delete">
+                <div class="sheet__margin"><h2 id="delete">"Delete configuration"</h2></div>
+                <div class="sheet__body">
+                    <p class="soft measure">{kept}</p>
+                    <div class="actions">{button_link(at("delete"), "button--danger", "Delete configuration")}</div>
                 </div>
             </section>
         }
@@ -373,18 +390,7 @@ fn configured_page(
         {safety(slug)}
         {usage}
         {turn_off}
-        <section class="sheet" aria-labelledby="delete">
-            <div class="sheet__margin"><h2 id="delete">"Delete configuration"</h2></div>
-            <div class="sheet__body">
-                <p class="soft measure">
-                    {format!(
-                        "Removes the token, mapping, scope, deprovisioning, links and timers. All {} stay in {app} and people can still use them. The audit log is kept.",
-                        format::counted(c.accounts, "account", "accounts"),
-                    )}
-                </p>
-                <div class="actions">{button_link(at("delete"), "button--danger", "Delete configuration")}</div>
-            </div>
-        </section>
+        {delete}
     }
     .into_any()
 }
@@ -509,13 +515,13 @@ fn turn_off(page: AutoprovisioningPage) -> AnyView {
                 format::people(queue)
             ),
         ],
-        plain_button(
+        deed_or_why(plain_button(
             "/api/turn_off",
             &page.head.slug,
             "button--primary",
             None,
             "Turn off",
-        ),
+        )),
         back,
     )
 }
@@ -548,7 +554,7 @@ fn delete(page: AutoprovisioningPage) -> AnyView {
             format!("All {} stay in {app}, and people can still use them.", format::counted(accounts, "account", "accounts")),
             "Sign-in and user access are kept, and so is the audit log.".to_owned(),
         ],
-        deed.into_any(),
+        deed_or_why(deed.into_any()),
         back,
     )
 }

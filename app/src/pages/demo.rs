@@ -7,7 +7,7 @@ use crate::{
     },
     components::{
         Field, GetForm, PostForm, asked, empty, fact, facts, head, hidden, icon, load, loaded,
-        note_plain, pager, plain_button, query, sheet, words,
+        may_change, note_plain, pager, plain_button, query, read_only, sheet, words,
     },
     format,
     pages::directory::state_words,
@@ -49,7 +49,9 @@ fn page(page: DemoPage) -> AnyView {
             )
         })
         .collect::<Vec<_>>();
-    let then = if apps.is_empty() {
+    let then = if !may_change() {
+        read_only()
+    } else if apps.is_empty() {
         note_plain(
             "neutral",
             "info",
@@ -233,7 +235,7 @@ fn one(person: &DemoPerson, units: &[String]) -> AnyView {
                 full_name(person),
                 person.email.clone(),
                 Some(words(tone, shape, format!("{word} in Google"))),
-                view! { <div class="deeds">{edits}<div class="actions">{states}</div></div> },
+                may_change().then(|| view! { <div class="deeds">{edits}<div class="actions">{states}</div></div> }),
             )}
             <aside class="aside panel" aria-labelledby="in-app">
                 <header><h2 id="in-app">"In the emulated app"</h2></header>

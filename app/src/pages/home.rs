@@ -6,8 +6,8 @@ use crate::{
         terms::{AppStatus, Counts, StopReason},
     },
     components::{
-        Tick, button_link, chip, head, icon, load, loaded, moment, roll, sheet, tally, time_day,
-        title, until, words,
+        Tick, button_link, chip, deed, head, icon, load, loaded, may_change, moment, roll, sheet,
+        tally, time_day, title, until, words,
     },
     format,
 };
@@ -96,7 +96,7 @@ fn page(home: Home) -> AnyView {
         <section class="stack section" aria-labelledby="apps">
             <div class="page-head__row">
                 <h2 id="apps">"Apps"</h2>
-                <div class="actions"><a class="button button--s" href="/apps/add">{icon("plus")}"Add an app"</a></div>
+                {deed(view! { <div class="actions"><a class="button button--s" href="/apps/add">{icon("plus")}"Add an app"</a></div> }.into_any())}
             </div>
             <table role="table" class="table stacks">
                 <thead role="rowgroup">
@@ -141,6 +141,7 @@ fn app_row(app: &HomeApp, now: crate::api::terms::Time) -> AnyView {
         None => view! { <span class="muted">"Never"</span> }.into_any(),
     };
     let next = match (&app.status, app.next_run) {
+        (AppStatus::NotConfigured, _) if !may_change() => view! { <span class="muted">"Not set up"</span> }.into_any(),
         (AppStatus::NotConfigured, _) if !app.sign_in_ready => {
             view! { <a href=format!("/apps/{}/sign-in", app.slug)>"Set up sign-in first"</a> }.into_any()
         }
@@ -365,6 +366,12 @@ fn todo(attention: &Attention, primary: bool) -> AnyView {
             "Add a channel".to_owned(),
         ),
     };
+    // The others name what is to be done there.
+    let action = if may_change() {
+        action
+    } else {
+        "Look at it".to_owned()
+    };
     view! {
         <li class=format!("tone-{tone}")>
             {icon(shape)}
@@ -384,7 +391,7 @@ fn beginning(home: &Home) -> AnyView {
                 text: &'static str,
                 action: AnyView| {
         let mark = if done { icon("st-on") } else { tally(Some(n)) };
-        let action = now.then_some(action);
+        let action = now.then(|| deed(action)).flatten();
         view! {
             <li class=if now || done { "" } else { "later" }>
                 {mark}

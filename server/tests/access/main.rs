@@ -17,5 +17,6 @@ mod house;
 mod markup;
 mod passkey_owners;
 mod passkeys;
+mod reading;
 mod sessions;
 mod table;

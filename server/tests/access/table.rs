@@ -265,6 +265,13 @@ const TABLE: &[(&str, Who, &str)] = &[
     ("sign_out", Reader, ""),
 ];
 
+/// Whether a function is for super administrators only.
+pub fn refuses_auditors(function: &str) -> bool {
+    let line = TABLE.iter().find(|(name, ..)| *name == function);
+    let (_, who, _) = line.unwrap_or_else(|| panic!("{function} is not in the table"));
+    matches!(who, Administrator | Assured)
+}
+
 /// How a function answers somebody who may not call it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {

@@ -5,10 +5,11 @@ use crate::{
         Access, AccessEffect, AccessGroup, AccessSetting, AccessUnit, LoadAccess, LoadAccessEffect,
     },
     components::{
-        PostForm, app_page, button_link, default_button, group_finder, hidden, icon, load, loaded,
-        note, param, plain_button, sheet, title, words,
+        EditForm, app_page, button_link, deed, deed_or_why, default_button, group_finder, hidden,
+        icon, load, loaded, may_change, note, param, plain_button, read_only, sheet, title, words,
     },
     format,
+    pages::wizard::remove_button,
 };
 use leptos::prelude::*;
 
@@ -48,12 +49,12 @@ fn page(access: Access) -> AnyView {
             "accent",
             "edit",
             "There are changes that are not saved",
-            view! { <div class="actions">{plain_button("/api/discard_access", &slug, "button--s", Some("undo"), "Undo them")}</div> },
+            view! { <div class="actions">{deed(plain_button("/api/discard_access", &slug, "button--s", Some("undo"), "Undo them"))}</div> },
         )
     });
     // Somebody who sets the app up for the first time goes on from here.
     let beginning = access.head.sign_in_ready && !access.head.configured() && !access.draft;
-    let next = (beginning && access.covered > 0).then(|| {
+    let next = (may_change() && beginning && access.covered > 0).then(|| {
         let (path, text) = if access.head.draft {
             ("autoprovisioning", "Go on with the set-up")
         } else {
@@ -84,11 +85,28 @@ fn page(access: Access) -> AnyView {
         .collect::<Vec<_>>();
     let chosen = access.groups.iter().map(|group| group.id.clone()).collect();
     let picked = (!groups.is_empty()).then(|| view! { <ul class="picked">{groups}</ul> });
+    let last = if may_change() {
+        view! {
+            <p>
+                {move || {
+                    let n = tree.with_value(Tree::changed);
+                    (n > 0).then(|| view! { <b>{format::counted(n, "org unit is set otherwise", "org units are set otherwise")}</b> ". " })
+                }}
+                "The next page says who is concerned, before anything is saved."
+            </p>
+            <div class="actions">
+                <button class="button button--primary" type="submit" name="go" value="review">"Review and save"</button>
+            </div>
+        }
+        .into_any()
+    } else {
+        read_only()
+    };
     view! {
         {app_page(&access.head, "access", None, Some(lede.into_any()))}
         {draft}
         {next}
-        <PostForm action="/api/draft_access">
+        <EditForm action="/api/draft_access">
             {default_button("go", "find")}
             {hidden("slug", slug)}
             <section aria-labelledby="units">
@@ -111,22 +129,11 @@ fn page(access: Access) -> AnyView {
                     "Groups on top",
                     "Turns the app on for members even where their org unit is off.",
                     None,
-                    view! { {picked}{group_finder("Add a group", chosen)} },
+                    view! { {picked}{may_change().then(|| group_finder("Add a group", chosen))} },
                 )}
             </div>
-            <div class="save-bar">
-                <p>
-                    {move || {
-                        let n = tree.with_value(Tree::changed);
-                        (n > 0).then(|| view! { <b>{format::counted(n, "org unit is set otherwise", "org units are set otherwise")}</b> ". " })
-                    }}
-                    "The next page says who is concerned, before anything is saved."
-                </p>
-                <div class="actions">
-                    <button class="button button--primary" type="submit" name="go" value="review">"Review and save"</button>
-                </div>
-            </div>
-        </PostForm>
+            <div class="save-bar">{last}</div>
+        </EditForm>
     }
     .into_any()
 }
@@ -300,11 +307,7 @@ fn group_line(index: usize, group: &AccessGroup) -> AnyView {
                 <small>{format!("{} · {people}{gained}{new}", group.email)}</small>
             </span>
             <input type="hidden" name=format!("groups[{index}]") value=group.id.clone()/>
-            <button class="button button--s button--quiet" type="submit" name="removed" value=group.id.clone()>
-                {icon("close")}
-                "Remove"
-                <span class="visually-hidden">{format!(" {}", group.name)}</span>
-            </button>
+            {remove_button(&group.id, &group.name)}
         </li>
     }
     .into_any()
@@ -362,7 +365,7 @@ fn review(access: AccessEffect) -> AnyView {
                 <p>{format!("{} enter, {} leave.", format::people(access.effect.enter), format::people(access.effect.leave))}</p>
                 <div class="actions">
                     <a class="button" href=back>"Back"</a>
-                    {(!nothing).then(|| plain_button("/api/save_access", &slug, "button--primary", None, "Save"))}
+                    {(!nothing).then(|| deed_or_why(plain_button("/api/save_access", &slug, "button--primary", None, "Save")))}
                 </div>
             </div>
         </div>

@@ -2,7 +2,7 @@
 
 use crate::{
     api::apps::{CatalogItem, LoadCatalog},
-    components::{Field, PostForm, head, hidden, load, loaded, sheet},
+    components::{Field, PostForm, head, hidden, load, loaded, may_change, read_only, sheet},
 };
 use leptos::prelude::*;
 
@@ -15,12 +15,12 @@ pub fn AddAppPage() -> impl IntoView {
 }
 
 fn page(items: Vec<CatalogItem>) -> AnyView {
-    items
+    let entries = items
         .into_iter()
         .enumerate()
         .map(|(i, item)| entry(i, item))
-        .collect::<Vec<_>>()
-        .into_any()
+        .collect::<Vec<_>>();
+    view! { {entries}{(!may_change()).then(read_only)} }.into_any()
 }
 
 fn entry(index: usize, item: CatalogItem) -> AnyView {
@@ -52,11 +52,8 @@ fn entry(index: usize, item: CatalogItem) -> AnyView {
         .endpoint
         .clone()
         .map(|endpoint| view! { <p class="hint"><code>{endpoint}</code></p> });
-    sheet(
-        IDS[index.min(IDS.len() - 1)],
-        item.name.clone(),
-        item.description.clone(),
-        None,
+    let (name, description) = (item.name.clone(), item.description.clone());
+    let body = if may_change() {
         view! {
             <PostForm action="/api/add_app" class="stack measure">
                 {hidden("catalog", item.id)}
@@ -65,6 +62,10 @@ fn entry(index: usize, item: CatalogItem) -> AnyView {
                 {added}
                 <div class="actions"><button class=button type="submit">{format!("Add {}", if custom { "the app".to_owned() } else { item.name })}</button></div>
             </PostForm>
-        },
-    )
+        }
+        .into_any()
+    } else {
+        view! { {endpoint}{added} }.into_any()
+    };
+    sheet(IDS[index.min(IDS.len() - 1)], name, description, None, body)
 }

@@ -7,8 +7,8 @@ use crate::{
         terms::AppStatus,
     },
     components::{
-        app_page, button_link, chip, fact, facts, load, loaded, moment, param, sheet, time_day,
-        words,
+        app_page, button_link, chip, fact, facts, load, loaded, may_change, moment, param, sheet,
+        time_day, words,
     },
     format,
 };
@@ -26,8 +26,9 @@ fn page(app: AppOverview) -> AnyView {
     let on = app.access_units_on > 0 || app.access_groups > 0;
     let configured = app.head.status != AppStatus::NotConfigured;
     // The next thing to do is the one filled button.
+    let may = may_change();
     let class = |now: bool| {
-        if now {
+        if now && may {
             "button--s button--primary"
         } else {
             "button--s"
@@ -107,7 +108,7 @@ fn page(app: AppOverview) -> AnyView {
     } else {
         view! { <p class="soft" id="why-not">"Set up sign-in first: without it people could not use the accounts."</p> }.into_any()
     };
-    let auto_action = if configured {
+    let auto_action = if configured || !may {
         button_link(at("autoprovisioning"), "button--s", "Open autoprovisioning")
     } else if ready {
         button_link(
@@ -128,14 +129,14 @@ fn page(app: AppOverview) -> AnyView {
             "sign-in",
             "Sign-in",
             "How people get in to the app.",
-            Some(button_link(at("sign-in"), class(!ready), if ready { "Change" } else { "Set up sign-in" })),
+            Some(button_link(at("sign-in"), class(!ready), if !may { "Open" } else if ready { "Change" } else { "Set up sign-in" })),
             sign_in,
         )}
         {sheet(
             "access",
             "User access",
             "For whom the app is on.",
-            Some(button_link(at("access"), class(ready && !on), if on { "Change" } else { "Turn on for org units" })),
+            Some(button_link(at("access"), class(ready && !on), if !may { "Open" } else if on { "Change" } else { "Turn on for org units" })),
             access,
         )}
         {sheet("auto", "Autoprovisioning", "Who gets an account, and when it ends.", Some(auto_action), auto)}
@@ -154,8 +155,15 @@ fn sections(page: &str) -> AnyView {
         ("off", "Turn off"),
         ("delete", "Delete configuration"),
     ];
+    // The last two are deeds.
+    let shown = if may_change() {
+        PARTS.len()
+    } else {
+        PARTS.len() - 2
+    };
     let links = PARTS
         .iter()
+        .take(shown)
         .map(|(id, name)| view! { <li><a href=format!("{page}#{id}")>{*name}</a></li> }.into_any())
         .collect::<Vec<_>>();
     view! { <ul class="inline-list">{links}</ul> }.into_any()

@@ -3,8 +3,8 @@
 use crate::{
     api::apps::{AppSignIn, LoadAppSignIn, SignInMethod},
     components::{
-        Field, PostForm, app_page, button_link, fact, facts, hidden, load, loaded, moment, note,
-        param, sheet, time_day, words,
+        Field, PostForm, app_page, button_link, deed_or_why, fact, facts, hidden, load, loaded,
+        may_change, moment, note, param, sheet, time_day, words,
     },
     pages::directory::pasted,
 };
@@ -97,7 +97,7 @@ fn page(app: AppSignIn) -> AnyView {
         </PostForm>
     };
     // Somebody who sets the app up for the first time goes on from here.
-    let next = (app.method.is_some() && !app.head.configured()).then(|| {
+    let next = (may_change() && app.method.is_some() && !app.head.configured()).then(|| {
         let access = format!("/apps/{}/access", app.head.slug);
         note(
             "accent",
@@ -119,7 +119,7 @@ fn page(app: AppSignIn) -> AnyView {
             if app.method.is_some() { "Change" } else { "How do people sign in?" },
             "Accounts are of use only when people can get in. That is why this comes before autoprovisioning.",
             None,
-            form,
+            deed_or_why(form.into_any()),
         )}
     }
     .into_any()

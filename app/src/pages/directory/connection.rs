@@ -11,8 +11,9 @@ use crate::{
     },
     browser,
     components::{
-        Field, PostForm, button_link, fact, facts, head, hidden, icon, keep_fresh, load, loaded,
-        moment, note, plain_button, query, sheet, strip, strip_item, waiting, words,
+        Field, PostForm, button_link, deed, deed_or_why, fact, facts, head, hidden, icon,
+        keep_fresh, load, loaded, may_change, moment, note, plain_button, query, read_only, sheet,
+        strip, strip_item, waiting, words,
     },
     format,
 };
@@ -50,7 +51,8 @@ fn page(page: Page) -> AnyView {
     let ready = saved.is_some() && granted && tested;
     let question = connection.question.clone().map(question);
     let running = connection.running.as_ref().map(progress);
-    let next = (no_app && connection.last_complete.is_some() && running.is_none()).then(|| {
+    let begins = no_app && connection.last_complete.is_some() && running.is_none();
+    let next = (may_change() && begins).then(|| {
         note(
             "accent",
             "st-waiting",
@@ -70,7 +72,7 @@ fn page(page: Page) -> AnyView {
         let never = connection.last_complete.is_none();
         let text = if never { "Read the directory now" } else { "Read again now" };
         let class = if ready && never { "button--primary" } else { "" };
-        let button = (connection.running.is_none() && ready)
+        let button = (may_change() && connection.running.is_none() && ready)
             .then(|| view! { <div class="actions">{plain_button("/api/read_directory", "", class, None, text)}</div> });
         let blocked = (!ready).then(|| view! { <p class="hint">"Every scope must be granted before the directory can be read."</p> });
         sheet(
@@ -126,19 +128,17 @@ fn question(question: DirectoryQuestion) -> AnyView {
             format!("{} people are right", format::number(now)),
         ),
     };
+    let confirm = view! {
+        <PostForm action="/api/confirm_directory" class="inline" confirmed=true>
+            {fields}
+            <button class="button button--danger" type="submit">{action}</button>
+        </PostForm>
+    };
     note(
         "failed",
         "st-stopped",
         heading,
-        view! {
-            <p>{text}</p>
-            <div class="actions">
-                <PostForm action="/api/confirm_directory" class="inline" confirmed=true>
-                    {fields}
-                    <button class="button button--danger" type="submit">{action}</button>
-                </PostForm>
-            </div>
-        },
+        view! { <p>{text}</p><div class="actions">{deed_or_why(confirm.into_any())}</div> },
     )
 }
 
@@ -253,7 +253,7 @@ fn scopes_sheet(connection: &Connection, saved: &SavedConnection) -> AnyView {
         "scopes",
         "Scopes",
         "Each one is tested by itself, reading one entry.",
-        Some(plain_button(
+        deed(plain_button(
             "/api/test_connection",
             "",
             "button--s",
@@ -387,7 +387,9 @@ fn connection_form(
             <div class="actions"><button class=button type="submit">"Save and test"</button></div>
         </PostForm>
     };
-    let body = if saved.is_some() {
+    let body = if !may_change() {
+        view! { {now}{read_only()} }.into_any()
+    } else if saved.is_some() {
         view! {
             {now}
             <details class="fold" open=open><summary>"Change the connection"</summary><div class="stack">{hint}{form}</div></details>
@@ -396,7 +398,7 @@ fn connection_form(
     } else {
         view! { {hint}{form} }.into_any()
     };
-    let steps = saved.is_none().then(|| {
+    let steps = (may_change() && saved.is_none()).then(|| {
         view! {
             <ol class="bullets numbered">
                 <li>"In Google Cloud, create a project, switch on the Admin SDK API and create a service account with a JSON key."</li>

@@ -11,9 +11,9 @@ use crate::{
         terms::OperationKind,
     },
     components::{
-        PostForm, asked, crumbs, figure, figures, hidden, icon, keep_fresh, load, loaded, moment,
-        note, note_plain, pager, param, person_ref, query, sheet, state_chip, strip, strip_item,
-        title, words,
+        PostForm, asked, crumbs, deed, figure, figures, hidden, icon, keep_fresh, load, loaded,
+        moment, note, note_plain, pager, param, person_ref, query, sheet, state_chip, strip,
+        strip_item, title, words,
     },
     format,
 };
@@ -222,16 +222,16 @@ fn one_button(
     class: &'static str,
     shape: Option<&'static str>,
     text: impl Into<String>,
-) -> AnyView {
+) -> Option<AnyView> {
     let (slug, text) = (slug.to_owned(), text.into());
-    view! {
+    let button = view! {
         <PostForm action=action class="inline">
             {hidden("slug", slug)}
             {hidden("number", number.to_string())}
             <button class=class type="submit">{shape.map(icon)}{text}</button>
         </PostForm>
-    }
-    .into_any()
+    };
+    deed(button.into_any())
 }
 
 /// Stages, and while it runs the bar, the figures and a word for those who listen.
@@ -346,12 +346,14 @@ fn failure_sheet(slug: &str, number: i64, failures: &Operations) -> Option<AnyVi
                     <td role="cell" data-label="What helps">{helps}</td>
                     <td role="cell" data-label="Next try">{next}</td>
                     <td role="cell" class="bare">
-                        <PostForm action="/api/retry_operation" class="inline">
-                            {hidden("slug", slug)}
-                            {hidden("number", number.to_string())}
-                            {hidden("operation", id)}
-                            <button class="button button--s" type="submit">"Retry"<span class="visually-hidden">{format!(" {name}")}</span></button>
-                        </PostForm>
+                        {deed(view! {
+                            <PostForm action="/api/retry_operation" class="inline">
+                                {hidden("slug", slug)}
+                                {hidden("number", number.to_string())}
+                                {hidden("operation", id)}
+                                <button class="button button--s" type="submit">"Retry"<span class="visually-hidden">{format!(" {name}")}</span></button>
+                            </PostForm>
+                        }.into_any())}
                     </td>
                 </tr>
             }

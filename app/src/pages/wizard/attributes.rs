@@ -11,7 +11,7 @@ use crate::{
     },
     browser,
     components::{
-        Choice, Choices, LiveErrors, Picker, PostForm, asked, default_button, field_error, hidden,
+        Choice, Choices, EditForm, LiveErrors, Picker, asked, default_button, field_error, hidden,
         icon, labelled, load, loaded, must, note_plain, param, person_ref, query, words,
     },
     format,
@@ -67,7 +67,7 @@ fn page(step: AttributesStep) -> AnyView {
     };
     view! {
         {step_head(&step.head, &step.progress, Step::Attributes, live, format!("What does {app} get to know?"), lede.into_any())}
-        <PostForm action="/api/save_attributes" class="beside" id=FORM>
+        <EditForm action="/api/save_attributes" class="beside" id=FORM>
             {default_button("go", "preview")}
             {hidden("slug", slug.clone())}
             {live.then(|| hidden("live", "true"))}
@@ -81,7 +81,7 @@ fn page(step: AttributesStep) -> AnyView {
             </div>
             <aside class="aside stack" aria-labelledby="preview-title">{preview}{notes}</aside>
             {save_bar(&slug, Step::Attributes, live, if live { "The next page says which accounts change, before anything is saved.".into_any() } else { "Next: who gets an account.".into_any() })}
-        </PostForm>
+        </EditForm>
     }
     .into_any()
 }

@@ -3,7 +3,7 @@
 use super::{live, save_bar, step_head};
 use crate::{
     api::wizard::{AuthorizePage as Page, LoadAuthorizeStep, Step},
-    components::{Field, PostForm, hidden, load, loaded, moment, note, param, query},
+    components::{EditForm, Field, hidden, load, loaded, may_change, moment, note, param, query},
 };
 use leptos::prelude::*;
 
@@ -41,7 +41,7 @@ fn page(page: Page) -> AnyView {
     } else {
         format!("/apps/{slug}/setup/authorize")
     };
-    let hint = (demo && credentials.is_none()).then(|| {
+    let hint = (may_change() && demo && credentials.is_none()).then(|| {
         note(
             "accent",
             "flask",
@@ -57,11 +57,11 @@ fn page(page: Page) -> AnyView {
         None => (step.endpoint.clone(), String::new()),
     };
     let stored = step.token_stored.then(|| {
-        let at = step.checked_at.map(|at| view! { " at " {moment(at)} });
         let by = step
             .entered_by
             .clone()
             .map(|by| format!(", entered by {by}"));
+        let at = step.checked_at.map(|at| view! { " at " {moment(at)} });
         note(
             "created",
             "st-on",
@@ -111,13 +111,13 @@ fn page(page: Page) -> AnyView {
     };
     view! {
         {step_head(&step.head, &step.progress, Step::Authorize, live, heading, lede.into_any())}
-        <PostForm action="/api/save_authorize" class="beside" confirmed=true>
+        <EditForm action="/api/save_authorize" class="beside" confirmed=true>
             {hidden("slug", slug.clone())}
             {live.then(|| hidden("live", "true"))}
             <div class="stack measure">
                 {hint}
                 {stored}
-                {field.input()}
+                {may_change().then(|| field.input())}
                 {endpoint_part()}
             </div>
             <aside class="aside panel" aria-labelledby="how">
@@ -125,7 +125,7 @@ fn page(page: Page) -> AnyView {
                 <div><ol class="bullets numbered">{steps}</ol>{help}</div>
             </aside>
             {save_bar(&slug, Step::Authorize, live, next.into_any())}
-        </PostForm>
+        </EditForm>
     }
     .into_any()
 }

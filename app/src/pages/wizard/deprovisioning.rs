@@ -8,7 +8,7 @@ use crate::{
         wizard::{DeprovisioningStep, LoadDeprovisioningStep, PolicyView, Step},
     },
     components::{
-        PostForm, default_button, field_error, hidden, icon, labelled, load, loaded, op, param,
+        EditForm, default_button, field_error, hidden, icon, labelled, load, loaded, op, param,
     },
     words,
 };
@@ -51,7 +51,7 @@ fn page(step: DeprovisioningStep) -> AnyView {
     };
     view! {
         {step_head(&step.head, &step.progress, Step::Deprovisioning, live, "What happens when somebody leaves?".to_owned(), lede.into_any())}
-        <PostForm action="/api/save_deprovisioning" class="beside" confirmed=true>
+        <EditForm action="/api/save_deprovisioning" class="beside" confirmed=true>
             {default_button("go", if live { "review" } else { "continue" })}
             {hidden("slug", slug.clone())}
             {live.then(|| hidden("live", "true"))}
@@ -64,7 +64,7 @@ fn page(step: DeprovisioningStep) -> AnyView {
                 </div>
             </aside>
             {save_bar(&slug, Step::Deprovisioning, live, next.into_any())}
-        </PostForm>
+        </EditForm>
     }
     .into_any()
 }

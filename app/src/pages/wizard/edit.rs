@@ -9,8 +9,8 @@ use crate::{
         wizard::Step,
     },
     components::{
-        PostForm, change_list, crumbs, hidden, load_unless, loaded, moment, note, op, param,
-        person_ref, person_why, title,
+        PostForm, change_list, crumbs, deed_or_why, hidden, load_unless, loaded, moment, note, op,
+        param, person_ref, person_why, title,
     },
     format,
 };
@@ -66,14 +66,15 @@ fn page(edit: EditReview) -> AnyView {
         EditEffect::Deprovisioning(effect) => policies(effect),
     };
     let save = (!nothing).then(|| {
-        view! {
+        let save = view! {
             <PostForm action="/api/save_edit" class="inline" confirmed=true>
                 {hidden("slug", slug)}
                 {hidden("step", edit.step.path())}
                 {hidden("version", edit.version)}
                 <button class="button button--primary" type="submit">"Save"</button>
             </PostForm>
-        }
+        };
+        deed_or_why(save.into_any())
     });
     let when = if edit.live {
         "It is not saved yet. Once saved, it holds from the next run on."

@@ -12,14 +12,16 @@ pub use authorize::AuthorizePage;
 pub use deprovisioning::{DeprovisioningPage, when};
 pub use edit::EditReviewPage;
 pub use review::ReviewPage;
-pub use scope::ScopePage;
+pub use scope::{ScopePage, remove_button};
 
 use crate::{
     api::{
         terms::AppHead,
         wizard::{Progress, Step},
     },
-    components::{PostForm, crumbs, hidden, icon, moment, note, tally, title},
+    components::{
+        PostForm, crumbs, deed, hidden, icon, may_change, moment, note, read_only, tally, title,
+    },
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
@@ -95,15 +97,15 @@ pub struct DiscardEdit {
 }
 
 impl DiscardEdit {
-    pub fn button(self, text: &'static str) -> AnyView {
-        view! {
+    pub fn button(self, text: &'static str) -> Option<AnyView> {
+        let button = view! {
             <PostForm action="/api/discard_edit" class="inline">
                 {hidden("slug", self.slug)}
                 {hidden("step", self.step.path())}
                 <button class="button button--s" type="submit">{icon("undo")}{text}</button>
             </PostForm>
-        }
-        .into_any()
+        };
+        deed(button.into_any())
     }
 }
 
@@ -134,6 +136,9 @@ fn steps(app: &AppHead, progress: &Progress, here: Step) -> AnyView {
 
 /// The last row of a step: what comes next, and the buttons.
 pub fn save_bar(slug: &str, step: Step, live: bool, next: AnyView) -> AnyView {
+    if !may_change() {
+        return view! { <div class="save-bar">{read_only()}</div> }.into_any();
+    }
     let buttons = if live && step == Step::Authorize {
         view! {
             <a class="button" href=format!("/apps/{slug}/autoprovisioning")>"Cancel"</a>

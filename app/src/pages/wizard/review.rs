@@ -4,8 +4,9 @@ use super::step_head;
 use crate::{
     api::wizard::{LoadReviewStep, OperationGroup, Plan, PlanState, ReviewStep, Step},
     components::{
-        PostForm, Tick, button_link, figure, figures, hidden, keep_fresh, load, loaded, moment,
-        note, note_plain, param, plain_button, roll, waiting,
+        PostForm, Tick, button_link, deed_or_why, figure, figures, hidden, keep_fresh, load,
+        loaded, may_change, moment, note, note_plain, param, plain_button, read_only, roll,
+        waiting,
     },
     format,
     pages::runs::{csv_link, operation_rows, operations_table, skip_rows},
@@ -44,7 +45,7 @@ fn page(step: ReviewStep) -> AnyView {
                     "A step before this one is not finished",
                     view! {
                         <div class="actions">
-                            {button_link(format!("/apps/{slug}/setup/{}", missing.path()), "button--primary", format!("Finish {}", super::name(missing).to_lowercase()))}
+                            {deed_or_why(button_link(format!("/apps/{slug}/setup/{}", missing.path()), "button--primary", format!("Finish {}", super::name(missing).to_lowercase())))}
                         </div>
                     },
                 ),
@@ -52,7 +53,7 @@ fn page(step: ReviewStep) -> AnyView {
                     "accent",
                     "op-same",
                     "There is no plan yet",
-                    view! { <div class="actions">{plain_button("/api/plan_again", &slug, "button--primary", None, "Make a plan")}</div> },
+                    view! { <div class="actions">{deed_or_why(plain_button("/api/plan_again", &slug, "button--primary", None, "Make a plan"))}</div> },
                 ),
             };
             view! { {head("What will the first run do?", "A plan says it, person by person. Nothing is sent.".into_any())}{body} }.into_any()
@@ -71,7 +72,7 @@ fn page(step: ReviewStep) -> AnyView {
                 "Planning failed",
                 view! {
                     <p>{problem}</p>
-                    <div class="actions">{plain_button("/api/plan_again", &slug, "button--primary", None, "Try again")}</div>
+                    <div class="actions">{deed_or_why(plain_button("/api/plan_again", &slug, "button--primary", None, "Try again"))}</div>
                 },
             )}
             <div class="actions section"><a class="button" href=back>"Back"</a></div>
@@ -85,12 +86,12 @@ fn page(step: ReviewStep) -> AnyView {
                 {moment(plan.directory_read_at)}
                 ". Exactly this runs when you turn on. Nothing has been sent yet."
             };
-            view! { {head("This is what the first run will do", lede.into_any())}{ready(&slug, &app, *plan, back)} }.into_any()
+            view! { {head("This is what the first run will do", lede.into_any())}{ready(&slug, &app, &plan, back)} }.into_any()
         }
     }
 }
 
-fn ready(slug: &str, app: &str, plan: Plan, back: String) -> AnyView {
+fn ready(slug: &str, app: &str, plan: &Plan, back: String) -> AnyView {
     let counts = plan.counts;
     let ticks = vec![
         Tick {
@@ -112,6 +113,51 @@ fn ready(slug: &str, app: &str, plan: Plan, back: String) -> AnyView {
             href: None,
         },
     ];
+    let next = if counts.create > 0 {
+        view! { <b>{format::people(counts.create)}</b> {format!(" get an account and may receive an invitation from {app}.")} }.into_any()
+    } else {
+        "Nobody new gets an account.".into_any()
+    };
+    let again = plain_button("/api/plan_again", slug, "button--quiet", None, "Plan again");
+    let (owner, number) = (slug.to_owned(), plan.number.to_string());
+    let last = if may_change() {
+        view! {
+            <p>{next}</p>
+            <div class="actions">
+                {again}
+                <a class="button" href=back>"Back"</a>
+                <PostForm action="/api/turn_on_first" class="inline" confirmed=true>
+                    {hidden("slug", owner)}
+                    {hidden("plan", number)}
+                    <button class="button button--primary" type="submit">"Turn on"</button>
+                </PostForm>
+            </div>
+        }
+        .into_any()
+    } else {
+        read_only()
+    };
+    view! {
+        {shown(slug, app, plan, Some(roll("plan", ticks)))}
+        <div class="save-bar">{last}</div>
+    }
+    .into_any()
+}
+
+/// Everything that a plan would do, in numbers and by name.
+pub(super) fn shown(slug: &str, app: &str, plan: &Plan, roll: Option<AnyView>) -> AnyView {
+    let counts = plan.counts;
+    let again = (counts.unsuspend > 0)
+        .then(|| figure(counts.unsuspend, "created", "op-unsuspend", "Unsuspend"));
+    let numbers = [
+        Some(figure(counts.create, "created", "op-create", "Create")),
+        Some(figure(counts.link, "neutral", "op-link", "Link")),
+        Some(figure(counts.update, "updated", "op-update", "Update")),
+        Some(figure(counts.suspend, "suspended", "op-suspend", "Suspend")),
+        again,
+        Some(figure(counts.delete, "deleted", "op-delete", "Delete")),
+        Some(figure(counts.skipped, "neutral", "op-skip", "Skip")),
+    ];
     let groups = plan
         .groups
         .iter()
@@ -129,25 +175,11 @@ fn ready(slug: &str, app: &str, plan: Plan, back: String) -> AnyView {
             view! { <p>"Rollcall never touches them."</p> },
         )
     });
-    let next = if counts.create > 0 {
-        view! { <b>{format::people(counts.create)}</b> {format!(" get an account and may receive an invitation from {app}.")} }.into_any()
-    } else {
-        "Nobody new gets an account.".into_any()
-    };
-    let again = plain_button("/api/plan_again", slug, "button--quiet", None, "Plan again");
     let csv = csv_link(slug, plan.number);
-    let slug = slug.to_owned();
     view! {
         <div class="stack">
-            {figures(vec![
-                figure(counts.create, "created", "op-create", "Create"),
-                figure(counts.link, "neutral", "op-link", "Link"),
-                figure(counts.update, "updated", "op-update", "Update"),
-                figure(counts.suspend, "suspended", "op-suspend", "Suspend"),
-                figure(counts.delete, "deleted", "op-delete", "Delete"),
-                figure(counts.skipped, "neutral", "op-skip", "Skip"),
-            ])}
-            {roll("plan", ticks)}
+            {figures(numbers.into_iter().flatten().collect())}
+            {roll}
             <div class="page-head__row">
                 <p class="soft">{format!("{} to the app.", format::counted(plan.requests, "request", "requests"))}</p>
                 <div class="actions">{csv}</div>
@@ -158,18 +190,6 @@ fn ready(slug: &str, app: &str, plan: Plan, back: String) -> AnyView {
             {operations_table(view! { {groups}{skipped} }.into_any())}
             {only}
         </section>
-        <div class="save-bar">
-            <p>{next}</p>
-            <div class="actions">
-                {again}
-                <a class="button" href=back>"Back"</a>
-                <PostForm action="/api/turn_on_first" class="inline" confirmed=true>
-                    {hidden("slug", slug)}
-                    {hidden("plan", plan.number.to_string())}
-                    <button class="button button--primary" type="submit">"Turn on"</button>
-                </PostForm>
-            </div>
-        </div>
     }
     .into_any()
 }

@@ -4,8 +4,8 @@ use super::{live, save_bar, step_head};
 use crate::{
     api::wizard::{LoadScopeStep, Members, ScopeGroup, ScopePage as Page, Step},
     components::{
-        PostForm, confirm_link, default_button, field_error, group_finder, hidden, icon,
-        is_confirmed, load, loaded, param, words,
+        EditForm, confirm_link, deed, default_button, field_error, group_finder, hidden, icon,
+        is_confirmed, load, loaded, may_change, param, words,
     },
     format,
 };
@@ -52,7 +52,7 @@ fn page(page: Page) -> AnyView {
         .map(|group| group.id.clone())
         .collect::<Vec<_>>();
     let everyone = step.everyone;
-    let confirm = none && step.had_groups;
+    let confirm = may_change() && none && step.had_groups;
     let in_scope = effect.as_ref().map(|effect| effect.in_scope);
     let panel = effect.map(|effect| {
         view! {
@@ -74,23 +74,23 @@ fn page(page: Page) -> AnyView {
     };
     view! {
         {step_head(&step.head, &step.progress, Step::Scope, live, format!("Who gets an account in {app}?"), lede.into_any())}
-        <PostForm action="/api/save_scope" class="beside">
+        <EditForm action="/api/save_scope" class="beside">
             {default_button("go", "find")}
             {hidden("slug", slug.clone())}
             {live.then(|| hidden("live", "true"))}
             <section class="stack" aria-labelledby="groups">
                 <h2 id="groups">"Groups " <span class="muted">"(optional)"</span></h2>
                 {picked()}
-                {group_finder("Add a group", chosen)}
+                {may_change().then(|| group_finder("Add a group", chosen))}
                 {confirm.then(|| if is_confirmed() { everyone_box(everyone) } else { everyone_later() })}
                 <p class="hint">
                     "Members from a secondary domain or from outside your organization are not provisioned, whatever group they are in."
                 </p>
-                <div class="actions"><button class="button button--s" type="submit" name="go" value="show">"Count again"</button></div>
+                {deed(view! { <div class="actions"><button class="button button--s" type="submit" name="go" value="show">"Count again"</button></div> }.into_any())}
             </section>
             {panel}
             {save_bar(&slug, Step::Scope, live, next)}
-        </PostForm>
+        </EditForm>
     }
     .into_any()
 }
@@ -164,12 +164,21 @@ fn group_line(index: usize, group: &ScopeGroup, old: RwSignal<bool>) -> AnyView 
                 <label><input type="radio" name=members.clone() value="direct" checked=!nested/>"Direct"</label>
                 <label><input type="radio" name=members value="nested" checked=nested/>"Direct and nested"</label>
             </span>
-            <button class="button button--s button--quiet" type="submit" name="removed" value=group.id.clone()>
-                {icon("close")}
-                "Remove"
-                <span class="visually-hidden">{format!(" {}", group.name)}</span>
-            </button>
+            {remove_button(&group.id, &group.name)}
         </li>
     }
     .into_any()
+}
+
+/// Takes a group out of a list.
+pub fn remove_button(id: &str, name: &str) -> Option<AnyView> {
+    let (id, spoken) = (id.to_owned(), format!(" {name}"));
+    let button = view! {
+        <button class="button button--s button--quiet" type="submit" name="removed" value=id>
+            {icon("close")}
+            "Remove"
+            <span class="visually-hidden">{spoken}</span>
+        </button>
+    };
+    deed(button.into_any())
 }
