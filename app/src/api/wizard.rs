@@ -78,6 +78,8 @@ pub struct AuthorizeStep {
     /// A token is stored. It is never shown again.
     pub token_stored: bool,
     pub checked_at: Option<Time>,
+    /// The app is stopped because it refuses the stored one.
+    pub refused_since: Option<Time>,
     pub entered_by: Option<String>,
     /// How to get the token, one step a line.
     pub instructions: Vec<String>,

@@ -170,6 +170,8 @@ async fn reauthorizing_resumes_a_stopped_app_and_keeps_its_links(pool: PgPool) {
         reason: StopReason::NeedsReauthorization,
     };
     assert_eq!(walk.services.head("asana").await.unwrap().status, stopped);
+    let step = walk.services.authorize("asana").await.unwrap();
+    assert_eq!(step.refused_since, Some(walk.here.engine.clock.now()));
     let error = walk.authorize("wrong", Mode::Live).await.unwrap_err();
     assert_eq!(fields(&error), [("token", FieldCode::TokenRefused)]);
     assert_eq!(walk.services.head("asana").await.unwrap().status, stopped);
@@ -179,6 +181,8 @@ async fn reauthorizing_resumes_a_stopped_app_and_keeps_its_links(pool: PgPool) {
         walk.services.head("asana").await.unwrap().status,
         AppStatus::Running { .. }
     ));
+    let step = walk.services.authorize("asana").await.unwrap();
+    assert_eq!(step.refused_since, None);
     walk.work().await;
     assert_eq!(
         walk.services.head("asana").await.unwrap().status,

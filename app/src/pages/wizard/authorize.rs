@@ -61,18 +61,28 @@ fn page(page: Page) -> AnyView {
             .entered_by
             .clone()
             .map(|by| format!(", entered by {by}"));
-        let at = step.checked_at.map(|at| view! { " at " {moment(at)} });
-        note(
-            "created",
-            "st-on",
-            "A token is stored",
-            view! { <p>"Accepted" {at} {by} ". A new one replaces it."</p> },
-        )
+        match step.refused_since {
+            Some(at) => note(
+                "failed",
+                "st-stopped",
+                "The app refuses the stored token",
+                view! { <p>"Refused since " {moment(at)} {by} ". A new one lets the app go on where it stood."</p> },
+            ),
+            None => {
+                let at = step.checked_at.map(|at| view! { " at " {moment(at)} });
+                note(
+                    "created",
+                    "st-on",
+                    "A token is stored",
+                    view! { <p>"Accepted" {at} {by} ". A new one replaces it."</p> },
+                )
+            }
+        }
     });
     let mut field = Field::new("token", "Access token")
         .kind("password")
         .value(token);
-    field = if step.token_stored {
+    field = if step.token_stored && step.refused_since.is_none() {
         field.hint("Leave empty to keep the stored one.")
     } else {
         field

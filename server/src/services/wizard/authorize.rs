@@ -35,6 +35,8 @@ impl AppServices {
             endpoint_known: setting.entry.endpoint.is_some(),
             token_stored,
             checked_at: setting.app.authorized_at.filter(|_| token_stored),
+            refused_since: (setting.app.stopped_at)
+                .filter(|_| configuration::waits_for_token(&setting.app)),
             entered_by: entered.filter(|_| token_stored).map(|event| event.actor),
             instructions: setting.entry.token_help.clone(),
             help_url: None,
