@@ -1,4 +1,5 @@
 import { expect, type Visit } from "../fixtures/visit.ts";
+import { until } from "./directory.ts";
 
 /** Takes Asana from the catalogue. */
 export async function addAsana({ page, look, open }: Visit): Promise<void> {
@@ -49,7 +50,25 @@ export async function turnOff({ page, look, open }: Visit): Promise<void> {
   await expect(page.getByRole("button", { name: "Run now" })).toBeVisible();
   await page.getByRole("link", { name: "Turn off autoprovisioning" }).click();
   await page.getByRole("button", { name: "Turn off" }).click();
-  await expect(page.getByRole("button", { name: "Turn on" })).toBeVisible();
+  await expect(page.getByRole("link", { name: "Turn on" })).toBeVisible();
   await expect(page.locator("nav.places a[href='/apps/asana']")).toContainText("Off");
   await look("autoprovisioning, off");
+}
+
+/** Turning on again asks first, and shows the plan of its first run. */
+export async function planBeforeTurningOn({ page, alive, look, open }: Visit): Promise<void> {
+  const question = "/apps/asana/autoprovisioning/turn-on";
+  await page.getByRole("link", { name: "Turn on" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Turn on autoprovisioning of Asana?");
+  await expect(page.getByText("There is no plan of it yet")).toBeVisible();
+  await look("turn on, no plan");
+  await page.getByRole("button", { name: "Make a plan" }).click();
+  await expect(page).toHaveURL(new RegExp(`${question}$`));
+  const planned = page.getByRole("button", { name: "Plan again" });
+  await until(alive, () => expect(planned).toBeVisible({ timeout: alive ? 30_000 : 500 }), () => open(question));
+  await expect(page.locator(".figures li", { hasText: "Create" })).toBeVisible();
+  await look("turn on, planned");
+  await expect(page.getByRole("button", { name: "Turn on" })).toBeVisible();
+  await page.getByRole("link", { name: "Back" }).click();
+  await expect(page.locator(".page-head .chip")).toHaveText("Off");
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "../fixtures/visit.ts";
-import { addAsana, recordSignIn, turnOff, turnOnForAllButContractors } from "../pages/app.ts";
+import { addAsana, planBeforeTurningOn, recordSignIn, turnOff, turnOnForAllButContractors } from "../pages/app.ts";
 import { connectDirectory, readDirectory } from "../pages/directory.ts";
 import { createAdministrator, signIn } from "../pages/door.ts";
 import { editMapping, reconsiderPolicies, seeNoFailures, seeWhoIsLeftOut } from "../pages/editing.ts";
@@ -41,6 +41,7 @@ test("from the one-time link to accounts in the app and their events in the log"
     await look("home, running");
   });
   await test.step("turn off", () => turnOff(visit));
+  await test.step("see what turning on would do", () => planBeforeTurningOn(visit));
   await test.step("sign out and in again", async () => {
     await page.getByRole("button", { name: "Sign out" }).click();
     await expect(page).toHaveURL(/\/sign-in$/);

@@ -19,7 +19,7 @@ use app::api::queue::{
 };
 use app::api::terms::{Role, Trigger};
 use app::api::{ApiError, ErrorCode};
-use app::services::{Accounts as _, Actor, Assured, HomePage as _, Removals as _};
+use app::services::{Accounts as _, Actor, Assured, HomePage as _, Removals as _, Wizard};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -31,6 +31,7 @@ use server::clock::Clock as _;
 use server::http::{Site, Web, router};
 use server::sandbox::ADMINISTRATOR;
 use server::services::accounts::AccountsService;
+use server::services::apps::AppServices;
 use server::services::door::Scrutiny;
 use server::services::home::HomeService;
 use server::services::removals::RemovalsService;
@@ -383,6 +384,17 @@ async fn held_creates_are_listed_by_name_and_go_ahead_once_allowed(pool: PgPool)
         .unwrap();
     let run = console.house.run().await;
     assert_eq!(run.applied.create, u64::from(left.creates), "{run:?}");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn before_an_app_is_turned_on_again_what_is_overdue_is_counted(pool: PgPool) {
+    let (console, _) = waiting(pool).await;
+    let engine = console.house.engine.clone();
+    let apps = AppServices::new(engine.clone(), server::jobs::Queue::new(engine));
+    let overdue = async || Wizard::review(&apps, ASANA).await.unwrap().overdue;
+    assert_eq!(overdue().await, 0);
+    console.house.clock.advance(TimeDelta::days(30));
+    assert!(overdue().await > 0);
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -269,6 +269,8 @@ pub struct ReviewStep {
     pub head: AppHead,
     pub progress: Progress,
     pub plan: PlanState,
+    /// Steps of the queue whose time has come.
+    pub overdue: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -569,10 +571,14 @@ pub async fn load_review_step(slug: String) -> Result<ReviewStep, ApiError> {
 }
 
 #[server(endpoint = "plan_again")]
-pub async fn plan_again(slug: String) -> Result<(), ApiError> {
+pub async fn plan_again(slug: String, #[server(default)] live: bool) -> Result<(), ApiError> {
     let (actor, services) = super::super_administrator()?;
     super::answer(services.wizard.plan_again(&actor, &slug).await)?;
-    super::redirect_to(&format!("/apps/{slug}/setup/review"));
+    super::redirect_to(&if live {
+        format!("/apps/{slug}/autoprovisioning/turn-on")
+    } else {
+        format!("/apps/{slug}/setup/review")
+    });
     Ok(())
 }
 

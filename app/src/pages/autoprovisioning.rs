@@ -18,9 +18,9 @@ use crate::{
         wizard::{MappingView, Members, Missing, PolicyView, Step},
     },
     components::{
-        PostForm, app_page, button_link, confirmation, confirmed_button, deed, deed_or_why, fact,
-        facts, hidden, icon, keep_fresh, load, loaded, may_change, moment, must, note, op, param,
-        plain_button, sheet, strip, strip_item, time_day, words,
+        PostForm, app_page, button_link, confirmation, deed, deed_or_why, fact, facts, hidden,
+        icon, keep_fresh, load, loaded, may_change, moment, must, note, op, param, plain_button,
+        sheet, strip, strip_item, time_day, words,
     },
     format, words as say,
 };
@@ -118,12 +118,7 @@ fn configured_page(
     let stopped = matches!(head.status, AppStatus::Stopped { .. });
     let running = c.running.as_ref();
     let actions = match () {
-        () if off => deed(confirmed_button(
-            "/api/turn_on",
-            slug,
-            "button--primary",
-            "Turn on",
-        )),
+        () if off => deed(button_link(at("turn-on"), "button--primary", "Turn on…")),
         () if stopped || running.is_some() => None,
         () => deed(run_buttons(slug, true)),
     };
@@ -196,15 +191,21 @@ fn configured_page(
                 <div class="actions">{deed_or_why(button_link(at("authorize"), "button--primary", "Reauthorize"))}</div>
             },
         )),
-        AppStatus::Stopped { reason } => Some(note(
-            "failed",
-            "st-stopped",
-            format!("Stopped: {}", say::stop_reason(*reason)),
-            view! {
-                <p>"Nothing is sent until it is resolved."{c.stopped_since.map(|at| view! { " Since " {moment(at)} "." })}</p>
-                <div class="actions">{deed_or_why(confirmed_button("/api/turn_on", slug, "button--primary", "Try again"))}</div>
-            },
-        )),
+        AppStatus::Stopped { reason } => {
+            // Turning on does not help: the app goes on by itself once the cause is resolved.
+            let helps = (*reason == StopReason::DirectoryChanged).then(|| {
+                view! { <div class="actions">{button_link("/directory/connection", "button--primary", "Open the connection")}</div> }
+            });
+            Some(note(
+                "failed",
+                "st-stopped",
+                format!("Stopped: {}", say::stop_reason(*reason)),
+                view! {
+                    <p>"Nothing is sent until it is resolved."{c.stopped_since.map(|at| view! { " Since " {moment(at)} "." })}</p>
+                    {helps}
+                },
+            ))
+        }
         AppStatus::Held { removals } => Some(note(
             "held",
             "op-held",

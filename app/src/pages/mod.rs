@@ -69,6 +69,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("apps/:slug/autoprovisioning/:step/review") view=wizard::EditReviewPage/>
                     <Route path=path!("apps/:slug/people") view=apps::ConcernedPage/>
                     <Route path=path!("apps/:slug/lacking") view=apps::LackingPage/>
+                    <Route path=path!("apps/:slug/autoprovisioning/turn-on") view=wizard::TurnOnPage/>
                     <Route path=path!("apps/:slug/autoprovisioning/turn-off") view=autoprovisioning::TurnOffPage/>
                     <Route path=path!("apps/:slug/autoprovisioning/delete") view=autoprovisioning::DeletePage/>
                     <Route path=path!("apps/:slug/accounts") view=accounts::AccountsPage/>

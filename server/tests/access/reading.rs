@@ -193,6 +193,7 @@ async fn no_page_offers_an_auditor_what_would_be_refused(pool: PgPool) {
         "discard_edit",
         "draft_access",
         "invite_administrator",
+        "plan_again",
         "preview_run",
         "read_directory",
         "save_app_sign_in",

@@ -181,6 +181,19 @@ async fn turning_off_keeps_everything_and_deleting_takes_it_away_but_the_account
         ErrorCode::AlreadyOff
     );
     assert_eq!(services.head("asana").await.unwrap().status, AppStatus::Off);
+    assert!(
+        matches!(walk.plan().await, PlanState::None),
+        "the plan of the first run is carried out"
+    );
+    services.plan_again(actor, "asana").await.unwrap();
+    assert!(matches!(walk.plan().await, PlanState::Planning { .. }));
+    walk.work().await;
+    let PlanState::Ready(plan) = walk.plan().await else {
+        panic!("{:?}", walk.plan().await)
+    };
+    assert!(plan.counts.unchanged > 100, "{:?}", plan.counts);
+    assert_eq!(walk.sandbox.account_count(), accounts);
+    assert_eq!(services.head("asana").await.unwrap().status, AppStatus::Off);
     Autoprovisioning::turn_on(services, actor, "asana")
         .await
         .unwrap();

@@ -8,12 +8,12 @@ use crate::{
             LoadRun, Operations, Run, RunPage as Page, RunProgress, RunState, SkipGroup, Stage,
             StageState,
         },
-        terms::OperationKind,
+        terms::{AppStatus, OperationKind},
     },
     components::{
-        PostForm, asked, crumbs, deed, figure, figures, hidden, icon, keep_fresh, load, loaded,
-        moment, note, note_plain, pager, param, person_ref, query, sheet, state_chip, strip,
-        strip_item, title, words,
+        PostForm, asked, button_link, crumbs, deed, figure, figures, hidden, icon, keep_fresh,
+        load, loaded, moment, note, note_plain, pager, param, person_ref, query, sheet, state_chip,
+        strip, strip_item, title, words,
     },
     format,
 };
@@ -82,7 +82,13 @@ fn page(page: Page) -> AnyView {
             "Stop run",
         )
     });
+    // An app that is off is turned on with a look at its plan.
+    let off = run.head.status == AppStatus::Off;
     let approve = preview.then(|| {
+        if off {
+            let turn_on = format!("/apps/{slug}/autoprovisioning/turn-on");
+            return deed(button_link(turn_on, "button--primary", "Turn on…"));
+        }
         let n = run.row.planned.operations();
         let text = if n == 0 {
             "Nothing to run".to_owned()

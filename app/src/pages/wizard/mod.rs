@@ -6,6 +6,7 @@ mod deprovisioning;
 mod edit;
 mod review;
 mod scope;
+mod turn_on;
 
 pub use attributes::AttributesPage;
 pub use authorize::AuthorizePage;
@@ -13,6 +14,7 @@ pub use deprovisioning::{DeprovisioningPage, when};
 pub use edit::EditReviewPage;
 pub use review::ReviewPage;
 pub use scope::{ScopePage, remove_button};
+pub use turn_on::TurnOnPage;
 
 use crate::{
     api::{

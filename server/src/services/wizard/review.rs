@@ -16,6 +16,7 @@ use crate::configuration;
 use crate::store::apps::{self, App};
 use crate::store::runs::{self, NewRun, Run, RunKind, RunState, Stage};
 use crate::store::{events, imports, links};
+use crate::sync::pending;
 
 /// How many operations of each kind are shown before the whole list.
 const SHOWN: usize = 5;
@@ -25,7 +26,19 @@ impl AppServices {
         let mut db = self.engine.connection().await?;
         let setting = Setting::load(&mut db, slug).await?;
         let (head, progress) = opening(&mut db, &setting).await?;
-        let preview = runs::latest_preview(&mut db, setting.app.id).await?;
+        let mut preview = runs::latest_preview(&mut db, setting.app.id).await?;
+        if setting.config.is_some() {
+            // Before it is turned on again, only a plan that nothing has overtaken.
+            let last = runs::list(&mut db, setting.app.id, false, 1).await?.pop();
+            preview = preview.filter(|plan| {
+                plan.config_version == setting.app.config_version
+                    && last.is_none_or(|run| run.number < plan.number)
+            });
+        }
+        let now = self.engine.clock.now();
+        let waiting = pending::steps(&mut db, &setting.app, now).await?;
+        let overdue = (waiting.iter()).filter(|one| one.step.is_due(now) && !one.is_held());
+        let overdue = number(overdue.count());
         drop(db);
         let plan = match preview {
             None => PlanState::None,
@@ -58,6 +71,7 @@ impl AppServices {
             head,
             progress,
             plan,
+            overdue,
         })
     }
 
