@@ -13,7 +13,7 @@ use crate::{
     api::{
         ErrorCode,
         shell::{Frame, LoadFrame},
-        terms::AppStatus,
+        terms::{AppStatus, Role},
     },
     browser, format, words,
 };
@@ -217,6 +217,15 @@ fn rail(frame: Frame) -> AnyView {
         }
         None => "No directory yet".into_any(),
     };
+    let add = (frame.role == Role::SuperAdministrator).then(|| {
+        place(
+            "/apps/add".to_owned(),
+            "plus",
+            "Add an app".to_owned(),
+            None,
+            None,
+        )
+    });
     let person = format!("{}, {}", frame.email, words::role(frame.role));
     view! {
         <GetForm action="/directory/people" class="find" role="search" label="Directory">
@@ -251,7 +260,7 @@ fn rail(frame: Frame) -> AnyView {
             </div>
             <div>
                 <h2>"Apps"</h2>
-                <ul>{apps}{place("/apps/add".to_owned(), "plus", "Add an app".to_owned(), None, None)}</ul>
+                <ul>{apps}{add}</ul>
             </div>
             <div>
                 <h2>"Console"</h2>

@@ -28,10 +28,11 @@ pub fn EditForm(
     #[prop(optional)] class: &'static str,
     #[prop(optional)] id: &'static str,
     #[prop(optional)] confirmed: bool,
+    #[prop(optional)] locked: bool,
     children: Children,
 ) -> impl IntoView {
     if may_change() {
-        view! { <PostForm action=action class=class id=id confirmed=confirmed>{children()}</PostForm> }
+        view! { <PostForm action=action class=class id=id confirmed=confirmed locked=locked>{children()}</PostForm> }
             .into_any()
     } else {
         view! { <fieldset class=class disabled>{children()}</fieldset> }.into_any()

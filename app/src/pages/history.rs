@@ -9,7 +9,7 @@ use crate::{
         terms::AppHead,
     },
     components::{
-        GetForm, PostForm, app_page, button_link, change_list, crumbs, empty, field_error, hidden,
+        EditForm, GetForm, app_page, button_link, change_list, crumbs, empty, field_error, hidden,
         labelled, load, loaded, moment, note, pager, param, query, state_chip, title,
     },
     format,
@@ -258,7 +258,7 @@ fn restoring(page: Restoring) -> AnyView {
             <p class="lede">{format!("As it was after {} changed it, ", page.version.by)} {moment(page.version.at)} "."</p>
         </div>
         {problems}
-        <PostForm action="/api/restore_version" class="beside" locked=true>
+        <EditForm action="/api/restore_version" class="beside" locked=true>
             {hidden("slug", slug.clone())}
             {hidden("version", n.to_string())}
             {hidden("current", page.current.to_string())}
@@ -275,7 +275,7 @@ fn restoring(page: Restoring) -> AnyView {
                     {possible.then(|| view! { <button class="button button--primary" type="submit">{format!("Restore version {n}")}</button> })}
                 </div>
             </div>
-        </PostForm>
+        </EditForm>
     }
     .into_any()
 }

@@ -3,7 +3,7 @@
 use super::{
     lede,
     notifications::{kind, state},
-    read_only, section,
+    section,
 };
 use crate::{
     api::notifications::{
@@ -12,7 +12,7 @@ use crate::{
     },
     components::{
         Field, PostForm, button_link, fact, facts, hidden, is_confirmed, load, loaded, moment,
-        note, param, words,
+        note, param, read_only, words,
     },
 };
 use leptos::prelude::*;

@@ -95,11 +95,6 @@ fn lede(text: impl Into<String>) -> AnyView {
 }
 
 /// What somebody who may only read is told in place of the buttons.
-fn read_only() -> AnyView {
-    view! { <p class="hint">"You may read this. A super administrator can change it."</p> }
-        .into_any()
-}
-
 /// "Held from the 11th removal within 24 hours on", for so many accounts.
 fn held_from(thresholds: &Thresholds, accounts: u32) -> String {
     let safety = Safety {

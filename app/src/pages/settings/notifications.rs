@@ -1,12 +1,13 @@
 //! Who is told when something needs somebody.
 
-use super::{lede, read_only, section};
+use super::{lede, section};
 use crate::{
     api::notifications::{
         ChannelKind, ChannelRow, LoadNotifications, NotificationsPage as Page, OpenCause,
     },
     components::{
-        Field, PostForm, button_link, empty, load, loaded, moment, note_plain, state_chip, words,
+        Field, PostForm, button_link, empty, load, loaded, moment, note_plain, read_only,
+        state_chip, words,
     },
     format,
 };

@@ -1,6 +1,6 @@
 //! People whose account is never suspended or deleted.
 
-use super::{lede, read_only, section};
+use super::{lede, section};
 use crate::{
     api::{
         settings::{
@@ -11,7 +11,7 @@ use crate::{
     },
     components::{
         GetForm, PostForm, button_link, empty, hidden, icon, load, loaded, moment, op, param,
-        person_ref, query, until, words,
+        person_ref, query, read_only, until, words,
     },
     format, words as say,
 };

@@ -1,11 +1,11 @@
 //! How long the audit log is kept.
 
-use super::{lede, read_only, section};
+use super::{lede, section};
 use crate::{
     api::settings::{LoadRetention, RetentionPage as Retention},
     components::{
         Field, PostForm, fact, facts, field_error, labelled, load, loaded, moment, note_plain,
-        time_day,
+        read_only, time_day,
     },
 };
 use leptos::prelude::*;

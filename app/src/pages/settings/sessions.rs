@@ -1,9 +1,9 @@
 //! How long somebody stays signed in.
 
-use super::{lede, read_only, section};
+use super::{lede, section};
 use crate::{
     api::settings::{LoadSessionLimits, SessionLimits, SessionLimitsPage},
-    components::{Field, PostForm, fact, facts, load, loaded, moment, note_plain},
+    components::{Field, PostForm, fact, facts, load, loaded, moment, note_plain, read_only},
     format,
 };
 use leptos::prelude::*;

@@ -1,13 +1,13 @@
 //! When removals and creates of an app wait for review.
 
-use super::{held_from, lede, read_only, section};
+use super::{held_from, lede, section};
 use crate::{
     api::settings::{
         AppSafety, LoadSafetyOfApps, LoadThresholds, Thresholds, ThresholdsPage as Page,
     },
     components::{
         PostForm, button_link, empty, fact, facts, field_error, hidden, labelled, load, loaded,
-        note_plain, param,
+        note_plain, param, read_only,
     },
     format,
 };
