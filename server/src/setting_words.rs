@@ -270,7 +270,7 @@ mod tests {
         );
         let only: Vec<Change> = changes
             .into_iter()
-            .filter(|one| one.key.starts_with("depr"))
+            .filter(|one| one.key.starts_with("deprovisioning.suspended"))
             .collect();
         assert_eq!(
             summary(&only, entry),
