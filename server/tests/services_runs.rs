@@ -304,7 +304,7 @@ async fn home_says_which_channel_does_not_deliver(pool: PgPool) {
     let settings = ChannelSettings::Webhook(WebhookSettings {
         url: "https://chat.example/hook".to_owned(),
     });
-    let mut db = here.engine.connection().await.unwrap();
+    let mut db = pool.acquire().await.unwrap();
     notifications::save_channel(&mut db, id, "Chat", &settings, false, now)
         .await
         .unwrap();

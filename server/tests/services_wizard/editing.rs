@@ -266,7 +266,7 @@ async fn times_that_make_steps_due_at_once_are_shown_by_name_before_they_are_sav
     let walk = walk(&pool).await;
     walk.turned_on().await;
     walk.work().await;
-    let mut db = walk.here.engine.connection().await.unwrap();
+    let mut db = pool.acquire().await.unwrap();
     let app = walk.app().await.id;
     let person = sqlx::query_scalar::<_, String>(
         "SELECT person_id FROM links WHERE state = 'active' ORDER BY 1 LIMIT 1",
