@@ -141,6 +141,8 @@ impl Console {
         installation: &Installation,
         engine: Engine,
     ) -> Result<(), Failure> {
+        // Before the first request comes in.
+        let asked = shutdown::requested();
         let services = self.services;
         let web = Web {
             pool: installation.pool.clone(),
@@ -185,15 +187,18 @@ impl Console {
             },
             async { serving.await.map_err(Failure::failed) },
             working,
-            when_asked(stop),
+            when_asked(asked, stop),
         )?;
         Ok(())
     }
 }
 
 /// Passes the wish to stop on, for all to end in order.
-async fn when_asked(stop: CancellationToken) -> Result<(), Failure> {
-    shutdown::requested().await;
+async fn when_asked(
+    asked: impl Future<Output = ()>,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    asked.await;
     tracing::info!("stopping");
     stop.cancel();
     Ok(())
