@@ -73,7 +73,7 @@ mod real {
     }
 
     /// After a form changed its own page: says so, and puts the focus, which went away with the form,
-    /// on the same button of the new one, or on the title where there is none any more.
+    /// on the button of the form that stands there now, or on the title where there is none any more.
     pub fn come_back(posted: &Posted) {
         match posted.deed.as_str() {
             "Save" => say("Saved"),
@@ -83,13 +83,13 @@ mod real {
         if lost.is_some_and(|element| element.tag_name() != "BODY") {
             return;
         }
-        match same_button(posted) {
+        match button_of_same(posted) {
             Some(button) => drop(button.focus()),
             None => arrive(),
         }
     }
 
-    fn same_button(posted: &Posted) -> Option<web_sys::HtmlElement> {
+    fn button_of_same(posted: &Posted) -> Option<web_sys::HtmlElement> {
         let action = posted.form.get_attribute("action")?;
         let about = hidden_of(&posted.form)?;
         let forms = document()

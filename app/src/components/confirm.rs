@@ -11,8 +11,8 @@ use crate::api::{local_path, shell::Frame, terms::Role, with_next};
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
-/// Whether the session's owner confirmed a short while ago who they are. Pages are built after it
-/// is known.
+/// What the session's owner may do: their role, and whether they confirmed a short while ago who they
+/// are. Pages are built after it is known.
 #[derive(Clone, Copy)]
 pub struct Confirmation {
     frame: Loading<Frame>,

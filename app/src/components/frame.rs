@@ -61,6 +61,21 @@ fn arrive_soon(looks: u32) {
     );
 }
 
+/// The same where a form changed the page that it is on.
+pub(super) fn come_back_soon(posted: browser::Posted, looks: u32) {
+    set_timeout(
+        move || {
+            if looks > 0 && browser::is_as_before(&posted) {
+                come_back_soon(posted, looks - 1);
+            } else {
+                browser::come_back(&posted);
+                set_timeout(|| browser::say(""), SAID_FOR);
+            }
+        },
+        BETWEEN_LOOKS,
+    );
+}
+
 /// Moves focus to the title after a change of page; the router does not.
 #[component]
 pub fn Arrivals() -> impl IntoView {
@@ -84,21 +99,6 @@ pub fn Arrivals() -> impl IntoView {
         let keys = window_event_listener(ev::keydown, |event| browser::search_key(&event));
         on_cleanup(move || keys.remove());
     });
-}
-
-/// The same where a form changed the page that it is on.
-pub(super) fn come_back_soon(posted: browser::Posted, looks: u32) {
-    set_timeout(
-        move || {
-            if looks > 0 && browser::is_as_before(&posted) {
-                come_back_soon(posted, looks - 1);
-            } else {
-                browser::come_back(&posted);
-                set_timeout(|| browser::say(""), SAID_FOR);
-            }
-        },
-        BETWEEN_LOOKS,
-    );
 }
 
 #[component]

@@ -52,18 +52,18 @@ impl HomePage for HomeService {
         let complete = imports::latest_complete(&mut db).await?;
         let latest = imports::latest(&mut db).await?;
         let apps = apps::list(&mut db).await?;
+        let configured = configured(&mut db, &apps).await?;
         let mut rolls = match complete {
-            Some(_) => {
-                let configured = configured(&mut db, &apps).await?;
-                standings::rolls(&mut db, &configured).await?
-            }
+            Some(_) => standings::rolls(&mut db, &configured).await?,
             None => HashMap::new(),
         };
+        let spared: HashMap<AppId, Vec<String>> = configured.into_iter().collect();
         let mut looked = Vec::new();
         for app in apps {
             let status = app_status(&mut db, &app).await?;
             let counts = rolls.remove(&app.id);
-            looked.push(look(&mut db, app, status, now, counts).await?);
+            let spared = spared.get(&app.id).map_or(&[][..], Vec::as_slice);
+            looked.push(look(&mut db, app, status, now, (counts, spared)).await?);
         }
         let running = || looked.iter().filter(|one| one.app.state == AppState::On);
         let next_run = running().filter_map(|one| one.app.next_run_at).min();
@@ -138,7 +138,7 @@ async fn look(
     app: App,
     status: AppStatus,
     now: Time,
-    counts: Option<RollCounts>,
+    (counts, spared): (Option<RollCounts>, &[String]),
 ) -> Answer<Looked> {
     let (accounts, suspended) = match counts {
         Some(counts) => (counts.linked, counts.suspended),
@@ -168,7 +168,6 @@ async fn look(
         ),
         false => (0, 0),
     };
-    let spared = pending::protected(&mut *db, &app).await?;
     Ok(Looked {
         held_creates,
         undecided,
@@ -178,7 +177,7 @@ async fn look(
         last_run: runs::list(&mut *db, app.id, false, 1).await?.pop(),
         accounts: number(accounts),
         suspended: number(suspended),
-        due: standings::due_before(&mut *db, app.id, now + SOON, &spared).await?,
+        due: standings::due_before(&mut *db, app.id, now + SOON, spared).await?,
         failing: standings::failing(db, app.id).await?,
         roll,
         app,

@@ -95,8 +95,10 @@ pub async fn page_of(
         let near = keys(&mut *connection, wanted, order, after, (limit, within)).await?;
         if i64::try_from(near.len()).is_ok_and(|found| found >= limit) {
             near
+        } else if wanted.has_words_of_the_index() {
+            through_words(connection, wanted, order, after, limit).await?
         } else {
-            through_indexes(connection, wanted, order, after, limit).await?
+            keys(&mut *connection, wanted, order, after, (limit, anywhere)).await?
         }
     } else {
         keys(&mut *connection, wanted, order, after, (limit, anywhere)).await?
@@ -104,9 +106,9 @@ pub async fn page_of(
     rows(connection, &keys, order).await
 }
 
-/// Month by month, and always more of them: what is common ends with the first month, and what is rare
+/// By the index of words, which knows no order: month by month, and always more of them. What is common ends with the first month, and what is rare
 /// costs a few queries instead of one for each month.
-async fn through_indexes(
+async fn through_words(
     connection: &mut PgConnection,
     wanted: &Wanted<'_>,
     order: Order,
@@ -118,14 +120,12 @@ async fn through_indexes(
         return Ok(Vec::new());
     };
     let sharp = wanted.sharpened(&mut transaction, order, after).await?;
-    if wanted.has_words_of_the_index() {
-        sqlx::query!(
-            "SELECT set_config(name, 'off', true) AS set FROM UNNEST($1::text[]) AS s (name)",
-            &["enable_seqscan", "enable_indexscan"] as &[&str],
-        )
-        .fetch_all(&mut *transaction)
-        .await?;
-    }
+    sqlx::query!(
+        "SELECT set_config(name, 'off', true) AS set FROM UNNEST($1::text[]) AS s (name)",
+        &["enable_seqscan", "enable_indexscan"] as &[&str],
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
     let mut found: Vec<EventKey> = Vec::new();
     for span in wanted.spans(order, after, (oldest, newest)) {
         let missing = i64::try_from(found.len()).map_or(0, |found| limit - found);

@@ -27,6 +27,7 @@ impl AppServices {
         let setting = Setting::load(&mut db, slug).await?;
         let (head, progress) = opening(&mut db, &setting).await?;
         let mut preview = runs::latest_preview(&mut db, setting.app.id).await?;
+        let mut overdue = 0;
         if setting.config.is_some() {
             // Before it is turned on again, only a plan that nothing has overtaken.
             let last = runs::list(&mut db, setting.app.id, false, 1).await?.pop();
@@ -34,11 +35,11 @@ impl AppServices {
                 plan.config_version == setting.app.config_version
                     && last.is_none_or(|run| run.number < plan.number)
             });
+            let now = self.engine.clock.now();
+            let waiting = pending::steps(&mut db, &setting.app, now).await?;
+            let due = (waiting.iter()).filter(|one| one.step.is_due(now) && !one.is_held());
+            overdue = number(due.count());
         }
-        let now = self.engine.clock.now();
-        let waiting = pending::steps(&mut db, &setting.app, now).await?;
-        let overdue = (waiting.iter()).filter(|one| one.step.is_due(now) && !one.is_held());
-        let overdue = number(overdue.count());
         drop(db);
         let plan = match preview {
             None => PlanState::None,

@@ -34,54 +34,55 @@ pub async fn page(
     filter: &PeopleFilter,
     part: Part,
 ) -> Result<Page<PersonLine>> {
-    if filter.text.trim().is_empty() {
-        page_of_all(connection, filter, part).await
+    let (total, ids) = if filter.text.trim().is_empty() {
+        of_all(&mut *connection, filter, part).await?
     } else {
-        page_of_found(connection, filter, part).await
-    }
-}
-
-/// Names, addresses and ids are looked up each in its own index: an `OR` over all of them would read
-/// everybody.
-async fn page_of_found(
-    connection: &mut PgConnection,
-    filter: &PeopleFilter,
-    part: Part,
-) -> Result<Page<PersonLine>> {
-    let pattern = like_pattern(&filter.text);
-    let id = filter.text.trim();
-    let org_unit = below(filter.org_unit.as_deref());
-    let total = sqlx::query_scalar!(
-        "SELECT count(*) AS \"count!\" FROM people p
-         WHERE p.id IN (SELECT id FROM people WHERE full_name ILIKE $1
-                        UNION SELECT person_id FROM person_addresses WHERE address ILIKE $1
-                        UNION SELECT $2)
-           AND NOT p.purged
-           AND ($3::text IS NULL OR p.standing = $3)
-           AND ($4::text IS NULL OR lower(p.org_unit_path) = $4
-                OR starts_with(lower(p.org_unit_path), $4 || '/'))",
-        pattern,
-        id,
-        filter.standing,
-        org_unit,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    let rows = sqlx::query_as!(
-        Listed,
+        of_found(&mut *connection, filter, part).await?
+    };
+    let rows = sqlx::query!(
         "SELECT p.id, p.person,
                 ARRAY(SELECT a.name FROM links l JOIN apps a ON a.id = l.app_id
                       WHERE l.person_id = p.id AND l.state IN ('active', 'suspended_by_us')
                       ORDER BY lower(a.name), a.slug) AS \"apps!\"
-         FROM people p
-         WHERE p.id IN (SELECT id FROM people WHERE full_name ILIKE $1
-                        UNION SELECT person_id FROM person_addresses WHERE address ILIKE $1
-                        UNION SELECT $2)
-           AND NOT p.purged
-           AND ($3::text IS NULL OR p.standing = $3)
-           AND ($4::text IS NULL OR lower(p.org_unit_path) = $4
-                OR starts_with(lower(p.org_unit_path), $4 || '/'))
-         ORDER BY lower(p.full_name), p.id LIMIT $5 OFFSET $6",
+         FROM people p WHERE p.id = ANY($1) ORDER BY lower(p.full_name), p.id",
+        &ids,
+    )
+    .fetch_all(connection)
+    .await?
+    .into_iter()
+    .map(|row| {
+        Ok(PersonLine {
+            person: decode(row.person, "people", "person", &row.id)?,
+            apps: row.apps,
+        })
+    })
+    .collect::<Result<Vec<_>>>()?;
+    Ok(Page { rows, total })
+}
+
+/// How many there are, and who is on the page. Names, addresses and ids are looked up each in its own
+/// index: an `OR` over all of them would read everybody.
+async fn of_found(
+    connection: &mut PgConnection,
+    filter: &PeopleFilter,
+    part: Part,
+) -> Result<(i64, Vec<String>)> {
+    let pattern = like_pattern(&filter.text);
+    let id = filter.text.trim();
+    let org_unit = below(filter.org_unit.as_deref());
+    let row = sqlx::query!(
+        "WITH found AS MATERIALIZED (
+             SELECT p.id, lower(p.full_name) AS name FROM people p
+             WHERE p.id IN (SELECT id FROM people WHERE full_name ILIKE $1
+                            UNION SELECT person_id FROM person_addresses WHERE address ILIKE $1
+                            UNION SELECT $2)
+               AND NOT p.purged
+               AND ($3::text IS NULL OR p.standing = $3)
+               AND ($4::text IS NULL OR lower(p.org_unit_path) = $4
+                    OR starts_with(lower(p.org_unit_path), $4 || '/'))
+         )
+         SELECT (SELECT count(*) FROM found) AS \"total!\",
+                ARRAY(SELECT id FROM found ORDER BY name, id LIMIT $5 OFFSET $6) AS \"ids!\"",
         pattern,
         id,
         filter.standing,
@@ -89,17 +90,17 @@ async fn page_of_found(
         part.limit,
         part.offset,
     )
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await?;
-    lines(rows, total)
+    Ok((row.total, row.ids))
 }
 
-/// Of people that no words narrow down: counted in one index, listed in the order of another.
-async fn page_of_all(
+/// The same of people that no words narrow down: counted in one index, in the order of another.
+async fn of_all(
     connection: &mut PgConnection,
     filter: &PeopleFilter,
     part: Part,
-) -> Result<Page<PersonLine>> {
+) -> Result<(i64, Vec<String>)> {
     let org_unit = below(filter.org_unit.as_deref());
     let total = sqlx::query_scalar!(
         "SELECT count(*) AS \"count!\" FROM people
@@ -112,18 +113,13 @@ async fn page_of_all(
     )
     .fetch_one(&mut *connection)
     .await?;
-    let rows = sqlx::query_as!(
-        Listed,
-        "SELECT p.id, p.person,
-                ARRAY(SELECT a.name FROM links l JOIN apps a ON a.id = l.app_id
-                      WHERE l.person_id = p.id AND l.state IN ('active', 'suspended_by_us')
-                      ORDER BY lower(a.name), a.slug) AS \"apps!\"
-         FROM people p
-         WHERE NOT p.purged
-           AND ($1::text IS NULL OR p.standing = $1)
-           AND ($2::text IS NULL OR lower(p.org_unit_path) = $2
-                OR starts_with(lower(p.org_unit_path), $2 || '/'))
-         ORDER BY lower(p.full_name), p.id LIMIT $3 OFFSET $4",
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM people
+         WHERE NOT purged
+           AND ($1::text IS NULL OR standing = $1)
+           AND ($2::text IS NULL OR lower(org_unit_path) = $2
+                OR starts_with(lower(org_unit_path), $2 || '/'))
+         ORDER BY lower(full_name), id LIMIT $3 OFFSET $4",
         filter.standing,
         org_unit,
         part.limit,
@@ -131,24 +127,7 @@ async fn page_of_all(
     )
     .fetch_all(connection)
     .await?;
-    lines(rows, total)
-}
-
-struct Listed {
-    id: String,
-    person: Value,
-    apps: Vec<String>,
-}
-
-fn lines(rows: Vec<Listed>, total: i64) -> Result<Page<PersonLine>> {
-    let line = |row: Listed| {
-        Ok(PersonLine {
-            person: decode(row.person, "people", "person", &row.id)?,
-            apps: row.apps,
-        })
-    };
-    let rows = rows.into_iter().map(line).collect::<Result<_>>()?;
-    Ok(Page { rows, total })
+    Ok((total, ids))
 }
 
 /// How a person is shown wherever they are named.
