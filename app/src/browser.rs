@@ -77,7 +77,8 @@ mod real {
     pub fn come_back(posted: &Posted) {
         match posted.deed.as_str() {
             "Save" => say("Saved"),
-            deed => say(&format!("Done: {deed}")),
+            // Some of it goes on, the reading of a directory say.
+            deed => say(&format!("Accepted: {deed}")),
         }
         let lost = document().active_element();
         if lost.is_some_and(|element| element.tag_name() != "BODY") {

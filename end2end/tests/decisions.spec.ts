@@ -75,6 +75,8 @@ test("removals that are held are looked at, allowed one by one, and dismissed", 
 async function runNow({ page, open }: Visit): Promise<void> {
   await open("/apps/asana/autoprovisioning");
   await page.getByRole("button", { name: "Run now" }).click();
+  // Going elsewhere before it is taken would take it back.
+  await expect(page).toHaveURL(/\/runs\/\d+$/);
 }
 
 /** Waits for the run that holds. */
