@@ -41,8 +41,10 @@ mod real {
     pub struct Posted {
         form: web_sys::HtmlFormElement,
         body: String,
-        /// What the button says.
-        deed: String,
+        /// What the button says that was pressed; none where Enter was.
+        deed: Option<String>,
+        /// The control in which Enter was pressed, or the button, where it has an id.
+        focused: String,
     }
 
     #[must_use]
@@ -50,12 +52,16 @@ mod real {
         let (form, data) = data_of(event)?;
         let body = encoded(&data)?.to_string().as_string()?;
         let button = event.submitter();
-        let deed = button.and_then(|button| button.text_content());
+        let deed = button
+            .filter(|button| !button.has_attribute("aria-hidden"))
+            .and_then(|button| button.text_content());
+        let focused = document().active_element().map(|element| element.id());
         say("");
         Some(Posted {
             form,
             body,
-            deed: deed.unwrap_or_default(),
+            deed,
+            focused: focused.unwrap_or_default(),
         })
     }
 
@@ -73,44 +79,52 @@ mod real {
     }
 
     /// After a form changed its own page: says so, and puts the focus, which went away with the form,
-    /// on the button of the form that stands there now, or on the title where there is none any more.
+    /// where it was: on the same control, on the same button of the form that stands there now, on
+    /// another of its buttons, or on the title where there is none any more.
     pub fn come_back(posted: &Posted) {
-        match posted.deed.as_str() {
-            "Save" => say("Saved"),
+        match posted.deed.as_deref() {
+            None => {}
+            Some("Save") => say("Saved"),
             // Some of it goes on, the reading of a directory say.
-            deed => say(&format!("Accepted: {deed}")),
+            Some(deed) => say(&format!("Accepted: {deed}")),
         }
         let lost = document().active_element();
         if lost.is_some_and(|element| element.tag_name() != "BODY") {
             return;
         }
-        match button_of_same(posted) {
-            Some(button) => drop(button.focus()),
+        let control = document().get_element_by_id(&posted.focused);
+        let control = control.and_then(|control| control.dyn_into().ok());
+        match control.or_else(|| button_of_same(posted)) {
+            Some(element) => drop(element.focus()),
             None => arrive(),
         }
     }
 
     fn button_of_same(posted: &Posted) -> Option<web_sys::HtmlElement> {
         let action = posted.form.get_attribute("action")?;
-        let about = hidden_of(&posted.form)?;
-        let forms = document()
-            .query_selector_all(&format!("#main form[action=\"{action}\"]"))
-            .ok()?;
-        let mut forms = (0..forms.length()).filter_map(|at| forms.get(at));
-        forms.find_map(|form| {
-            let form: web_sys::HtmlFormElement = form.dyn_into().ok()?;
-            let button = form.query_selector("button[type=submit]").ok()??;
-            (hidden_of(&form)? == about).then(|| button.dyn_into().ok())?
-        })
+        let about = hidden_of(&posted.form);
+        let same = |form: &web_sys::HtmlFormElement| hidden_of(form) == about;
+        let main = document().get_element_by_id("main")?;
+        let form = all::<web_sys::HtmlFormElement>(&main, &format!("form[action=\"{action}\"]"))
+            .find(same)?;
+        // One that stands for Enter is not there to be seen.
+        let buttons =
+            || all::<web_sys::HtmlElement>(&form, "button[type=submit]:not([aria-hidden])");
+        let pressed = buttons().find(|button| button.text_content() == posted.deed);
+        pressed.or_else(|| buttons().next())
+    }
+
+    fn all<T: JsCast>(within: &web_sys::Element, what: &str) -> impl Iterator<Item = T> + use<T> {
+        let found = within.query_selector_all(what).ok();
+        let many = found.as_ref().map_or(0, web_sys::NodeList::length);
+        (0..many).filter_map(move |at| found.as_ref()?.get(at)?.dyn_into().ok())
     }
 
     /// What a form is about: the values that nobody types.
-    fn hidden_of(form: &web_sys::HtmlFormElement) -> Option<Vec<String>> {
-        let hidden = form.query_selector_all("input[type=hidden]").ok()?;
-        let values = (0..hidden.length()).filter_map(|at| hidden.get(at));
-        let value =
-            |one: web_sys::Node| Some(one.dyn_into::<web_sys::HtmlInputElement>().ok()?.value());
-        Some(values.filter_map(value).collect())
+    fn hidden_of(form: &web_sys::HtmlFormElement) -> Vec<String> {
+        all::<web_sys::HtmlInputElement>(form, "input[type=hidden]")
+            .map(|input| input.value())
+            .collect()
     }
 
     /// What the controls of a form hold, as it would be posted.

@@ -88,6 +88,13 @@ export async function chooseScope(visit: Visit): Promise<void> {
   await expect(found).toBeVisible();
   await look("scope, finding");
   if (alive) {
+    // Enter sends the form, and whoever types goes on typing.
+    await letters.evaluate((before) => before.setAttribute("data-before", ""));
+    await letters.press("Enter");
+    await expect(page.locator("[data-before]")).toHaveCount(0);
+    await expect(letters).toBeFocused();
+    await expect(page.getByRole("button", { name: "Go on" })).toHaveCount(0);
+    await expect(found).toBeVisible();
     await letters.press("ArrowDown");
     await expect(page.getByRole("option", { selected: true })).toHaveCount(1);
   }
@@ -98,6 +105,7 @@ export async function chooseScope(visit: Visit): Promise<void> {
   await page.getByRole("button", { name: "Count again" }).click();
   await expect(page.getByText(/[1-9]\d* people will be in scope\./)).toBeVisible();
   await expect(members.getByRole("radio", { name: "Direct and nested" })).toBeChecked();
+  if (alive) await expect(page.getByRole("button", { name: "Count again" })).toBeFocused();
   await look("scope");
   await next(visit).click();
   await heading(visit, "What happens when somebody leaves?");

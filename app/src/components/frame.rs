@@ -84,6 +84,8 @@ pub fn Arrivals() -> impl IntoView {
     Effect::new(move |before: Option<String>| {
         let path = location.pathname.get();
         if before.is_some_and(|before| before != path) {
+            // What was done on the page before.
+            browser::say("");
             arrive_soon(LOOKS);
         }
         path
