@@ -56,7 +56,7 @@ pub enum MailError {
     Address(String),
     #[error("The message could not be written: {0}.")]
     Message(String),
-    #[error("{host} did not take the message: {cause}")]
+    #[error("{host} did not take the message: {}.", cause.trim_end_matches('.'))]
     Server { host: String, cause: String },
     #[error("{host} did not finish within {} seconds.", ALL_LASTS.as_secs())]
     TimedOut { host: String },

@@ -216,7 +216,7 @@ fn import_facts(import: &ImportFacts, complete: Option<&ImportFacts>) -> AnyView
     view! { {failed}{facts} }.into_any()
 }
 
-fn scope_line(check: &ScopeCheck) -> AnyView {
+fn scope_line(check: &ScopeCheck, all_granted: bool) -> AnyView {
     let (tone, shape, word) = match check.result {
         ScopeResult::Untested => ("neutral", "st-none", "Not tested"),
         ScopeResult::Granted => ("created", "st-on", "Granted"),
@@ -228,18 +228,20 @@ fn scope_line(check: &ScopeCheck) -> AnyView {
         <tr role="row">
             <th role="rowheader" scope="row"><b>{check.purpose.clone()}</b><br/><code class="muted">{check.scope.clone()}</code></th>
             <td role="cell" data-label="Result">{words(tone, shape, word)}</td>
-            <td role="cell" class="why" data-label="What helps">{helps}</td>
+            {(!all_granted).then(|| view! { <td role="cell" class="why" data-label="What helps">{helps}</td> })}
         </tr>
     }
     .into_any()
 }
 
 fn scopes_sheet(connection: &Connection, saved: &SavedConnection) -> AnyView {
-    let rows = connection.scopes.iter().map(scope_line).collect::<Vec<_>>();
+    let all_granted = (connection.scopes.iter()).all(|one| one.result == ScopeResult::Granted);
+    let rows = (connection.scopes.iter())
+        .map(|one| scope_line(one, all_granted))
+        .collect::<Vec<_>>();
     let at = connection
         .checked_at
         .map(|at| view! { <p class="hint">"Tested at " {moment(at)} "."</p> });
-    let all_granted = (connection.scopes.iter()).all(|one| one.result == ScopeResult::Granted);
     let delegation = saved.client_id.clone().filter(|_| !all_granted).map(|id| {
         view! {
             <p class="soft measure">
@@ -266,7 +268,7 @@ fn scopes_sheet(connection: &Connection, saved: &SavedConnection) -> AnyView {
                     <tr role="row">
                         <th role="columnheader" scope="col">"Scope"</th>
                         <th role="columnheader" scope="col">"Result"</th>
-                        <th role="columnheader" scope="col">"What helps"</th>
+                        {(!all_granted).then(|| view! { <th role="columnheader" scope="col">"What helps"</th> })}
                     </tr>
                 </thead>
                 <tbody role="rowgroup">{rows}</tbody>
