@@ -545,8 +545,15 @@ fn listed(value: Option<&Value>) -> Vec<config::Change> {
     }
 }
 
-/// A JSON value for people: text as it is, the rest as JSON; nothing when there is nothing.
+/// A JSON value for people: text as it is, a request by its first line and its body, the rest as
+/// JSON; nothing when there is nothing.
 pub fn shown(value: &Value) -> Option<String> {
+    let text = |name| value.get(name).and_then(Value::as_str);
+    if let (Some(method), Some(path)) = (text("method"), text("path")) {
+        let line = format!("{method} {path}");
+        let body = value.get("body").and_then(shown);
+        return Some(body.map_or_else(|| line.clone(), |body| format!("{line}\n\n{body}")));
+    }
     match value {
         Value::Null => None,
         Value::String(text) if text.is_empty() => None,

@@ -19,7 +19,7 @@ use super::journal::{Journal, Outcome, most_failed};
 use super::lease::{Lease, Watch};
 use super::plan;
 use super::run::RunError;
-use super::send::{Sender, pause_of_the_app};
+use super::send::{NotDone, Sender, pause_of_the_app};
 use super::settle::{Settled, settle};
 use crate::connectors::scim::Departure;
 use crate::connectors::{ScimApp, ScimError, ScimErrorClass};
@@ -398,9 +398,9 @@ impl Applying<'_> {
             if !self.journal.begin(&operation).await? {
                 return Err(self.why_not_sent().await?);
             }
-            let error = match self.sender.send(&operation).await {
+            let NotDone { error, sent } = match self.sender.send(&operation).await {
                 Ok(done) => return Ok(self.journal.done(&operation, done).await?),
-                Err(error) => error,
+                Err(not_done) => not_done,
             };
             tries += 1;
             if error.is_authorization() {
@@ -451,7 +451,7 @@ impl Applying<'_> {
                 None => {
                     return Ok(self
                         .journal
-                        .refuse(&operation, &error, &self.sender)
+                        .refuse(&operation, &NotDone { error, sent }, &self.sender)
                         .await?);
                 }
             }

@@ -16,8 +16,9 @@ use super::inputs::{self, Candidate, World};
 use super::recheck::recheck;
 use super::record::{Answer, exchange};
 use super::run::RunError;
-use super::send::{Acknowledged, Sender, user_name};
+use super::send::{Acknowledged, NotDone, Sender, user_name};
 use super::together::Together;
+use crate::connectors::scim::Sent;
 use crate::connectors::{ScimError, ScimErrorClass};
 use crate::notifications;
 use crate::store::StoreError;
@@ -49,6 +50,7 @@ pub struct Failed {
     gone: bool,
     pub(super) status: Option<u16>,
     pub(super) excerpt: Option<Box<str>>,
+    pub(super) sent: Option<Sent>,
 }
 
 impl Failed {
@@ -60,12 +62,14 @@ impl Failed {
             gone: false,
             status: None,
             excerpt: None,
+            sent: None,
         }
     }
 }
 
-impl From<&ScimError> for Failed {
-    fn from(error: &ScimError) -> Self {
+impl From<&NotDone> for Failed {
+    fn from(not_done: &NotDone) -> Self {
+        let error = &not_done.error;
         Self {
             code: error.code().to_owned(),
             message: error.to_string(),
@@ -76,6 +80,7 @@ impl From<&ScimError> for Failed {
             gone: false,
             status: error.status,
             excerpt: error.excerpt.clone(),
+            sent: not_done.sent.clone(),
         }
     }
 }
@@ -331,11 +336,11 @@ impl<'a> Journal<'a> {
     pub async fn refuse(
         &self,
         operation: &Operation,
-        error: &ScimError,
+        not_done: &NotDone,
         sender: &Sender<'_>,
     ) -> Result<Outcome, RunError> {
-        let plan = &operation.plan;
-        let mut failed = Failed::from(error);
+        let (plan, error) = (&operation.plan, &not_done.error);
+        let mut failed = Failed::from(not_done);
         if error.class == ScimErrorClass::Conflict
             && plan.kind == OperationKind::Create
             // Once: what a second look could not resolve is told as a failure.

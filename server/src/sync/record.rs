@@ -14,6 +14,7 @@ use sqlx::PgConnection;
 
 use super::journal::{Failed, Journal};
 use super::send::{Acknowledged, user_name};
+use crate::connectors::scim::Sent;
 use crate::store::events::{self, NewEvent};
 use crate::store::links::{self, LinkWrite};
 use crate::store::operations::{self, Done, Operation};
@@ -181,23 +182,32 @@ impl Journal<'_> {
     }
 }
 
-/// What was sent and answered, for the event: no header, so no token.
+/// What was sent and answered, for the event: no header, so no token. Where nothing left, or what
+/// left was found done later, the request is what was planned.
 pub(super) fn exchange(
     operation: &Operation,
     acknowledged: Option<&Acknowledged>,
     failed: Option<&Failed>,
 ) -> Value {
     let plan = &operation.plan;
+    let sent = match (acknowledged, failed) {
+        (Some(done), _) => done.sent.as_ref(),
+        (None, failed) => failed.and_then(|failed| failed.sent.as_ref()),
+    };
+    let request = sent.map_or_else(
+        || json!({ "operation": plan.kind.as_str(), "account": plan.account, "planned": plan.body }),
+        Sent::to_json,
+    );
+    let status = match failed {
+        Some(failed) => failed.status,
+        None => sent.and_then(|sent| sent.status),
+    };
     json!({
-        "request": {
-            "operation": plan.kind.as_str(),
-            "account": plan.account,
-            "body": plan.body,
-        },
+        "request": request,
         "response": {
             "found_done_before": acknowledged.map(|done| done.found),
             "account": acknowledged.and_then(|done| done.account.as_ref()).map(|account| &account.resource),
-            "status": failed.and_then(|failed| failed.status),
+            "status": status,
             "excerpt": failed.and_then(|failed| failed.excerpt.clone()),
         },
     })

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::engine::Engine;
 use super::run::RunError;
-use crate::connectors::scim::Update;
+use crate::connectors::scim::{Sent, Update, noting};
 use crate::connectors::{ScimApp, ScimError, ScimErrorClass};
 use crate::store::apps::AppId;
 use crate::store::links;
@@ -30,6 +30,15 @@ pub struct Acknowledged {
     pub account: Option<Account>,
     /// The write had happened before; it was found, not sent again.
     pub found: bool,
+    /// The write as it left. Linking sends none.
+    pub sent: Option<Sent>,
+}
+
+/// An operation that did not work, and the write that it was about, where one left.
+#[derive(Debug)]
+pub struct NotDone {
+    pub error: ScimError,
+    pub sent: Option<Sent>,
 }
 
 /// What the app shows of an operation whose answer never came.
@@ -64,14 +73,25 @@ impl<'a> Sender<'a> {
         self.app
     }
 
-    pub async fn send(&self, operation: &Operation) -> Result<Acknowledged, ScimError> {
+    pub async fn send(&self, operation: &Operation) -> Result<Acknowledged, NotDone> {
+        match noting(self.write(operation)).await {
+            (Ok(account), sent) => Ok(Acknowledged {
+                account,
+                found: false,
+                sent,
+            }),
+            (Err(error), sent) => Err(NotDone { error, sent }),
+        }
+    }
+
+    async fn write(&self, operation: &Operation) -> Result<Option<Account>, ScimError> {
         let plan = &operation.plan;
         let account = || {
             plan.account
                 .clone()
                 .ok_or_else(ScimError::incomplete_operation)
         };
-        let account = match plan.kind {
+        Ok(match plan.kind {
             // Linking asks nothing of the app.
             OperationKind::Link => None,
             OperationKind::Create => Some(self.app.create(&plan.create_request()).await?),
@@ -90,10 +110,6 @@ impl<'a> Sender<'a> {
                 self.app.delete(&account()?).await?;
                 None
             }
-        };
-        Ok(Acknowledged {
-            account,
-            found: false,
         })
     }
 

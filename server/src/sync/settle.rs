@@ -34,6 +34,7 @@ pub async fn settle(
             let found = Acknowledged {
                 account,
                 found: true,
+                sent: None,
             };
             journal.done(operation, found).await.map(Settled::As)
         }

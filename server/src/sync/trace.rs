@@ -225,10 +225,7 @@ fn of_operation(operation: &Operation, exchange: Option<&Value>, steps: &mut Vec
             many => format!("Sent {many} times"),
         };
         let mut sent = step(Stage::Sent, kind, Verdict::Pass, &tries);
-        sent.data = Some(json!({
-            "account": operation.plan.account,
-            "body": operation.plan.body,
-        }));
+        sent.data = exchange.and_then(|exchange| exchange.get("request").cloned());
         steps.push(sent);
     }
     let response = exchange.and_then(|exchange| exchange.get("response"));

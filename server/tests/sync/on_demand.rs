@@ -92,10 +92,12 @@ async fn a_newcomer_gets_an_account_at_once_and_every_step_is_told(pool: PgPool)
     );
     assert!(!refused);
     let sent = done.steps.iter().find(|step| step.stage == Stage::Sent);
+    let sent = sent.unwrap().data.as_ref().unwrap();
     assert_eq!(
-        sent.unwrap().data.as_ref().unwrap()["body"]["userName"],
-        email
+        (&sent["method"], &sent["path"]),
+        (&"POST".into(), &"/Users".into())
     );
+    assert_eq!(sent["body"]["userName"], email);
     assert!(house.sandbox.account(&email).unwrap().active);
 
     let after = house.app().await;

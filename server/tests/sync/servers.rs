@@ -279,6 +279,11 @@ async fn an_app_that_never_suspends_is_a_failure_with_a_plain_cause(pool: PgPool
     let events = house.events("Suspend Auto Provisioned User").await;
     let message = why(&events[0]).unwrap();
     assert!(message.contains("the account stays active"), "{message}");
+    let request = &events[0].detail.as_ref().unwrap()["request"];
+    assert!(
+        request["method"].is_string() && request["planned"].is_null(),
+        "{request}"
+    );
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -293,6 +298,18 @@ async fn the_style_that_worked_is_remembered_and_used_at_once(pool: PgPool) {
     }
     assert_eq!(methods(&house), ["GET", "PUT"]);
     assert_eq!(learned(&house).await.update, Some(UpdateStyle::Put));
+    // The log tells the request that worked, not the plan, and not what was tried before it.
+    for update in house.events("Update Auto Provisioned User").await {
+        let detail = update.detail.unwrap();
+        let account = update.account_id.unwrap();
+        assert_eq!(detail["request"]["method"], "PUT", "{detail}");
+        assert_eq!(detail["request"]["path"], format!("/Users/{account}"));
+        assert!(
+            detail["request"]["body"]["userName"].is_string(),
+            "{detail}"
+        );
+        assert_eq!(detail["response"]["status"], 200, "{detail}");
+    }
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -9,6 +9,7 @@ mod listing;
 mod lookup;
 mod refused;
 mod request;
+mod sent;
 mod settings;
 mod verify;
 mod version;
@@ -27,6 +28,7 @@ pub use self::error::{ScimError, ScimErrorClass};
 pub use self::learned::{BodyType, DeleteEffect, FilterWorth, IfMatch, Learned, UpdateStyle};
 pub use self::limits::{Access, Limiter};
 pub use self::listing::{AccountListing, Trust};
+pub use self::sent::{Sent, noting};
 pub use self::settings::{ScimLimits, ScimSettings};
 pub use self::write::Update;
 

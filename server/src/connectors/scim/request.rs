@@ -12,6 +12,7 @@ use super::error::{ScimError, ScimErrorClass};
 use super::learned::BodyType;
 use super::limits::Access;
 use super::listing::Page;
+use super::sent;
 use crate::connectors::http::{Answer, SendFailure};
 use crate::connectors::path;
 use crate::connectors::retry::{Backoff, retry_after};
@@ -99,6 +100,10 @@ impl Call {
         }
     }
 
+    pub fn body(&self) -> Option<&Bytes> {
+        self.body.as_ref()
+    }
+
     fn writes(&self) -> bool {
         self.method != Method::GET
     }
@@ -137,6 +142,9 @@ impl ScimApp {
                 Access::Read => self.outgoing.send(request).await,
                 Access::Write => self.outgoing.send_write(request).await,
             };
+            if call.writes() {
+                sent::note(call, outcome.as_ref().ok().map(|answer| answer.status));
+            }
             let error = match outcome {
                 Ok(answer) => {
                     let asked = retry_after(&answer.headers, it.clock.now());
