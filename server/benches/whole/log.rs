@@ -91,9 +91,16 @@ pub fn run(options: &Options, table: &mut Table) {
         Some(percentile(&every, 0.95).as_secs_f64() / TARGET.as_secs_f64()),
     );
     slowest.sort();
-    for (taken, name) in slowest.iter().rev().take(5) {
+    let slow = slowest.iter().filter(|(taken, _)| *taken > TARGET).count();
+    table.row(
+        &format!("kinds of pages whose slowest of {TIMES} took longer"),
+        &format!("{slow} of {pages}"),
+        "",
+        None,
+    );
+    for (taken, name) in slowest.iter().rev().take(8) {
         table.row(
-            &format!("among the slowest: {name}, p95"),
+            &format!("among the slowest: {name}"),
             &millis(*taken),
             "50.0 ms",
             Some(taken.as_secs_f64() / TARGET.as_secs_f64()),

@@ -106,8 +106,8 @@ pub async fn page_of(
     rows(connection, &keys, order).await
 }
 
-/// By the index of words, which knows no order: month by month, and always more of them. What is common ends with the first month, and what is rare
-/// costs a few queries instead of one for each month.
+/// By the index of words, which knows no order: month by month, and always more of them. What is
+/// common ends with the first month, and what is rare costs a few queries instead of one for each.
 async fn through_words(
     connection: &mut PgConnection,
     wanted: &Wanted<'_>,
@@ -347,7 +347,7 @@ impl<'f> Wanted<'f> {
             (&self.filter.text, &mut sharp.text),
             (&self.filter.person, &mut sharp.person),
         ] {
-            let words: Vec<String> = text.as_deref().into_iter().flat_map(words).collect();
+            let words = text.as_deref().map(words).unwrap_or_default();
             if words.len() > 1 {
                 *rarest = self.rarest(&mut *connection, &words, order, after).await?;
             }
@@ -358,7 +358,7 @@ impl<'f> Wanted<'f> {
     async fn rarest(
         &self,
         connection: &mut PgConnection,
-        words: &[String],
+        words: &[&str],
         order: Order,
         after: Option<EventKey>,
     ) -> Result<Option<String>> {
@@ -369,7 +369,7 @@ impl<'f> Wanted<'f> {
         query.push(sorted(order)).push_bind(SAMPLE);
         query
             .push(") SELECT w.word FROM UNNEST(")
-            .push_bind(words.to_vec())
+            .push_bind(words.iter().map(ToString::to_string).collect::<Vec<_>>())
             .push(", ")
             .push_bind(words.iter().map(|word| like_pattern(word)).collect::<Vec<_>>())
             .push(
@@ -388,7 +388,7 @@ impl<'f> Wanted<'f> {
     fn has_words_of_the_index(&self) -> bool {
         let words = [&self.filter.text, &self.filter.person];
         let mut words = words.into_iter().flatten().peekable();
-        words.peek().is_some() && words.all(|text| self::words(text).next().is_some())
+        words.peek().is_some() && words.all(|text| !self::words(text).is_empty())
     }
 
     fn push_time(&self, query: &mut QueryBuilder<Postgres>, order: Order, after: Option<EventKey>) {
@@ -497,11 +497,27 @@ impl<'f> Wanted<'f> {
     }
 }
 
-/// What the index of words knows of a text: the words of three letters and more.
-fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| word.chars().count() >= 3)
-        .map(str::to_owned)
+/// What the index of words can look up of a text: its words, with the sign on either side of them.
+/// The index has groups of three letters, and knows where words end: of `p7@a.example` the `p7@` is
+/// as good as a word of three letters, and names fewer events than `example`.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut from = 0;
+    while let Some(at) = text[from..].find(char::is_alphanumeric) {
+        let begin = from + at;
+        let end = text[begin..]
+            .find(|c: char| !c.is_alphanumeric())
+            .map_or(text.len(), |at| begin + at);
+        let sign = |sign: Option<char>| sign.map_or(0, char::len_utf8);
+        let before = sign(text[..begin].chars().next_back());
+        let after = sign(text[end..].chars().next());
+        let letters = text[begin..end].chars().count();
+        if letters >= 3 || (letters == 2 && before + after > 0) {
+            words.push(&text[begin - before..end + after]);
+        }
+        from = end;
+    }
+    words
 }
 
 fn sorted(order: Order) -> &'static str {
@@ -549,6 +565,15 @@ async fn named(connection: &mut PgConnection, few: Few, pattern: &str) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_comes_with_the_signs_beside_it_so_that_two_letters_are_enough() {
+        assert_eq!(words("p7@bench.example"), ["p7@", "@bench.", ".example"]);
+        assert_eq!(words("quota"), ["quota"]);
+        assert_eq!(words("a 7-x"), Vec::<&str>::new());
+        assert_eq!(words("ab"), Vec::<&str>::new());
+        assert_eq!(words("李雷@høst"), ["李雷@", "@høst"]);
+    }
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
