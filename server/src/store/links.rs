@@ -337,7 +337,8 @@ impl TryFrom<LinkedRow> for LinkedPerson {
     }
 }
 
-/// The next of them in the order of their ids.
+/// The next of them in the order of their ids. Each table is told where they begin: Postgres does not
+/// conclude it, and reads the joined ones from their first row on, for each page again.
 pub async fn linked_people(
     connection: &mut PgConnection,
     app: AppId,
@@ -351,8 +352,9 @@ pub async fn linked_people(
                 q.lifecycle AS \"lifecycle?\"
          FROM links l
          JOIN people p ON p.id = l.person_id
-         LEFT JOIN lifecycles q ON q.app_id = l.app_id AND q.person_id = l.person_id
-         WHERE l.app_id = $1 AND l.state IN ('active', 'suspended_by_us') AND l.person_id > $2
+         LEFT JOIN lifecycles q
+             ON q.app_id = l.app_id AND q.person_id = l.person_id AND q.person_id > $2
+         WHERE l.app_id = $1 AND l.state IN ('active', 'suspended_by_us') AND l.person_id > $2 AND p.id > $2
          ORDER BY l.person_id LIMIT $3",
         app.0,
         after,

@@ -51,9 +51,9 @@ pub async fn page_to_plan(
         "SELECT p.id, p.person, p.purged FROM people p
          WHERE p.id > $3
            AND NOT EXISTS (SELECT FROM settled s
-                           WHERE s.app_id = $1 AND s.person_id = p.id AND s.world = $2)
+                           WHERE s.app_id = $1 AND s.person_id = p.id AND s.person_id > $3 AND s.world = $2)
            AND (NOT p.purged
-                OR EXISTS (SELECT FROM links l WHERE l.app_id = $1 AND l.person_id = p.id))
+                OR EXISTS (SELECT FROM links l WHERE l.app_id = $1 AND l.person_id = p.id AND l.person_id > $3))
          ORDER BY p.id LIMIT $4",
         app.0,
         world,
