@@ -11,3 +11,11 @@ pub async fn refresh(connection: &mut PgConnection) -> Result<()> {
         .await?;
     Ok(())
 }
+
+/// The same of what an import staged, before it is compared with what is there.
+pub async fn refresh_staging(connection: &mut PgConnection) -> Result<()> {
+    sqlx::query!("SELECT refresh_staging_statistics()")
+        .execute(connection)
+        .await?;
+    Ok(())
+}

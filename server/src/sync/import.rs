@@ -129,6 +129,7 @@ pub async fn read_directory(
     reading.small_listings().await?;
     reading.everybody().await?;
     reading.members(named, named_emails).await?;
+    statistics::refresh_staging(&mut *engine.connection().await?).await?;
 
     let requests = engine.requests().directory;
     reading.counts.requests = i64::try_from(requests).unwrap_or(i64::MAX);
@@ -338,6 +339,7 @@ impl Reading<'_> {
             }
         }
         let mut db = self.engine.connection().await?;
+        statistics::refresh_staging(&mut db).await?;
         let seen = imports::seen_without_flags(&mut db, self.import).await?;
         drop(db);
         unknown += usize::try_from(seen).unwrap_or(0);

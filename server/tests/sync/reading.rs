@@ -5,8 +5,9 @@ use std::time::Duration;
 use server::sandbox::{Call, Failure, Fault};
 use server::store::imports;
 use server::store::runs::{self, RunState};
+use server::store::statistics;
 use server::sync::run::{self, Carried, carry_out};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::house::House;
 
@@ -86,4 +87,33 @@ async fn a_reading_counts_only_together_with_its_line_in_the_log(pool: PgPool) {
         .unwrap_err();
     let mut db = house.engine.connection().await.unwrap();
     assert!(imports::latest_complete(&mut db).await.unwrap().is_none());
+}
+
+/// How many rows the database expects of what this import staged.
+async fn expected(db: &mut PgConnection, import: i64) -> i64 {
+    let explain =
+        format!("EXPLAIN (FORMAT JSON) SELECT FROM people_seen_staging WHERE import_id = {import}");
+    let plan: serde_json::Value = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
+        .fetch_one(db)
+        .await
+        .unwrap();
+    plan[0]["Plan"]["Plan Rows"].as_i64().unwrap()
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_database_knows_how_much_an_import_staged_before_it_compares_it(pool: PgPool) {
+    let mut db = pool.acquire().await.unwrap();
+    for statement in [
+        "INSERT INTO people_seen_staging SELECT 1, gen_random_uuid() FROM generate_series(1, 20000)",
+        "ANALYZE people_seen_staging",
+        "DELETE FROM people_seen_staging",
+        "INSERT INTO people_seen_staging SELECT 2, gen_random_uuid() FROM generate_series(1, 20000)",
+    ] {
+        sqlx::query(statement).execute(&mut *db).await.unwrap();
+    }
+    let before = expected(&mut db, 2).await;
+    assert!(before < 100, "{before}: else this shows nothing");
+    statistics::refresh_staging(&mut db).await.unwrap();
+    let after = expected(&mut db, 2).await;
+    assert!((15_000..25_000).contains(&after), "{after}");
 }
