@@ -74,7 +74,7 @@ impl<'a> Sender<'a> {
     }
 
     pub async fn send(&self, operation: &Operation) -> Result<Acknowledged, NotDone> {
-        match noting(self.write(operation)).await {
+        match noting(Box::pin(self.write(operation))).await {
             (Ok(account), sent) => Ok(Acknowledged {
                 account,
                 found: false,
