@@ -189,15 +189,11 @@ pub(super) fn exchange(
     acknowledged: Option<&Acknowledged>,
     failed: Option<&Failed>,
 ) -> Value {
-    let plan = &operation.plan;
     let sent = match (acknowledged, failed) {
         (Some(done), _) => done.sent.as_ref(),
         (None, failed) => failed.and_then(|failed| failed.sent.as_ref()),
     };
-    let request = sent.map_or_else(
-        || json!({ "operation": plan.kind.as_str(), "account": plan.account, "planned": plan.body }),
-        Sent::to_json,
-    );
+    let request = sent.map_or_else(|| planned(operation), Sent::to_json);
     let status = match failed {
         Some(failed) => failed.status,
         None => sent.and_then(|sent| sent.status),
@@ -211,4 +207,10 @@ pub(super) fn exchange(
             "excerpt": failed.and_then(|failed| failed.excerpt.clone()),
         },
     })
+}
+
+/// What stands for a request whose own words are not known.
+pub(super) fn planned(operation: &Operation) -> Value {
+    let plan = &operation.plan;
+    json!({ "operation": plan.kind.as_str(), "account": plan.account, "planned": plan.body })
 }

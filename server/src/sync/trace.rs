@@ -13,6 +13,7 @@ use sqlx::PgConnection;
 use super::alone::Read;
 use super::engine::Engine;
 use super::lease::Lease;
+use super::record;
 use super::run::{RunError, ours};
 use crate::store::StoreError;
 use crate::store::operations::{self, Operation, OperationState};
@@ -225,7 +226,8 @@ fn of_operation(operation: &Operation, exchange: Option<&Value>, steps: &mut Vec
             many => format!("Sent {many} times"),
         };
         let mut sent = step(Stage::Sent, kind, Verdict::Pass, &tries);
-        sent.data = exchange.and_then(|exchange| exchange.get("request").cloned());
+        let request = exchange.and_then(|exchange| exchange.get("request").cloned());
+        sent.data = Some(request.unwrap_or_else(|| record::planned(operation)));
         steps.push(sent);
     }
     let response = exchange.and_then(|exchange| exchange.get("response"));
