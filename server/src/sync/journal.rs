@@ -65,6 +65,15 @@ impl Failed {
             sent: None,
         }
     }
+
+    /// It failed although this write was answered.
+    fn after(self, sent: Option<&Sent>) -> Self {
+        Self {
+            status: sent.and_then(|sent| sent.status),
+            sent: sent.cloned(),
+            ..self
+        }
+    }
 }
 
 impl From<&NotDone> for Failed {
@@ -297,7 +306,7 @@ impl<'a> Journal<'a> {
         match recorded {
             Ok(()) => Ok(Outcome::Done),
             Err(error) if error.refuses_the_values() => {
-                let failed = self.refused(operation, answer.answered(), &error).await?;
+                let failed = self.refused(operation, &answer, &error).await?;
                 self.failed(operation, &failed).await
             }
             Err(error) => Err(error.into()),
@@ -307,10 +316,10 @@ impl<'a> Journal<'a> {
     async fn refused(
         &self,
         operation: &Operation,
-        account: Option<&provisioning::identity::AccountId>,
+        answer: &Answer,
         error: &StoreError,
     ) -> Result<Failed, StoreError> {
-        let account = account.or(operation.plan.account.as_ref());
+        let account = answer.account();
         if error.constraint() == Some("links_account_is_linked_once")
             && let Some(account) = account
         {
@@ -321,14 +330,14 @@ impl<'a> Journal<'a> {
                 "{} answered with the account {account}, which is linked to the person {owner}: an account has one person. Look in the app whose it is.",
                 self.app.name
             );
-            return Ok(Failed::for_good("account-linked", message));
+            return Ok(Failed::for_good("account-linked", message).after(answer.sent()));
         }
         tracing::error!(operation = operation.id.0, %error, "an answer could not be recorded");
         let message = format!(
             "{} carried it out, but its answer could not be recorded: {error}.",
             self.app.name
         );
-        Ok(Failed::for_good("answer-unrecordable", message))
+        Ok(Failed::for_good("answer-unrecordable", message).after(answer.sent()))
     }
 
     /// The app refused the operation, or did not get to it: what that means for the person. What

@@ -37,13 +37,19 @@ impl Answer {
         }
     }
 
+    /// The write as it left.
+    pub fn sent(&self) -> Option<&Sent> {
+        self.acknowledged.sent.as_ref()
+    }
+
     /// The account that the app answered with.
-    pub fn answered(&self) -> Option<&AccountId> {
+    fn answered(&self) -> Option<&AccountId> {
         let account = self.acknowledged.account.as_ref();
         account.map(|account| &account.id)
     }
 
-    fn account(&self) -> Option<&AccountId> {
+    /// The account that it is about.
+    pub fn account(&self) -> Option<&AccountId> {
         self.answered().or(self.operation.plan.account.as_ref())
     }
 

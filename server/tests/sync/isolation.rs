@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use provisioning::config::PersonRef;
 use provisioning::event::EventName;
+use serde_json::json;
 use server::sandbox::{Call, Failure, Fault, Quirks};
 use server::store::failures::{self, FailureLine};
 use server::store::operations;
@@ -63,6 +64,14 @@ async fn an_answer_with_somebody_elses_account_fails_that_person_and_nobody_else
         (NORA, "account-linked")
     );
     assert!(failures[0].permanent);
+    let told = house.events(EventName::CreateUser.as_str()).await;
+    let told = told.iter().find(|event| event.outcome == "failed").unwrap();
+    let detail = told.detail.as_ref().unwrap();
+    assert_eq!(
+        (&detail["request"]["method"], &detail["response"]["status"]),
+        (&json!("POST"), &json!(201)),
+        "what was sent and answered, and not what was planned"
+    );
 }
 
 #[sqlx::test(migrations = "./migrations")]
