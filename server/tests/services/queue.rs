@@ -1,16 +1,8 @@
 //! What administrators decide in the console about the queue and about what is held (S6.7, S9.1).
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can not go on stops"
-)]
-
-#[allow(dead_code, reason = "each test file uses its part")]
-#[path = "sync/house.rs"]
-mod house;
 
 use std::sync::Arc;
 
+use crate::house::House;
 use app::api::accounts::AccountsQuery;
 use app::api::home::{Attention, AttentionKind};
 use app::api::queue::{
@@ -24,7 +16,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use chrono::TimeDelta;
-use house::House;
 use leptos::prelude::provide_context;
 use provisioning::config::{AppConfig, PersonRef, Policy, Window};
 use server::clock::Clock as _;

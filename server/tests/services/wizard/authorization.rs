@@ -11,7 +11,7 @@ use server::store::apps::{self, AppState};
 use server::store::links;
 use sqlx::PgPool;
 
-use crate::walk::*;
+use super::walk::*;
 
 #[sqlx::test(migrations = "./migrations")]
 async fn provisioning_cannot_be_configured_before_sign_in(pool: PgPool) {

@@ -7,7 +7,7 @@ use app::services::{Apps as _, Runs as _, Wizard as _};
 use server::services::runs::RunsService;
 use sqlx::PgPool;
 
-use crate::walk::*;
+use super::walk::*;
 
 #[sqlx::test(migrations = "./migrations")]
 async fn whoever_is_left_out_is_found_with_the_rule_that_decided(pool: PgPool) {

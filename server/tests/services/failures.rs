@@ -1,19 +1,12 @@
 //! What failed, as the console lists it, and what an administrator may decide about it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can't go on has failed"
-)]
 
-mod fixture;
-
+use crate::fixture::{Installation, installation, sandbox};
 use app::api::ErrorCode;
 use app::api::failures::{FailureState, FailuresQuery};
 use app::services::{Actor, Failures as _, HomePage as _, Runs as _};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::{Extension, Router};
-use fixture::{Installation, installation, sandbox};
 use provisioning::identity::PersonId;
 use server::audit::Seals;
 use server::services::export_route::{self, Exports};
@@ -249,7 +242,7 @@ async fn the_file_holds_every_failure_and_only_for_who_is_signed_in(pool: PgPool
         engine: console.here.engine.clone(),
         seals: Seals::new(
             pool,
-            fixture::secret_key(),
+            crate::fixture::secret_key(),
             std::sync::Arc::new(console.here.clock.clone()),
             None,
         ),

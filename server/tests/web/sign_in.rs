@@ -1,9 +1,4 @@
 //! First-run links and signing in, against a real database and a clock that is moved by hand.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can not go on stops"
-)]
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};

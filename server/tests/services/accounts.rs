@@ -1,20 +1,11 @@
 //! Links that are ended and made again by hand, and what reading back shows (S4.4, S8.4).
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can not go on stops"
-)]
 
-#[allow(dead_code, reason = "each test file uses its part")]
-#[path = "sync/house.rs"]
-mod house;
-
+use crate::house::House;
 use app::api::ErrorCode;
 use app::api::accounts::{AccountChoice, AccountState, Decided, DifferenceKind};
 use app::api::directory::Person;
 use app::api::terms::Role;
 use app::services::{Accounts as _, Actor, Directory as _};
-use house::House;
 use serde_json::json;
 use server::sandbox::ADMINISTRATOR;
 use server::services::accounts::AccountsService;

@@ -1,14 +1,8 @@
 //! The audit log as the console and its export show it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can't go on has failed"
-)]
-
-mod fixture;
 
 use std::sync::Arc;
 
+use crate::fixture::{Installation, installation, secret_key, start};
 use app::api::ErrorCode;
 use app::api::audit::AuditQuery;
 use app::api::terms::Outcome;
@@ -18,7 +12,6 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::{Extension, Router};
 use chrono::TimeDelta;
-use fixture::{Installation, installation, secret_key, start};
 use provisioning::event::EventName;
 use serde_json::json;
 use server::audit::Seals;

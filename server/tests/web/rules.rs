@@ -1,9 +1,4 @@
 //! The web server's own rules: who gets in, and what every answer carries.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can not go on stops"
-)]
 
 use std::sync::{Arc, OnceLock};
 

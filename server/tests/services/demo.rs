@@ -1,18 +1,11 @@
 //! The demo's page over the emulated directory and app.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can't go on has failed"
-)]
 
-mod fixture;
-
+use crate::fixture::{installation, sandbox};
 use app::api::audit::AuditQuery;
 use app::api::demo::{DemoChange, DemoDeed, DemoQuery};
 use app::api::directory::PersonState;
 use app::api::{ErrorCode, FieldCode};
 use app::services::{Audit as _, Demo as _};
-use fixture::{installation, sandbox};
 use server::services::audit::AuditService;
 use server::services::demo::DemoService;
 use sqlx::PgPool;

@@ -9,7 +9,7 @@ use server::services::runs::RunsService;
 use server::store::{events, lifecycles};
 use sqlx::PgPool;
 
-use crate::walk::*;
+use super::walk::*;
 
 fn of_mapping(effect: EditEffect) -> MappingEffect {
     match effect {

@@ -1,9 +1,4 @@
 //! Sessions over HTTP: how they begin, what they open, and when they end.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can not go on stops"
-)]
 
 use std::sync::{Arc, OnceLock};
 

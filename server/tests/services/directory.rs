@@ -1,19 +1,12 @@
 //! The directory's part of the console, against an emulated directory.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can't go on has failed"
-)]
 
-mod fixture;
-
+use crate::fixture::{connection_form, eventually, installation, sandbox};
 use app::api::directory::{
     Confirmed, ConnectionForm, DirectoryQuestion, GroupsQuery, PeopleQuery, PersonState, Push,
     ScopeResult,
 };
 use app::api::{ErrorCode, FieldCode};
 use app::services::{Directory as _, Secret};
-use fixture::{connection_form, eventually, installation, sandbox};
 use server::sandbox::{Call, Failure, Fault, Scope};
 use server::store::apps::{self, AppState};
 use server::store::events::{self, EventFilter, Order};
@@ -219,7 +212,7 @@ async fn a_second_reading_is_refused_while_one_is_under_way(pool: PgPool) {
     let (sandbox, base) = sandbox(&here.clock).await;
     here.connect(&sandbox, &base).await;
     let mut db = pool.acquire().await.unwrap();
-    imports::begin(&mut db, fixture::start())
+    imports::begin(&mut db, crate::fixture::start())
         .await
         .unwrap()
         .unwrap();
@@ -364,7 +357,7 @@ async fn the_members_of_a_group_are_fetched_when_somebody_looks(pool: PgPool) {
     assert_eq!(group.people, None, "nobody looked yet");
     let page = directory.group(&group.id, 1).await.unwrap();
     assert_eq!(Some(page.paging.total), group.direct);
-    assert_eq!(page.read_at, Some(fixture::start()));
+    assert_eq!(page.read_at, Some(crate::fixture::start()));
     assert!(page.group.people.is_some());
     let asked = sandbox.counts();
     directory.group(&group.id, 1).await.unwrap();
@@ -436,7 +429,7 @@ async fn a_connection_form_never_shows_its_key(pool: PgPool) {
     assert!(shown.saved.unwrap().key_id.is_some());
 }
 
-async fn read(here: &fixture::Installation) -> Result<(), run::RunError> {
+async fn read(here: &crate::fixture::Installation) -> Result<(), run::RunError> {
     let import = run::begin_reading(&here.engine).await.unwrap().unwrap();
     run::read_begun(&here.engine, import, "Rollcall")
         .await
@@ -449,7 +442,7 @@ fn answer_as(sandbox: &server::sandbox::Sandbox, customer: &str) -> String {
     })
 }
 
-async fn question(here: &fixture::Installation) -> Option<DirectoryQuestion> {
+async fn question(here: &crate::fixture::Installation) -> Option<DirectoryQuestion> {
     here.directory().connection().await.unwrap().question
 }
 
@@ -500,7 +493,7 @@ async fn confirming_is_refused_when_yet_another_directory_answered_meanwhile(poo
 async fn a_wrong_key_can_be_undone_and_the_apps_go_on(pool: PgPool) {
     let here = installation(&pool);
     let (sandbox, base) = sandbox(&here.clock).await;
-    let (elsewhere, other_base) = fixture::sandbox(&here.clock).await;
+    let (elsewhere, other_base) = crate::fixture::sandbox(&here.clock).await;
     answer_as(&elsewhere, "C0another");
     here.connect(&sandbox, &base).await;
     here.read_directory().await;
@@ -585,8 +578,9 @@ async fn the_connection_says_whether_google_tells_of_changes_at_once(pool: PgPoo
     let mut here = installation(&pool);
     let (sandbox, base) = sandbox(&here.clock).await;
     here.connect(&sandbox, &base).await;
-    let shown =
-        async |here: &fixture::Installation| here.directory().connection().await.unwrap().push;
+    let shown = async |here: &crate::fixture::Installation| {
+        here.directory().connection().await.unwrap().push
+    };
     assert_eq!(shown(&here).await, Push::Unreachable);
     let url = "http://rollcall.example.com".parse().unwrap();
     here.engine = here.engine.clone().reachable_at(&url, true);

@@ -9,7 +9,7 @@ use server::store::apps::AppState;
 use server::store::links;
 use sqlx::PgPool;
 
-use crate::walk::*;
+use super::walk::*;
 
 #[sqlx::test(migrations = "./migrations")]
 async fn the_wizard_leads_from_the_catalogue_to_accounts_in_the_app(pool: PgPool) {

@@ -8,7 +8,7 @@ use app::api::{ErrorCode, FieldCode};
 use app::services::{Apps as _, Wizard as _};
 use sqlx::PgPool;
 
-use crate::walk::*;
+use super::walk::*;
 
 #[sqlx::test(migrations = "./migrations")]
 async fn attributes_are_checked_row_by_row_and_previewed_for_a_person(pool: PgPool) {

@@ -1,12 +1,6 @@
 //! What an administrator may do to runs, and what their pages say.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can't go on has failed"
-)]
 
-mod fixture;
-
+use crate::fixture::{Installation, installation};
 use app::api::accounts::AccountsQuery;
 use app::api::home::AttentionKind;
 use app::api::queue::QueueQuery;
@@ -16,7 +10,6 @@ use app::api::{ErrorCode, audit::AuditQuery};
 use app::services::{
     Accounts as _, Audit as _, HomePage as _, Removals as _, Runs as _, Shell as _,
 };
-use fixture::{Installation, installation};
 use server::services::accounts::AccountsService;
 use server::services::audit::AuditService;
 use server::services::frame::FrameService;
@@ -224,7 +217,7 @@ async fn home_and_frame_say_what_needs_somebody(pool: PgPool) {
     assert!(!empty.directory_connected && empty.apps.is_empty() && empty.attention.is_empty());
     assert_eq!(frame.frame(&here.actor).await.unwrap().people, 0);
 
-    let (sandbox, base) = fixture::sandbox(&here.clock).await;
+    let (sandbox, base) = crate::fixture::sandbox(&here.clock).await;
     here.connect(&sandbox, &base).await;
     here.read_directory().await;
     here.asana().await;

@@ -1,15 +1,7 @@
 //! Settings in the console: thresholds, protected people, the history of configurations, and how
 //! long the log is kept (S9.1, S9.3, S9.5, S10.5).
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that can not go on stops"
-)]
 
-#[allow(dead_code, reason = "each test file uses its part")]
-#[path = "sync/house.rs"]
-mod house;
-
+use crate::house::House;
 use app::api::settings::ThresholdsForm;
 use app::api::terms::Role;
 use app::api::{ApiError, ErrorCode, FieldCode};
@@ -17,7 +9,6 @@ use app::services::{
     Actor, Assured, ConfigurationHistory as _, ConsoleSettings as _, SafetySettings as _,
 };
 use chrono::TimeDelta;
-use house::House;
 use provisioning::config::{AppConfig, Policy, Trigger, Window, diff};
 use server::clock::Clock as _;
 use server::config_file::{self, Options};
