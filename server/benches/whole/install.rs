@@ -134,7 +134,6 @@ impl Installation {
         self.must(&["config", "apply", "-f", path(&file("bench.toml"))]);
     }
 
-    /// A folder for a console that shows no styles.
     /// Bytes that Postgres carries for events, and for everything else that is ours, indexes included.
     pub fn carried(&self) -> (i64, i64) {
         let database = self.database.clone();
@@ -152,6 +151,7 @@ impl Installation {
         })
     }
 
+    /// A folder for a console that shows no styles.
     pub fn empty_site(&self) -> PathBuf {
         let site = self.folder.join("site");
         std::fs::create_dir_all(site.join("pkg")).unwrap();
@@ -183,6 +183,8 @@ pub struct AppSettings {
     pub slug: String,
     pub per_minute: u32,
     pub concurrency: u32,
+    /// From one scheduled run to the next.
+    pub every_minutes: u32,
     /// The groups in scope; none means everybody.
     pub groups: usize,
     /// Where the app is, when it is not where the directory is.
@@ -195,6 +197,7 @@ impl AppSettings {
             slug: slug.to_owned(),
             per_minute: 60_000,
             concurrency: 15,
+            every_minutes: 60,
             groups: 0,
             base: None,
         }
@@ -210,11 +213,12 @@ impl AppSettings {
             format!("groups = [{}]", groups.join(", "))
         };
         format!(
-            "\n[[app]]\nslug = \"{slug}\"\ncatalog = \"scim\"\nname = \"{slug}\"\nendpoint = \"{base}/scim/v2\"\ntoken_file = \"token\"\nautoprovisioning = \"on\"\nrequests_per_minute = {rate}\nconcurrency = {writes}\n\n[app.sso]\nmethod = \"google\"\n\n[app.access.org_units]\n\"/\" = \"on\"\n\n[app.scope]\n{scope}\n\n[app.deprovisioning]\nsuspended = {{ suspend = \"24h\" }}\n",
+            "\n[[app]]\nslug = \"{slug}\"\ncatalog = \"scim\"\nname = \"{slug}\"\nendpoint = \"{base}/scim/v2\"\ntoken_file = \"token\"\nautoprovisioning = \"on\"\nrequests_per_minute = {rate}\nconcurrency = {writes}\ninterval_minutes = {every}\n\n[app.sso]\nmethod = \"google\"\n\n[app.access.org_units]\n\"/\" = \"on\"\n\n[app.scope]\n{scope}\n\n[app.deprovisioning]\nsuspended = {{ suspend = \"1d\" }}\n",
             base = self.base.as_deref().unwrap_or(base),
             slug = self.slug,
             rate = self.per_minute,
             writes = self.concurrency,
+            every = self.every_minutes,
         )
     }
 }

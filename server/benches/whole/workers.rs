@@ -61,10 +61,11 @@ pub fn run(_: &Options, table: &mut Table) {
     }
 }
 
-struct Worker(Child);
+/// A worker without a console; it ends with this.
+pub struct Worker(Child);
 
 impl Worker {
-    fn start(installation: &Installation) -> Self {
+    pub fn start(installation: &Installation) -> Self {
         let mut command = installation.command(&["worker"]);
         Self(command.stdout(Stdio::null()).spawn().unwrap())
     }

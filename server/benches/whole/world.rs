@@ -1,7 +1,7 @@
 //! Google's directory and a SCIM app in one process, as quick as can be: it must not be what is
 //! measured. Answers come from arithmetic; of accounts only what SCIM asks for is kept.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -95,6 +95,11 @@ impl World {
         self.ask("writes")
     }
 
+    /// Suspends one person in the directory, and tells nobody.
+    pub fn suspend(&self, person: usize) {
+        let _: Value = self.ask(&format!("suspend/{person}"));
+    }
+
     /// Gives so many people a new title.
     pub fn change(&self, people: usize) {
         let _: Value = self.ask(&format!("change/{people}"));
@@ -126,6 +131,7 @@ struct Accounts {
     bodies: Vec<Option<Value>>,
     by_user_name: HashMap<String, usize>,
     versions: BTreeMap<usize, u32>,
+    suspended: BTreeSet<usize>,
     sent: VecDeque<Instant>,
     /// By kind of event: id, address and token.
     channels: HashMap<String, (String, String, String)>,
@@ -173,6 +179,7 @@ pub async fn serve(words: &[String]) {
         .route("/control/clear", get(clear))
         .route("/control/change/{people}", get(change))
         .route("/control/tell/{person}", get(tell))
+        .route("/control/suspend/{person}", get(suspend))
         .route("/control/channels", get(channels))
         .route("/control/writes", get(writes))
         .with_state(app);
@@ -232,17 +239,20 @@ fn as_json(body: String) -> Response {
 }
 
 async fn users(State(app): Shared, query: Words) -> Response {
-    let versions = {
+    let (versions, suspended) = {
         let mut state = app.state.lock().unwrap();
         state.seen.directory += 1;
-        state.versions.clone()
+        (state.versions.clone(), state.suspended.clone())
     };
     if query.contains_key("showDeleted") {
         return as_json(r#"{"kind":"admin#directory#users"}"#.to_owned());
     }
     let (range, next) = page(&query, app.shape.people, 500);
     let items: Vec<String> = range
-        .map(|n| organization::person(n, versions.get(&n).copied().unwrap_or(0)))
+        .map(|n| {
+            let version = versions.get(&n).copied().unwrap_or(0);
+            organization::person(n, version, suspended.contains(&n))
+        })
         .collect();
     listing("admin#directory#users", "users", &items, next)
 }
@@ -253,7 +263,11 @@ async fn user(State(app): Shared, Path(key): Path<String>) -> Response {
     match key.trim_start_matches('1').parse::<usize>() {
         Ok(n) if n < app.shape.people => {
             let version = state.versions.get(&n).copied().unwrap_or(0);
-            as_json(organization::person(n, version))
+            as_json(organization::person(
+                n,
+                version,
+                state.suspended.contains(&n),
+            ))
         }
         _ => StatusCode::NOT_FOUND.into_response(),
     }
@@ -465,6 +479,11 @@ async fn change(State(app): Shared, Path(people): Path<usize>) -> Json<Value> {
         // Spread over everybody, as changes are.
         *state.versions.entry(i * all / people).or_insert(0) += 1;
     }
+    Json(json!({}))
+}
+
+async fn suspend(State(app): Shared, Path(person): Path<usize>) -> Json<Value> {
+    app.state.lock().unwrap().suspended.insert(person);
     Json(json!({}))
 }
 
