@@ -79,7 +79,7 @@ release: ## Build the optimised server and browser files
 
 test: ## Everything that gates: rules, store, connectors, web server, browser
 	$(call step,1/5,Tools that are missing)
-	@.ci/tools cc postgres chromium python faketime wasm-target wasm-bindgen
+	@env -u DATABASE_URL .ci/tools cc postgres chromium python faketime wasm-target wasm-bindgen
 	@$(MAKE) $(INTEROP)
 	$(call step,2/5,Build the server and the tests)
 	@$(if $(NEXTEST),cargo nextest run --workspace --no-run,cargo test --workspace --no-run)
@@ -126,7 +126,7 @@ screenshots: end2end/node_modules/.stamp build ## Take pictures of every page, l
 	@cd end2end && SCREENSHOTS=$(CURDIR)/screenshots ROLLCALL_BIN=$(ROLLCALL) npx playwright test --project=screenshots
 
 soak: $(INTEROP) ## The long proofs in full; ONLY=crash (or rules, answers, fuzz, processes, life, lighthouse) does one
-	@.ci/tools cc postgres python faketime
+	@env -u DATABASE_URL .ci/tools cc postgres python faketime
 	@cargo build -p server
 	@.ci/soak $(ONLY)
 
