@@ -5,7 +5,8 @@
 
 use provisioning::config::file::{ConfigFile, FileProblem, TokenSource};
 use provisioning::config::{
-    AppConfig, DeprovisioningPolicies, Members, Missing, Policy, Source, Sso, Window, diff,
+    AppConfig, DeprovisioningPolicies, Members, Missing, PersonRef, Policy, Source, Sso, Window,
+    diff,
 };
 
 const COMPLETE: &str = include_str!("complete.toml");
@@ -137,6 +138,38 @@ fn an_export_without_ids_applied_to_what_is_stored_changes_nothing() {
     applied.keep_ids_of(&stored);
     assert_eq!(applied, stored);
     assert!(diff(&stored, &applied).is_empty());
+}
+
+#[test]
+fn what_is_only_spelt_otherwise_in_the_file_changes_nothing() {
+    let mut stored = ConfigFile::parse(COMPLETE).unwrap().apps.remove(0).config;
+    stored.access.org_units[1].id = Some("id:1".into());
+    stored.scope.groups[0].group.id = Some("g1".into());
+    let mut applied = stored.clone();
+    let unit = &mut applied.access.org_units[1];
+    (unit.id, unit.path) = (None, unit.path.to_uppercase());
+    let group = &mut applied.scope.groups[0].group;
+    (group.id, group.email) = (None, group.email.to_uppercase());
+    applied.keep_ids_of(&stored);
+    assert_eq!(applied, stored);
+}
+
+#[test]
+fn two_protected_people_who_had_the_same_address_are_exported_by_id() {
+    let mut file = ConfigFile::parse(COMPLETE).unwrap();
+    let email = "ceo@example.com".to_owned();
+    file.apps[0].config.safety.protected = ["7", "8"]
+        .map(|id| PersonRef {
+            id: Some(id.into()),
+            email: email.clone(),
+        })
+        .into();
+    let again = ConfigFile::parse(&file.render()).unwrap();
+    let ids = again.apps[0].config.safety.protected.iter();
+    let ids: Vec<&str> = ids
+        .filter_map(|one| Some(one.id.as_ref()?.as_str()))
+        .collect();
+    assert_eq!(ids, ["7", "8"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What only shows against the stored configuration, or by asking directory and apps.
 
-use provisioning::config::file::FileProblem;
+use provisioning::config::file::{FileProblem, TokenSource};
 use secrecy::SecretString;
 use sqlx::PgConnection;
 
@@ -11,6 +11,7 @@ use crate::connectors::{ConnectionSettings, GoogleDirectory, ScopeCheck};
 use crate::store::apps;
 use crate::store::connection;
 use crate::store::credentials::{self, Credential};
+use crate::sync::run::RunError;
 use crate::sync::{Engine, inputs};
 
 /// Names everything that can't be applied to what is stored, and fills in the ids that are known.
@@ -83,6 +84,13 @@ async fn app_problems(
     }
     if let Some(stored) = &stored_config {
         wanted.file.config.keep_ids_of(stored);
+        // A group's alias, such as its address before a rename, is no other group.
+        match inputs::facts(db, stored).await {
+            Ok(facts) => drop(wanted.file.config.resolve_ids(&facts)),
+            Err(RunError::Store(error)) => return Err(error.into()),
+            // There was no import yet.
+            Err(_) => {}
+        }
     }
     for found in wanted
         .file
@@ -129,7 +137,10 @@ pub(super) async fn over_the_network(
     }
     for app in &mut wanted.apps {
         let (source, token) = match &app.token {
-            Some(token) => ("token_file", Some(token.clone())),
+            Some(token) => match &app.file.token {
+                Some(TokenSource::Env(_)) => ("token_env", Some(token.clone())),
+                _ => ("token_file", Some(token.clone())),
+            },
             None => ("endpoint", stored_token(engine, app).await),
         };
         let Some(token) = token else { continue };

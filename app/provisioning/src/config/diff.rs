@@ -81,7 +81,8 @@ fn settings(config: &AppConfig) -> BTreeMap<String, Value> {
     set("safety.hold_max".into(), json!(safety.hold_max));
     set("safety.hold_creates".into(), json!(safety.hold_creates));
     for person in &safety.protected {
-        set(format!("safety.protected.{:?}", person.email), json!(true));
+        let name = person.name_among(&safety.protected);
+        set(format!("safety.protected.{name:?}"), json!(true));
     }
     set("linking".into(), json!(config.linking));
     set("interval_minutes".into(), json!(config.interval_minutes));
@@ -115,7 +116,15 @@ fn mapping_value(source: &Source, missing: &Missing) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{MappingRow, OrgUnitAccess, Policy, Window};
+    use crate::config::{MappingRow, OrgUnitAccess, PersonRef, Policy, Window};
+    use crate::identity::PersonId;
+
+    fn by_id(id: &str) -> PersonRef {
+        PersonRef {
+            id: Some(PersonId::from(id.to_owned())),
+            email: String::new(),
+        }
+    }
 
     #[test]
     fn only_what_differs_is_named_with_its_key() {
@@ -153,6 +162,15 @@ mod tests {
                 ("safety.hold_creates", Some(&json!(3))),
             ]
         );
+        let mut protected = new.clone();
+        protected.safety.protected = ["111", "222"].map(by_id).into();
+        let mut fewer = new.clone();
+        fewer.safety.protected = vec![by_id("222")];
+        let keys: Vec<String> = diff(&protected, &fewer)
+            .into_iter()
+            .map(|change| change.key)
+            .collect();
+        assert_eq!(keys, ["safety.protected.\"111\""]);
         let mut with_id = new.clone();
         with_id.access.org_units[0].id = Some("x".into());
         assert_eq!(diff(&new, &with_id), vec![]);

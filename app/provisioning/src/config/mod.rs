@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::{GroupId, OrgUnitId, PersonId, same_address};
 pub use crate::mapping::{MappingRow, Missing, Source};
+use crate::scope::path_key;
 
 pub use diff::{Change, diff};
 pub use draft::Draft;
@@ -91,8 +92,8 @@ impl AppConfig {
             .chain(self.scope.groups.iter().map(|group| &group.group))
     }
 
-    /// Takes over the ids (and names) that `stored` already knows for the same path or address,
-    /// so that applying a file, which has none, changes nothing.
+    /// Takes over the ids (and names, and how they are spelt) that `stored` already knows for the
+    /// same path or address, so that applying a file, which has none, changes nothing.
     pub fn keep_ids_of(&mut self, stored: &Self) {
         for unit in self
             .access
@@ -100,9 +101,12 @@ impl AppConfig {
             .iter_mut()
             .filter(|unit| unit.id.is_none())
         {
-            unit.id = (stored.access.org_units.iter())
-                .find(|known| known.path == unit.path)
-                .and_then(|known| known.id.clone());
+            let known = (stored.access.org_units.iter())
+                .find(|known| path_key(&known.path) == path_key(&unit.path));
+            if let Some(known) = known {
+                unit.id = known.id.clone();
+                unit.path = known.path.clone();
+            }
         }
         let keep = |group: &mut GroupRef| {
             let mut same = stored
@@ -115,6 +119,7 @@ impl AppConfig {
             if let Some(known) = known {
                 group.id = group.id.take().or_else(|| known.id.clone());
                 group.name = group.name.take().or_else(|| known.name.clone());
+                group.email = known.email.clone();
             }
         };
         self.access.groups_on.iter_mut().for_each(keep);
@@ -129,9 +134,12 @@ impl AppConfig {
             .iter_mut()
             .filter(|person| person.id.is_none())
         {
-            person.id = (stored.safety.protected.iter())
-                .find(|known| same_address(&known.email, &person.email))
-                .and_then(|known| known.id.clone());
+            let mut same = (stored.safety.protected.iter())
+                .filter(|known| same_address(&known.email, &person.email));
+            // An address that two of them had says of neither that it is them.
+            if let (Some(known), None) = (same.next(), same.next()) {
+                person.id = known.id.clone();
+            }
         }
     }
 }
@@ -289,6 +297,21 @@ pub struct PersonRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<PersonId>,
     pub email: String,
+}
+
+impl PersonRef {
+    /// What tells this person from the others of a list: the address, or the id where there is none
+    /// or somebody else of them has had it too.
+    pub fn name_among<'a>(&'a self, all: &[Self]) -> &'a str {
+        let shared = || {
+            let same = (all.iter()).filter(|other| same_address(&other.email, &self.email));
+            same.count() > 1
+        };
+        match &self.id {
+            Some(id) if self.email.is_empty() || shared() => id.as_str(),
+            _ => &self.email,
+        }
+    }
 }
 
 /// How people sign in to the app (S2.2).

@@ -11,6 +11,7 @@ use crate::config::AppConfig;
 pub use decision::{Movement, Resolved, ScopeDecision, decide_scope};
 pub use facts::{DirectoryFacts, GroupFact, OrgUnit};
 pub use membership::{GroupMemberships, MemberKind, MemberRef, MembershipRow, expand_memberships};
+pub(crate) use resolve::path_key;
 pub use resolve::unresolved;
 pub use rule::{Rule, RuleResult, Verdict};
 

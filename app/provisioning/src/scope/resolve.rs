@@ -130,7 +130,7 @@ pub(super) fn find_group<'a>(
 }
 
 /// Google compares names of org units without case.
-pub(super) fn path_key(path: &str) -> String {
+pub(crate) fn path_key(path: &str) -> String {
     let trimmed = path.trim_end_matches('/');
     if trimmed.is_empty() {
         "/".to_owned()

@@ -118,10 +118,8 @@ fn render_app(app: &AppFile, out: &mut String) {
     if let Some(ceiling) = safety.hold_creates {
         set(out, "hold_creates", &ceiling.to_string());
     }
-    let protected = safety.protected.iter().map(|person| match &person.id {
-        Some(id) if person.email.is_empty() => quoted(id.as_str()),
-        _ => quoted(&person.email),
-    });
+    let protected =
+        (safety.protected.iter()).map(|person| quoted(person.name_among(&safety.protected)));
     set(out, "protected", &list(protected));
 }
 
