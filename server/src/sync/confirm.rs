@@ -82,6 +82,15 @@ impl<'a> Confirmer<'a> {
                 }
             }
         };
+        // An org unit that was renamed meanwhile looks like one that inherits from above.
+        if trigger == Trigger::AppTurnedOff
+            && !self.world.facts.knows_org_unit(&fresh.org_unit_path)
+        {
+            return Ok(Confirmation::NotConfirmed(format!(
+                "the org unit {} is not in the last import",
+                fresh.org_unit_path
+            )));
+        }
         let memberships = match trigger {
             Trigger::AppTurnedOff => match self.memberships(directory, person).await {
                 Ok(memberships) => memberships,

@@ -1,6 +1,6 @@
 //! The cause of a removal is confirmed by what was read, never by what could not be read.
 
-use provisioning::config::{GroupRef, Members, ScopeGroup};
+use provisioning::config::{GroupRef, Members, OrgUnitAccess, ScopeGroup};
 use server::sandbox::{Call, Failure, Fault};
 use server::store::operations;
 use server::store::runs::{self, NewRun, Run, RunId, RunKind};
@@ -65,12 +65,21 @@ fn change(house: &House, how: impl FnOnce(&mut server::sandbox::Directory)) {
 }
 
 async fn queued(house: &House, kind: RunKind, plan_of: Option<RunId>) -> RunId {
+    queued_as(house, kind, plan_of, 1).await
+}
+
+async fn queued_as(
+    house: &House,
+    kind: RunKind,
+    plan_of: Option<RunId>,
+    config_version: i32,
+) -> RunId {
     let mut db = house.engine.connection().await.unwrap();
     let new = NewRun {
         app: house.app,
         kind,
         actor: "test",
-        config_version: 1,
+        config_version,
         fresh_import: true,
         plan_of,
     };
@@ -175,4 +184,46 @@ async fn a_removal_that_was_begun_before_a_crash_is_confirmed_with_its_groups(po
     carry_out(&house.engine.counting_anew(), run).await.unwrap();
     assert_eq!(house.read(run).await.applied.suspend, 2);
     assert!(house.sandbox.account(STAFF[1]).unwrap().active);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_org_unit_that_was_renamed_since_the_import_removes_nobody(pool: PgPool) {
+    let house = House::build(pool).await;
+    house.run().await;
+    let (path, name) = house.sandbox.directory(|directory| {
+        let person = (directory.living())
+            .filter(|person| person.suspended_at.is_none())
+            .find(|person| directory.path_of(&person.org_unit) != "/")
+            .unwrap();
+        let path = directory.path_of(&person.org_unit);
+        let name = path.rsplit('/').next().unwrap().to_owned();
+        (path, name)
+    });
+    house
+        .change_config(|config| {
+            config.safety.hold_count = 1000;
+            config.safety.hold_max = 1000;
+            config.safety.hold_percent = 100;
+            config.access.org_units.push(OrgUnitAccess {
+                path: path.clone(),
+                id: None,
+                on: false,
+            });
+        })
+        .await;
+    let preview = queued_as(&house, RunKind::Preview, None, 2).await;
+    carry_out(&house.engine.counting_anew(), preview)
+        .await
+        .unwrap();
+    let planned = house.read(preview).await.planned.suspend;
+    assert!(planned > 0);
+    change(&house, |directory| {
+        let renamed = format!("{name} of late");
+        directory.rename_org_unit(&path, &renamed).unwrap();
+    });
+    let run = queued_as(&house, RunKind::Manual, Some(preview), 2).await;
+    carry_out(&house.engine.counting_anew(), run).await.unwrap();
+    let run = house.read(run).await;
+    assert_eq!(run.applied.suspend, 0, "{run:?}");
+    assert_eq!(house.run().await.applied.suspend, planned, "by its id");
 }

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::resolve::path_key;
 use crate::identity::{GroupId, OrgUnitId};
 
 /// What the last complete import says of the directory as a whole.
@@ -18,6 +19,14 @@ pub struct DirectoryFacts {
     /// Groups that exist but whose members could not be read.
     #[serde(default)]
     pub unreadable_groups: BTreeSet<GroupId>,
+}
+
+impl DirectoryFacts {
+    /// Whether an org unit was there. Of one that was renamed or made since, nothing can be decided.
+    pub fn knows_org_unit(&self, path: &str) -> bool {
+        let key = path_key(path);
+        key == "/" || (self.org_units.iter()).any(|unit| path_key(&unit.path) == key)
+    }
 }
 
 /// `orgunits.list`. The root (`/`) is not listed by Google; it exists all the same.
