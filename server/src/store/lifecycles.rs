@@ -63,6 +63,7 @@ pub async fn change(
     for (person, before) in lock(&mut *connection, app, people).await? {
         let mut clocks = before.clone();
         turn(&person, &mut clocks);
+        clocks.drop_lapsed(policies);
         // What comes next is written anew in any case: a changed policy re-dates it.
         changed.push((person, clocks));
     }
@@ -119,8 +120,10 @@ async fn save_all(
     let clocks = (with.iter())
         .map(|(_, clocks)| encode(clocks))
         .collect::<Result<Vec<_>>>()?;
+    // Of somebody who is archived nothing comes next: their clocks stand still.
+    let comes = |step: &DueStep| step.is_live() && !step.frozen;
     let next: Vec<Option<DueStep>> = (with.iter())
-        .map(|(_, clocks)| (due_steps(clocks, policies, now).into_iter()).find(DueStep::is_live))
+        .map(|(_, clocks)| (due_steps(clocks, policies, now).into_iter()).find(comes))
         .collect();
     let column = |word: fn(&DueStep) -> &'static str| -> Vec<Option<String>> {
         (next.iter())

@@ -108,6 +108,18 @@ pub async fn take_back(
     Ok(result.rows_affected() == 1)
 }
 
+/// Forgets creates that were allowed and are done, so that another one is weighed again.
+pub async fn drop_done_creates(connection: &mut PgConnection, app: AppId) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM person_decisions d USING links l
+         WHERE d.app_id = $1 AND d.decision = 'create' AND l.app_id = d.app_id AND l.person_id = d.person_id",
+        app.0
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Somebody about whom there is something to decide, or was decided.
 #[derive(Debug, Clone)]
 pub struct Undecided {

@@ -40,14 +40,12 @@ async fn observe_in_every_app(engine: &Engine, only: Option<&[String]>) -> Resul
         let facts = inputs::facts(&mut db, &config).await?;
         drop(db);
         // What can't be resolved stops planning, and nobody leaves an app for it.
-        if !scope::unresolved(&config, &facts).is_empty() {
-            continue;
-        }
+        let is_resolved = scope::unresolved(&config, &facts).is_empty();
         let observer = Observer {
             engine,
             app: &app,
             config: &config,
-            resolved: Resolved::new(&config, &facts),
+            resolved: is_resolved.then(|| Resolved::new(&config, &facts)),
         };
         match only {
             Some(people) => observer.some(people).await?,
@@ -61,7 +59,8 @@ struct Observer<'a> {
     engine: &'a Engine,
     app: &'a App,
     config: &'a AppConfig,
-    resolved: Resolved,
+    /// `None` while the configuration names what is not in the directory.
+    resolved: Option<Resolved>,
 }
 
 impl Observer<'_> {
@@ -98,15 +97,19 @@ impl Observer<'_> {
         let ids: Vec<String> = (linked.iter())
             .map(|linked| linked.person.id.to_string())
             .collect();
-        let memberships = if self.resolved.named_groups().is_empty() {
-            BTreeMap::default()
-        } else {
-            inputs::memberships(&mut *transaction, &ids).await?
+        let memberships = match &self.resolved {
+            Some(resolved) if !resolved.named_groups().is_empty() => {
+                inputs::memberships(&mut *transaction, &ids).await?
+            }
+            _ => BTreeMap::default(),
         };
         let nowhere = GroupMemberships::default();
-        let seen = |person: &Person| {
-            let memberships = memberships.get(person.id.as_str()).unwrap_or(&nowhere);
-            Causes::of(person, &self.resolved.decide(person, memberships))
+        let seen = |person: &Person, before: &Lifecycle| match &self.resolved {
+            Some(resolved) => {
+                let memberships = memberships.get(person.id.as_str()).unwrap_or(&nowhere);
+                Causes::of(person, &resolved.decide(person, memberships))
+            }
+            None => Causes::without_scope(person, before),
         };
         let turned: BTreeMap<PersonId, (LinkState, Causes)> = linked
             .into_iter()
@@ -116,7 +119,7 @@ impl Observer<'_> {
                      link,
                      lifecycle,
                  }| {
-                    let causes = seen(&person);
+                    let causes = seen(&person, &lifecycle);
                     // Most people have neither a clock nor a cause.
                     let next = follow(&lifecycle, Some(link), causes, observed_at);
                     (next != lifecycle).then_some((person.id, (link, causes)))

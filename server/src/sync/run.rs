@@ -31,6 +31,7 @@ use crate::store::imports::ImportId;
 use crate::store::measures;
 use crate::store::old_runs;
 use crate::store::operations::{self, OperationState};
+use crate::store::person_decisions;
 use crate::store::runs::{self, Counts, Ending, Run, RunId, RunKind, RunState, Stage};
 
 /// Of operations that a run did not get to.
@@ -372,6 +373,9 @@ async fn finish(
         }
     }
     let preview = run.kind == RunKind::Preview;
+    if !preview {
+        person_decisions::drop_done_creates(&mut transaction, app.id).await?;
+    }
     if !preview && error.is_none() {
         applied.unchanged = current.planned.unchanged;
         applied.skipped = current.planned.skipped;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use provisioning::event::EventName;
-use provisioning::guard::{self, GuardInput, GuardOutcome, OperationSummary, Removal};
+use provisioning::guard::{self, GuardInput, GuardOutcome, HoldReason, OperationSummary, Removal};
 use provisioning::identity::PersonId;
 use provisioning::lifecycle::{DueStep, Lifecycle, Step, Trigger, due_steps};
 use provisioning::plan::OperationKind;
@@ -307,10 +307,42 @@ async fn remember(
     // While the clock is behind nothing was weighed, and a run for some weighs only theirs, so the look at what is overdue is still to come.
     match app.overdue_before {
         Some(before) if !verdict.outcome.clock_behind && !run.is_for_some() => {
+            hold_overdue(transaction, app, world, before, now).await?;
             apps::overdue_checked(transaction, app.id, before).await
         }
         _ => Ok(()),
     }
+}
+
+/// Holds what fell due while the app was off, of those too for whom nothing could be planned just
+/// now: it is looked at only once.
+async fn hold_overdue(
+    transaction: &mut PgConnection,
+    app: &App,
+    world: &World,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let mut overdue: BTreeMap<PersonId, Vec<(Trigger, Step)>> = BTreeMap::new();
+    for pending in pending::steps(transaction, app, now).await? {
+        let step = &pending.step;
+        if step.due_at < before && !step.allowed && !step.frozen && !pending.is_held() {
+            let steps = overdue.entry(pending.person_id).or_default();
+            steps.push((step.trigger, step.step));
+        }
+    }
+    let why = [HoldReason::OverdueAfterPause {
+        people: overdue.len() as u64,
+    }
+    .to_string()];
+    let turn = |person: &PersonId, clocks: &mut Lifecycle| {
+        for (trigger, step) in overdue.get(person).into_iter().flatten() {
+            clocks.hold_for_review(*trigger, *step, now, &why);
+        }
+    };
+    let people: Vec<PersonId> = overdue.keys().cloned().collect();
+    let policies = &world.config.deprovisioning;
+    lifecycles::change(transaction, app.id, &people, policies, now, turn).await
 }
 
 async fn tell(

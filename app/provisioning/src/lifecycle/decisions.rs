@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Clock, Lifecycle, Moment, Permission, Review, Step, Trigger};
-use crate::config::Policy;
+use crate::config::{DeprovisioningPolicies, Policy};
 
 impl Lifecycle {
     /// Cancels a step until its cause ends. False when the trigger does not hold.
@@ -62,6 +62,15 @@ impl Lifecycle {
             clock.review.remove(&step);
             clock.allowed.insert(step, Permission { at: now, policy });
         })
+    }
+
+    /// Forgets permissions that were given under another policy: they do not come back with it.
+    pub fn drop_lapsed(&mut self, policies: &DeprovisioningPolicies) {
+        for (trigger, clock) in &mut self.clocks {
+            let policy = policies.of(*trigger);
+            clock.now.retain(|_, given| given.policy == policy);
+            clock.allowed.retain(|_, given| given.policy == policy);
+        }
     }
 
     /// The guard holds a step until somebody decides. The first reason stays.

@@ -123,8 +123,18 @@ pub struct Causes {
 
 impl Causes {
     pub fn of(person: &Person, decision: &ScopeDecision) -> Self {
+        Self::with_app(!decision.app_on, person)
+    }
+
+    /// While nobody can say for whom the app is on, that stays as it was; the other causes don't
+    /// depend on it.
+    pub fn without_scope(person: &Person, before: &Lifecycle) -> Self {
+        Self::with_app(before.clocks.contains_key(&Trigger::AppTurnedOff), person)
+    }
+
+    fn with_app(app_turned_off: bool, person: &Person) -> Self {
         Self {
-            app_turned_off: !decision.app_on,
+            app_turned_off,
             suspended: person.standing == Standing::Suspended,
             deleted: person.standing == Standing::Deleted,
             archived: person.standing == Standing::Archived,
