@@ -4,6 +4,7 @@ use super::Result;
 use super::apps::AppId;
 use super::pages::{Page, Part};
 use super::people::like_pattern;
+use super::runs::RunId;
 use chrono::{DateTime, Utc};
 use provisioning::identity::PersonId;
 use provisioning::lifecycle::Trigger;
@@ -41,6 +42,25 @@ pub async fn of_people(
         people,
     )
     .fetch_all(connection)
+    .await?)
+}
+
+/// People who failed in a run before there was an operation for them: the app did not say whether
+/// they have an account.
+pub async fn without_operation(
+    connection: &mut PgConnection,
+    app: AppId,
+    run: RunId,
+) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        "SELECT count(*) AS \"count!\" FROM failures f
+         WHERE f.app_id = $1 AND f.run_id = $2
+           AND NOT EXISTS (SELECT FROM operations o
+                           WHERE o.run_id = $2 AND o.person_id = f.person_id AND o.state = 'failed')",
+        app.0,
+        run.0,
+    )
+    .fetch_one(connection)
     .await?)
 }
 

@@ -14,7 +14,11 @@ use crate::store::apps::{App, AppState};
 use crate::store::runs::{self, Counts, NewRun, Run, RunId, RunKind, RunState};
 
 /// Codes of runs that ended because the configuration does not hold, or names what is not there.
-const CONFIGURATION: [&str; 2] = ["configuration", "scope-unresolved"];
+const CONFIGURATION: [&str; 3] = [
+    "configuration",
+    "scope-unresolved",
+    "directory-not-connected",
+];
 /// How often a run that another process works on is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 

@@ -27,6 +27,7 @@ use crate::notifications;
 use crate::store::StoreError;
 use crate::store::apps::{self, App, AppId, AppState};
 use crate::store::events::{self, NewEvent};
+use crate::store::failures;
 use crate::store::imports::ImportId;
 use crate::store::measures;
 use crate::store::old_runs;
@@ -374,6 +375,8 @@ async fn finish(
     }
     let preview = run.kind == RunKind::Preview;
     if !preview {
+        let before_any = failures::without_operation(&mut transaction, app.id, run.id).await?;
+        failed += u64::try_from(before_any).unwrap_or(0);
         person_decisions::drop_done_creates(&mut transaction, app.id).await?;
     }
     if !preview && error.is_none() {

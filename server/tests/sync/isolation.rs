@@ -87,8 +87,11 @@ async fn a_look_up_that_is_not_answered_leaves_that_person_to_a_later_run(pool: 
         .inject(Fault::always(Call::AccountsList, refused).times(4));
     let run = house.run().await;
     assert_eq!(run.state, RunState::Completed, "{:?}", run.error_message);
-    assert_eq!(run.applied.create, 1);
+    assert_eq!((run.applied.create, run.failed), (1, 1));
     assert_eq!(failures(&house).await.len(), 1);
+    let told = house.events(EventName::CreateUser.as_str()).await;
+    let failed = told.iter().filter(|event| event.outcome == "failed");
+    assert_eq!(failed.count(), 1);
     house.sandbox.forget_requests();
     assert_eq!(house.run().await.scim_reads, 0, "not before its time");
     house.pass(TimeDelta::hours(2));
