@@ -25,8 +25,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(300);
 pub enum Wanted {
     /// Begun after this one, whatever the clock says.
     NewerThan(ImportId),
-    /// Begun at this time or later.
-    Since(DateTime<Utc>),
+    /// Begun between these times: a clock that was ahead began in the future.
+    Between {
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    },
 }
 
 /// Says whether whoever reads may go on; asked again and again.
@@ -50,7 +53,7 @@ pub async fn read_directory(
         if let Some(latest) = import_store::latest_complete(&mut db).await?
             && match wanted {
                 Wanted::NewerThan(import) => latest.id > import,
-                Wanted::Since(oldest) => latest.started_at >= oldest,
+                Wanted::Between { from, to } => (from..=to).contains(&latest.started_at),
             }
             && import_store::was_asked_for(&mut db, latest.id, &named).await?
         {

@@ -205,7 +205,7 @@ async fn stages(engine: &Engine, run: &Run, app: &App, lease: &Lease) -> Result<
             set_stage(Stage::Plan).await?;
             Stage::Plan
         } else {
-            let import = recent_import(engine, run, lease)
+            let import = recent_import(engine, run, app, lease)
                 .instrument(part("import"))
                 .await?;
             let mut db = engine.connection().await?;
@@ -309,11 +309,26 @@ async fn adopt_plan(
 }
 
 /// The directory as it is now: read for this run, or just read for another app's.
-async fn recent_import(engine: &Engine, run: &Run, lease: &Lease) -> Result<ImportId, RunError> {
+async fn recent_import(
+    engine: &Engine,
+    run: &Run,
+    app: &App,
+    lease: &Lease,
+) -> Result<ImportId, RunError> {
     let wanted = if run.fresh_import {
         Wanted::NewerThan(ImportId(run.after_import))
     } else {
-        Wanted::Since(run.started_at.unwrap_or(run.queued_at) - SHARED_IMPORT)
+        let mut db = engine.connection().await?;
+        let config = inputs::configuration(&mut db, app).await?;
+        let minutes = config.map_or(AppConfig::DEFAULT_INTERVAL_MINUTES, |config| {
+            config.interval_minutes
+        });
+        // What the app's own last run read is never recent, however often it runs.
+        let shared = SHARED_IMPORT.min(TimeDelta::minutes(i64::from(minutes)) / 2);
+        Wanted::Between {
+            from: run.started_at.unwrap_or(run.queued_at) - shared,
+            to: engine.clock.now(),
+        }
     };
     let may_go_on = || lease.check();
     read_directory(engine, wanted, &may_go_on).await

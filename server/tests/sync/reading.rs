@@ -117,3 +117,18 @@ async fn the_database_knows_how_much_an_import_staged_before_it_compares_it(pool
     let after = expected(&mut db, 2).await;
     assert!((15_000..25_000).contains(&after), "{after}");
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_run_each_minute_reads_the_directory_itself(pool: PgPool) {
+    let house = House::build_with(
+        pool,
+        |sandbox| sandbox.people = 20,
+        |config| config.interval_minutes = 1,
+    )
+    .await;
+    house.run_scheduled().await;
+    house.sandbox.forget_requests();
+    house.pass(chrono::TimeDelta::minutes(1));
+    house.run_scheduled().await;
+    assert!(house.sandbox.count(Call::UsersList) > 0);
+}
