@@ -92,7 +92,8 @@ pub async fn refresh(connection: &mut PgConnection, now: DateTime<Utc>) -> Resul
     for row in measures::standings(connection, now).await? {
         let overdue = row
             .oldest_overdue
-            .filter(|_| row.state == "on")
+            // An app that stopped by itself is late; one that was turned off is meant to be.
+            .filter(|_| matches!(row.state.as_str(), "on" | "stopped"))
             .map_or(0.0, |due| seconds(now - due));
         for (name, value) in [
             ("rollcall_queue_depth", float(row.waiting_runs)),

@@ -46,13 +46,17 @@ pub async fn operations(connection: &mut PgConnection) -> Result<Vec<Count>> {
     .await?)
 }
 
-/// Runs that are over, previews among them.
+/// Runs that are over, previews and forgotten ones among them.
 pub async fn runs(connection: &mut PgConnection) -> Result<Vec<Count>> {
     Ok(sqlx::query_as!(
         Count,
-        "SELECT a.slug AS app, r.kind, r.state AS outcome, count(*) AS \"count!\"
-         FROM runs r JOIN apps a ON a.id = r.app_id
-         WHERE r.state NOT IN ('queued', 'running') GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        "SELECT a.slug AS app, r.kind AS \"kind!\", r.outcome AS \"outcome!\", sum(r.runs)::bigint AS \"count!\"
+         FROM (SELECT app_id, kind, state AS outcome, count(*) AS runs
+               FROM runs WHERE state NOT IN ('queued', 'running') GROUP BY 1, 2, 3
+               UNION ALL
+               SELECT app_id, kind, outcome, runs FROM forgotten_runs) AS r
+         JOIN apps a ON a.id = r.app_id
+         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     )
     .fetch_all(connection)
     .await?)
@@ -73,7 +77,12 @@ pub async fn requests(connection: &mut PgConnection) -> Result<Vec<Requests>> {
         "SELECT a.slug AS app, COALESCE(sum(r.directory_requests), 0)::bigint AS \"directory!\",
                 COALESCE(sum(r.scim_reads), 0)::bigint AS \"scim_reads!\",
                 COALESCE(sum(r.scim_writes), 0)::bigint AS \"scim_writes!\"
-         FROM apps a LEFT JOIN runs r ON r.app_id = a.id GROUP BY 1 ORDER BY 1"
+         FROM apps a
+         LEFT JOIN (SELECT app_id, directory_requests, scim_reads, scim_writes FROM runs
+                    UNION ALL
+                    SELECT app_id, directory_requests, scim_reads, scim_writes FROM forgotten_runs) AS r
+           ON r.app_id = a.id
+         GROUP BY 1 ORDER BY 1"
     )
     .fetch_all(connection)
     .await?)

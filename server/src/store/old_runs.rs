@@ -26,12 +26,23 @@ pub async fn forget(connection: &mut PgConnection, app: AppId, now: DateTime<Utc
     .execute(&mut *connection)
     .await?;
     sqlx::query!(
-        "DELETE FROM runs r
-         WHERE r.app_id = $1
-           AND (r.finished_at < $2 AND r.state = 'completed' AND r.total = 0
-                OR r.finished_at < $3 AND r.state IN ('completed', 'stopped', 'failed')
-                   AND NOT EXISTS (SELECT FROM operations o WHERE o.run_id = r.id AND o.state IN ('sending', 'held')))
-           AND r.number <> (SELECT max(number) FROM runs WHERE app_id = $1)",
+        "WITH old AS (
+             DELETE FROM runs r
+             WHERE r.app_id = $1
+               AND (r.finished_at < $2 AND r.state = 'completed' AND r.total = 0
+                    OR r.finished_at < $3 AND r.state IN ('completed', 'stopped', 'failed')
+                       AND NOT EXISTS (SELECT FROM operations o WHERE o.run_id = r.id AND o.state IN ('sending', 'held')))
+               AND r.number <> (SELECT max(number) FROM runs WHERE app_id = $1)
+             RETURNING r.kind, r.state, r.directory_requests, r.scim_reads, r.scim_writes
+         )
+         INSERT INTO forgotten_runs AS f (app_id, kind, outcome, runs, directory_requests, scim_reads, scim_writes)
+         SELECT $1, kind, state, count(*), sum(directory_requests), sum(scim_reads), sum(scim_writes)
+         FROM old GROUP BY kind, state
+         ON CONFLICT (app_id, kind, outcome) DO UPDATE SET
+             runs = f.runs + excluded.runs,
+             directory_requests = f.directory_requests + excluded.directory_requests,
+             scim_reads = f.scim_reads + excluded.scim_reads,
+             scim_writes = f.scim_writes + excluded.scim_writes",
         app.0,
         now - WITHOUT_OPERATIONS,
         now - WITH_OPERATIONS,

@@ -1,6 +1,7 @@
 //! An installation that is left alone does not grow by its runs.
 
 use chrono::TimeDelta;
+use server::store::measures;
 use server::store::old_runs::SKIPPED_PEOPLE_OF_RUNS;
 use server::store::runs::Run;
 use sqlx::PgPool;
@@ -53,9 +54,23 @@ async fn runs_are_forgotten_when_they_are_old_and_nothing_of_them_is_open(pool: 
     assert!(first.total > 0);
     quiet(&house).await;
 
+    let counted = async || {
+        let mut db = house.engine.connection().await.unwrap();
+        let runs = measures::runs(&mut db).await.unwrap();
+        let requests = measures::requests(&mut db).await.unwrap();
+        let runs: i64 = runs.iter().map(|one| one.count).sum();
+        (runs, requests[0].directory)
+    };
+    let before = counted().await;
     house.clock.advance(TimeDelta::days(31));
-    let month_later = quiet(&house).await.number;
-    assert_eq!(numbers(&house, "runs").await, [first.number, month_later]);
+    let month_later = quiet(&house).await;
+    assert_eq!(
+        numbers(&house, "runs").await,
+        [first.number, month_later.number]
+    );
+    let after = (before.0 + 1, before.1 + month_later.directory_requests);
+    assert_eq!(counted().await, after, "counters never go back");
+    let month_later = month_later.number;
 
     house.clock.advance(TimeDelta::days(401));
     let doubtful = sqlx::query("UPDATE operations SET state = 'sending' WHERE run_id = $1 AND id = (SELECT max(id) FROM operations)")
