@@ -246,7 +246,13 @@ async fn app_by_slug(installation: &Installation, slug: &str) -> Result<App, Fai
 /// Everybody with this directory id or address, as the directory was last read.
 async fn found_people(installation: &Installation, key: &str) -> Result<Vec<PersonId>, Failure> {
     let mut db = installation.pool.acquire().await?;
-    people::find(&mut db, key).await.map_err(Failure::failed)
+    let found = people::find(&mut db, key).await.map_err(Failure::failed)?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    // Their addresses are gone, and they may be waiting in a queue.
+    let purged = people::find_purged(&mut db, key).await;
+    purged.map_err(Failure::failed)
 }
 
 fn several_people(key: &str, people: &[PersonId]) -> Failure {

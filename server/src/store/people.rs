@@ -101,6 +101,17 @@ pub async fn find(connection: &mut PgConnection, id_or_email: &str) -> Result<Ve
     Ok(ids.into_iter().map(PersonId::from).collect())
 }
 
+/// Everybody who had this primary address (without case) when Google forgot them.
+pub async fn find_purged(connection: &mut PgConnection, email: &str) -> Result<Vec<PersonId>> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM people WHERE purged AND lower(primary_email) = lower($1)",
+        email
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids.into_iter().map(PersonId::from).collect())
+}
+
 /// Everybody who has one of these addresses, in lower case.
 pub async fn with_addresses(
     connection: &mut PgConnection,
@@ -246,13 +257,15 @@ pub async fn count(connection: &mut PgConnection) -> Result<i64> {
     .await?)
 }
 
-/// A search text as a LIKE pattern: what was typed, anywhere, taken literally.
+/// A search text as a LIKE pattern: what was typed, anywhere, taken literally. The database takes
+/// no NUL; what stands for one is found nowhere.
 pub fn like_pattern(text: &str) -> String {
     let escaped = text
         .trim()
         .replace('\\', "\\\\")
         .replace('%', "\\%")
-        .replace('_', "\\_");
+        .replace('_', "\\_")
+        .replace('\0', "\u{fffd}");
     format!("%{escaped}%")
 }
 
