@@ -166,7 +166,7 @@ impl ScimPath {
             if let Value::Array(entries) = at {
                 at = entries
                     .iter()
-                    .find(|e| member(e, "primary") == Some(&Value::Bool(true)))
+                    .find(|e| member(e, "primary").is_some_and(|flag| is_flag(flag, true)))
                     .or(entries.first())?;
             }
             at = member(at, sub)?;
@@ -384,7 +384,7 @@ impl Filter {
             (Some(Value::String(text)), FilterValue::Text(wanted)) => {
                 text.to_lowercase() == wanted.to_lowercase()
             }
-            (Some(Value::Bool(flag)), FilterValue::Bool(wanted)) => flag == wanted,
+            (Some(flag), FilterValue::Bool(wanted)) => is_flag(flag, *wanted),
             (None, FilterValue::Bool(wanted)) => !wanted,
             _ => false,
         }
@@ -452,6 +452,11 @@ fn closing_bracket(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// Whether a flag is as wanted; some apps give flags as text.
+fn is_flag(flag: &Value, wanted: bool) -> bool {
+    same_value(flag, &Value::Bool(wanted))
 }
 
 /// A member by its name, exactly or else without case.

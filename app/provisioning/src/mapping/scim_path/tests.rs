@@ -97,6 +97,21 @@ fn a_new_primary_entry_takes_the_mark_from_the_others() {
 }
 
 #[test]
+fn a_primary_mark_that_an_app_gives_as_text_is_one_too() {
+    let mut resource = json!({"emails": [{"value": "h", "primary": "false"}, {"value": "old", "primary": "True"}]});
+    let primary = path("emails[primary eq true].value");
+    assert_eq!(primary.read(&resource), Some(&json!("old")));
+    assert_eq!(path("emails.value").read(&resource), Some(&json!("old")));
+    let other = path("emails[primary eq false].value");
+    assert_eq!(other.read(&resource), Some(&json!("h")));
+    primary.write(&mut resource, json!("new"));
+    assert_eq!(
+        resource["emails"],
+        json!([{"value": "h", "primary": "false"}, {"value": "new", "primary": "True"}])
+    );
+}
+
+#[test]
 fn the_manager_is_an_object_with_a_value_and_reads_as_its_id() {
     let manager = path("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager");
     let mut resource = json!({});
