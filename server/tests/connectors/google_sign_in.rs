@@ -180,6 +180,16 @@ async fn passing_trouble_of_the_token_endpoint_is_waited_out() {
     assert_eq!(script.timer.waits().len(), 2);
 }
 
+#[tokio::test]
+async fn a_token_endpoint_that_wants_a_pause_of_hours_is_not_waited_for() {
+    let busy = ResponseTemplate::new(503).insert_header("retry-after", "7200");
+    let script = Scripted::in_turn(vec![busy]).await;
+    let error = script.google().customer().await.unwrap_err();
+    assert!(error.class().may_pass(), "{error}");
+    assert_eq!(script.requests().await.len(), 1);
+    assert!(script.timer.waits().is_empty());
+}
+
 async fn refused_sign_in(body: Value) -> (&'static str, String) {
     let script = Scripted::in_turn(vec![status(400, body)]).await;
     let error = script.google().customer().await.unwrap_err();

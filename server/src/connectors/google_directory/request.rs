@@ -19,7 +19,7 @@ use crate::connectors::retry::retry_after;
 /// Google compresses only for those who also say so here.
 const AGENT: &str = concat!("Rollcall/", env!("CARGO_PKG_VERSION"), " (gzip)");
 /// Longer than this nobody waits within a run.
-const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(10 * 60);
 
 /// What to ask for.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::error::DirectoryError;
+use super::request::LONGEST_WAIT;
 use super::scope::Scope;
 use super::{ConnectionSettings, Patience};
 use crate::clock::Clock;
@@ -140,10 +141,10 @@ async fn request_token(
                 cause,
             },
         };
-        match patience.outage().after(failed, asked) {
-            Some(wait) => outgoing.timer().wait(wait).await,
-            None => return Err(error),
-        }
+        let wait = patience.outage().after(failed, asked);
+        // Everybody who needs a token waits for this one.
+        let wait = wait.filter(|wait| *wait <= LONGEST_WAIT).ok_or(error)?;
+        outgoing.timer().wait(wait).await;
     }
 }
 
