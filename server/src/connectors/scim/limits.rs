@@ -113,7 +113,7 @@ impl Limiter {
         };
         let mut waited = false;
         loop {
-            let (due, era) = {
+            let due = {
                 let mut state = self.state();
                 let now = self.timer.now();
                 if let Some(until) = state.paused_until {
@@ -122,7 +122,7 @@ impl Limiter {
                         return Err(PausedFor(left));
                     }
                 }
-                (state.reserve(now), state.era)
+                state.reserve(now)
             };
             if due > self.timer.now() {
                 waited = true;
@@ -130,8 +130,9 @@ impl Limiter {
             }
             let mut state = self.state();
             let now = self.timer.now();
-            // While waiting somebody may have been told to pause: take a new place in the line.
-            if state.era != era && state.paused_until.is_some_and(|until| until > now) {
+            // While waiting somebody may have been told to pause: take a new place in the line. It
+            // is due when that pause is over, so another round needs another pause.
+            if state.paused_until.is_some_and(|until| until > now) {
                 continue;
             }
             state.note_sent(now);
@@ -367,6 +368,24 @@ mod tests {
             let _permit = limiter.acquire(access).await.unwrap();
             assert!(timer.now() - told >= Duration::from_secs(30), "{access:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_waits_in_the_line_observes_a_pause_that_begins_meanwhile() {
+        let (limiter, timer) = limiter(60);
+        let _first = limiter.acquire(Access::Write).await.unwrap();
+        let mut waiting = std::pin::pin!(limiter.acquire(Access::Write));
+        std::future::poll_fn(|context| {
+            assert!(waiting.as_mut().poll(context).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+        let told = timer.now();
+        limiter.pause(Duration::from_secs(30));
+        let permit = waiting.await.unwrap();
+        assert!(permit.waited);
+        assert!(timer.now() - told >= Duration::from_secs(30));
+        assert_eq!(timer.waits().len(), 2, "for its turn, and for the pause");
     }
 
     #[tokio::test]
