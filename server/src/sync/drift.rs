@@ -4,28 +4,32 @@
 
 use std::collections::BTreeSet;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use provisioning::drift::{self, Drift, Known};
 use provisioning::event::EventName;
 use provisioning::identity::{Account, AccountId};
 use provisioning::mapping::ScimPath;
 use provisioning::plan::LinkState;
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 
 use super::engine::Engine;
 use super::inputs::World;
 use super::lease::Lease;
 use super::run::RunError;
-use crate::connectors::ScimApp;
+use crate::connectors::{ScimApp, ScimError, ScimErrorClass};
 use crate::store::apps::App;
 use crate::store::drifts::{self, Linked};
 use crate::store::events::{self, NewEvent};
+use crate::store::pages::Part;
 use crate::store::runs::{Run, RunKind};
 use crate::store::{StoreError, links, people};
 
 const PAGE: i64 = 500;
 /// When none of at least so many linked accounts is there, the app is another one.
 const SUSPICIOUS: usize = 5;
+/// So many accounts that can't be read one after the other, and it is the app that can't.
+const UNREADABLE_IN_A_ROW: usize = 20;
 
 /// Whether this run reads the app back: somebody asked, or it is scheduled and time.
 pub async fn is_due(
@@ -58,13 +62,16 @@ pub async fn read_back(
     lease: &Lease,
 ) -> Result<(), RunError> {
     let context = world.context();
-    let reading = Reading {
+    let mut reading = Reading {
         engine,
         run,
         app,
         client,
         lease,
         paths: context.mapping.paths().collect(),
+        began: engine.clock.now(),
+        unread: Vec::new(),
+        unreadable_in_a_row: 0,
     };
     match reading.everything().await {
         Err(RunError::App(error)) if !error.is_authorization() => {
@@ -82,14 +89,39 @@ struct Reading<'a> {
     client: &'a ScimApp,
     lease: &'a Lease,
     paths: Vec<&'a ScimPath>,
+    /// What is found carries this time; what carries another is forgotten at the end.
+    began: DateTime<Utc>,
+    /// Whose accounts could not be read this time.
+    unread: Vec<Linked>,
+    unreadable_in_a_row: usize,
+}
+
+/// What became of one account.
+enum Look {
+    There(Account),
+    Gone,
+    Unreadable,
+}
+
+/// Whether the next account would meet this error too.
+fn is_about_the_app(error: &ScimError) -> bool {
+    match error.class {
+        ScimErrorClass::Authorization
+        | ScimErrorClass::RateLimited { .. }
+        | ScimErrorClass::Target => true,
+        // It asks for a pause, or does not answer at all.
+        ScimErrorClass::Transient { retry_after } => {
+            retry_after.is_some() || error.status.is_none()
+        }
+        _ => false,
+    }
 }
 
 impl Reading<'_> {
-    async fn everything(&self) -> Result<(), RunError> {
-        let now = self.engine.clock.now();
+    async fn everything(&mut self) -> Result<(), RunError> {
         let seen = self.listed().await?;
         let mut missing = Vec::new();
-        let mut live = 0;
+        let (mut live, mut unclear) = (0, 0);
         let mut after = String::new();
         loop {
             self.lease.check()?;
@@ -104,17 +136,19 @@ impl Reading<'_> {
                     continue;
                 }
                 self.lease.check()?;
-                match self.client.get(&link.account).await? {
-                    Some(account) => {
+                match self.look(&link).await? {
+                    Look::There(account) => {
                         self.note(&link, &self.compare(&link, &account), &account)
                             .await?
                     }
-                    None if self.is_found_by_name(&link).await? => {}
-                    None => missing.push(link),
+                    Look::Unreadable => unclear += 1,
+                    Look::Gone if self.is_found_by_name(&link).await? => {}
+                    Look::Gone => missing.push(link),
                 }
             }
         }
-        if missing.len() == live && live >= SUSPICIOUS {
+        let nobody_is_there = !missing.is_empty() && missing.len() + unclear == live;
+        if nobody_is_there && live >= SUSPICIOUS {
             self.tell_that_nobody_is_there(live).await?;
         } else {
             for link in &missing {
@@ -122,14 +156,59 @@ impl Reading<'_> {
             }
         }
         let mut db = self.engine.connection().await?;
-        let differ = drifts::finish(&mut db, self.app.id, now).await?;
-        tracing::info!(app = %self.app.slug, linked = live, differ, "app read back");
+        if !self.unread.is_empty() {
+            self.keep_findings(&mut db).await?;
+        }
+        let differ = drifts::finish(&mut db, self.app.id, self.began).await?;
+        let unread = self.unread.len();
+        tracing::info!(app = %self.app.slug, linked = live, differ, unread, "app read back");
+        Ok(())
+    }
+
+    /// Reads one account. That it can't be read is its own trouble, unless many in a row can't.
+    async fn look(&mut self, link: &Linked) -> Result<Look, RunError> {
+        let error = match self.client.get(&link.account).await {
+            Ok(account) => {
+                self.unreadable_in_a_row = 0;
+                return Ok(account.map_or(Look::Gone, Look::There));
+            }
+            Err(error) => error,
+        };
+        self.unreadable_in_a_row += 1;
+        if is_about_the_app(&error) || self.unreadable_in_a_row >= UNREADABLE_IN_A_ROW {
+            return Err(error.into());
+        }
+        tracing::warn!(
+            app = %self.app.slug,
+            person = %link.person,
+            code = error.code(),
+            "an account could not be read back; it is left as it is"
+        );
+        self.unread.push(link.clone());
+        Ok(Look::Unreadable)
+    }
+
+    /// What was found earlier still stands for those who could not be read this time.
+    async fn keep_findings(&self, db: &mut PgConnection) -> Result<(), StoreError> {
+        let all = Part {
+            limit: i64::MAX,
+            offset: 0,
+        };
+        for line in drifts::page(db, self.app.id, all).await?.rows {
+            let link = self.unread.iter().find(|link| {
+                link.person.as_str() == line.person_id && link.account.as_str() == line.account_id
+            });
+            if let Some(link) = link {
+                let (kind, changes) = (&line.kind, &line.changes);
+                drifts::found(db, self.app.id, link, kind, changes, self.began).await?;
+            }
+        }
         Ok(())
     }
 
     /// Reads the listing. Whoever is in it is compared; what seems different is read again by
     /// itself, because listings leave attributes out. Gives back who was there.
-    async fn listed(&self) -> Result<BTreeSet<AccountId>, RunError> {
+    async fn listed(&mut self) -> Result<BTreeSet<AccountId>, RunError> {
         let mut seen = BTreeSet::new();
         let mut listing = self.client.accounts();
         while let Some(page) = listing.next_page().await? {
@@ -143,12 +222,15 @@ impl Reading<'_> {
                     continue;
                 };
                 if !self.compare(&link, account).is_none() {
-                    // Not there any more? Then it is looked for with those that were not listed.
-                    let Some(account) = self.client.get(&link.account).await? else {
-                        continue;
-                    };
-                    self.note(&link, &self.compare(&link, &account), &account)
-                        .await?;
+                    match self.look(&link).await? {
+                        Look::There(account) => {
+                            self.note(&link, &self.compare(&link, &account), &account)
+                                .await?;
+                        }
+                        // Then it is looked for with those that were not listed.
+                        Look::Gone => continue,
+                        Look::Unreadable => {}
+                    }
                 }
                 seen.insert(link.account);
             }
@@ -231,7 +313,7 @@ impl Reading<'_> {
         let now = self.engine.clock.now();
         let app = self.app.id;
         let mut transaction = self.engine.pool.begin().await?;
-        let is_new = drifts::found(&mut transaction, app, link, kind, changes, now).await?;
+        let is_new = drifts::found(&mut transaction, app, link, kind, changes, self.began).await?;
         if let Some((body, held)) = held {
             drifts::note_held(&mut transaction, app, link, body, held, now).await?;
         }

@@ -1,9 +1,11 @@
 //! Reading the app back: what became of linked accounts behind Rollcall's back.
 
-use chrono::TimeDelta;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use server::clock::Clock as _;
-use server::sandbox::{ADMINISTRATOR, Quirks};
+use server::clock::{Clock, FakeClock};
+use server::sandbox::{ADMINISTRATOR, Call, Failure, Fault, Quirks};
 use server::store::drifts;
 use server::store::runs::{self, NewRun, Run, RunKind, RunState};
 use server::sync::run::carry_out;
@@ -232,6 +234,104 @@ async fn when_nobody_is_there_no_link_is_changed_and_the_log_says_so(pool: PgPoo
     let mut db = house.engine.connection().await.unwrap();
     let live = drifts::linked(&mut db, house.app, "", 1000).await.unwrap();
     assert!(live.len() > 20);
+}
+
+/// Goes on with every look at it, as real clocks do.
+#[derive(Debug)]
+struct Ticking(FakeClock);
+
+impl Clock for Ticking {
+    fn now(&self) -> DateTime<Utc> {
+        self.0.advance(TimeDelta::milliseconds(1));
+        self.0.now()
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_is_found_stays_found_though_time_passes_while_the_app_is_read(pool: PgPool) {
+    let mut house = company(pool, Quirks::default()).await;
+    house.engine.clock = Arc::new(Ticking(house.clock.clone()));
+    let email = &linked(&house).await[0];
+    house
+        .sandbox
+        .change_account(email, |account| account.active = false);
+    read_back(&house).await;
+    assert_eq!(findings(&house).await, 1);
+    house.pass(TimeDelta::hours(1));
+    read_back(&house).await;
+    assert_eq!(findings(&house).await, 1);
+    assert_eq!(house.events(DRIFT).await.len(), 1, "once");
+}
+
+fn crown(house: &House, email: &str) {
+    house.sandbox.change_account(email, |account| {
+        account.attributes.insert("title".to_owned(), json!("King"));
+    });
+}
+
+/// One account can't be read; what was found about it stays, and the others are read.
+async fn all_but_one_are_read(pool: PgPool, failure: Failure) {
+    let house = company(pool, Quirks::default()).await;
+    let people = linked(&house).await;
+    let (hidden, changed) = (&people[0], people.last().unwrap());
+    let activate = |active| {
+        house
+            .sandbox
+            .change_account(hidden, |account| account.active = active);
+    };
+    activate(false);
+    read_back(&house).await;
+    assert_eq!(findings(&house).await, 1);
+    let id = house.sandbox.account(hidden).unwrap().id;
+    house
+        .sandbox
+        .inject(Fault::always(Call::AccountGet, failure).about(&id));
+    crown(&house, changed);
+    house.pass(TimeDelta::hours(1));
+    let run = read_back(&house).await;
+    assert_eq!(run.applied.update, 1, "{run:?}");
+    assert_eq!(house.app().await.last_drift_at, Some(house.clock.now()));
+    assert_eq!(findings(&house).await, 2);
+    house.sandbox.clear_faults();
+    activate(true);
+    house.pass(TimeDelta::hours(1));
+    read_back(&house).await;
+    assert_eq!(findings(&house).await, 0);
+    assert_eq!(house.events(DRIFT).await.len(), 2, "each once");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_account_that_may_not_be_read_is_left_as_it_is_and_the_others_are_read(pool: PgPool) {
+    all_but_one_are_read(pool, Failure::Forbidden).await;
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_account_whose_reading_always_fails_is_left_as_it_is_and_the_others_are_read(
+    pool: PgPool,
+) {
+    all_but_one_are_read(pool, Failure::Status { status: 500 }).await;
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_app_that_answers_for_no_account_is_read_back_the_next_time(pool: PgPool) {
+    let house = company(pool, Quirks::default()).await;
+    for account in house.sandbox.accounts() {
+        crown(&house, &account.user_name);
+    }
+    let before = house.app().await.last_drift_at;
+    house.sandbox.inject(Fault::always(
+        Call::AccountGet,
+        Failure::Status { status: 500 },
+    ));
+    house.pass(TimeDelta::hours(1));
+    let run = read_back(&house).await;
+    assert_eq!((run.state, run.scim_writes), (RunState::Completed, 0));
+    assert_eq!(house.app().await.last_drift_at, before);
+    let asked = house.sandbox.count(Call::AccountGet);
+    assert!((20..=100).contains(&asked), "{asked} times");
+    house.sandbox.clear_faults();
+    // The next run does it, though nobody asks again.
+    assert!(house.run().await.applied.update > 0);
 }
 
 #[sqlx::test(migrations = "./migrations")]
