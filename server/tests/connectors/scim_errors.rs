@@ -366,6 +366,13 @@ async fn a_405_that_is_a_web_page_is_about_the_method_and_not_the_address() {
 }
 
 #[tokio::test]
+async fn a_409_is_a_conflict_though_its_body_is_a_web_page() {
+    let (error, _) = create_against(web_page(409)).await;
+    assert_eq!(error.class, Class::Conflict, "{error}");
+    assert_eq!(error.code(), "scim-conflict");
+}
+
+#[tokio::test]
 async fn a_refusal_that_speaks_of_seats_is_about_seats_whatever_its_status() {
     for answer in [
         scim_error(403, None, "All seats are taken"),
@@ -373,6 +380,8 @@ async fn a_refusal_that_speaks_of_seats_is_about_seats_whatever_its_status() {
         scim_error(409, None, "License limit reached"),
         scim_error(400, Some("tooMany"), "No."),
         scim_error(400, None, "Your quota of users is used up"),
+        scim_error(422, None, "0 of 50 license(s) left."),
+        scim_error(403, None, "User limits were reached"),
     ] {
         let script = Scripted::answering(move |request| match request.method.as_str() {
             "GET" => ok(list(0, &[])),
@@ -383,6 +392,38 @@ async fn a_refusal_that_speaks_of_seats_is_about_seats_whatever_its_status() {
         let error = app.create(&json!({"userName": "a@b.c"})).await.unwrap_err();
         assert_eq!(error.class, Class::NoSeats, "{error}");
         assert!(app.is_out_of_seats(), "creates wait after {error}");
+    }
+}
+
+#[tokio::test]
+async fn letters_of_seat_or_license_within_another_word_are_not_about_seats() {
+    for (answer, class) in [
+        (
+            scim_error(409, None, "User a.seaton@example.com already exists"),
+            Class::Conflict,
+        ),
+        (
+            scim_error(409, None, "<seat@example.com> is taken"),
+            Class::Conflict,
+        ),
+        (
+            scim_error(409, None, "User window-seat already exists"),
+            Class::Conflict,
+        ),
+        (
+            scim_error(400, None, "Unknown attribute licenseType"),
+            Class::Rejected,
+        ),
+        (
+            scim_error(400, None, "urn:acme:2.0:User:license is not known"),
+            Class::Rejected,
+        ),
+    ] {
+        let script = Scripted::in_turn(vec![answer]).await;
+        let app = script.app();
+        let error = app.create(&json!({"userName": "a@b.c"})).await.unwrap_err();
+        assert_eq!(error.class, class, "{error}");
+        assert!(!app.is_out_of_seats(), "creates go on after {error}");
     }
 }
 

@@ -126,6 +126,19 @@ async fn a_filter_that_is_refused_is_replaced_by_the_listing() {
 }
 
 #[tokio::test]
+async fn a_filter_that_is_refused_with_a_web_page_is_replaced_by_the_listing() {
+    let script = Scripted::answering(|request| match asked(request) {
+        Some(_) => web_page(400),
+        None => by_id(request).unwrap_or_else(everybody),
+    })
+    .await;
+    let app = script.app();
+    let found = app.find_by_user_name("anna@example.com").await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(app.learned().filter, Some(FilterWorth::Unsupported));
+}
+
+#[tokio::test]
 async fn a_server_that_decodes_twice_still_finds_a_plus() {
     let script = Scripted::answering(|request| {
         let name = asked(request).unwrap_or_default();

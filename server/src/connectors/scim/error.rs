@@ -240,9 +240,9 @@ impl ScimError {
             return false;
         }
         let too_many = |kind: &str| kind.eq_ignore_ascii_case("tooMany");
-        let said = self.detail.to_lowercase();
+        let said = spoken(&self.detail);
         self.scim_type.as_deref().is_some_and(too_many)
-            || words.iter().any(|word| said.contains(word.as_str()))
+            || words.iter().any(|word| speaks_of(&said, &spoken(word)))
     }
 
     pub(super) fn ambiguous(request: &str, status: Option<u16>, detail: &str) -> Self {
@@ -342,10 +342,11 @@ impl ScimError {
             408 | 425 | 500..=599 => (ScimErrorClass::Transient { retry_after }, "scim-transient"),
             // Whoever words it, the method is not known here.
             405 => (ScimErrorClass::Unsupported, "scim-unsupported"),
+            // Frameworks put a page of their own to it; somebody is in the way all the same.
+            409 => (ScimErrorClass::Conflict, "scim-conflict"),
             // A web page says that the address is wrong, not that the account is gone.
             _ if web_page => (ScimErrorClass::Endpoint, "scim-web-page"),
             404 | 410 => (ScimErrorClass::NotFound, "scim-not-found"),
-            409 => (ScimErrorClass::Conflict, "scim-conflict"),
             400 if uniqueness => (ScimErrorClass::Conflict, "scim-conflict"),
             415 => (ScimErrorClass::Unsupported, "scim-media-type"),
             _ if !status.is_client_error() => (ScimErrorClass::Endpoint, "scim-endpoint"),
@@ -376,6 +377,33 @@ impl ScimError {
             code,
         }
     }
+}
+
+/// The words of a text, in lower case. Parts of an address, a path or a name such as
+/// `license.type` are no words of their own, and addresses none at all.
+fn spoken(text: &str) -> Vec<String> {
+    let joins = |sign: char| sign.is_alphanumeric() || "@.-_+':/".contains(sign);
+    let lower = text.to_lowercase();
+    lower
+        .split(|sign: char| !joins(sign))
+        .filter(|word| !word.contains('@'))
+        .map(|word| word.trim_matches(|sign: char| !sign.is_alphanumeric()))
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether the words of a phrase follow each other in a text, each also in the plural.
+fn speaks_of(said: &[String], phrase: &[String]) -> bool {
+    let follow = |words: &[String]| {
+        let mut pairs = words.iter().zip(phrase);
+        pairs.all(|(word, wanted)| is_word(word, wanted))
+    };
+    !phrase.is_empty() && said.windows(phrase.len()).any(follow)
+}
+
+fn is_word(word: &str, wanted: &str) -> bool {
+    word == wanted || word.strip_suffix('s') == Some(wanted)
 }
 
 fn default_reason(status: StatusCode) -> String {

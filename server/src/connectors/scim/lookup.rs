@@ -240,12 +240,7 @@ impl ScimApp {
             Ok(page) => page,
             // Some say "not found" where an empty list is meant.
             Err(error) if error.is_not_found() => return Ok(Filtered::Hits(Vec::new())),
-            Err(error)
-                if matches!(
-                    error.class,
-                    ScimErrorClass::Rejected | ScimErrorClass::Unsupported
-                ) =>
-            {
+            Err(error) if refuses_filter(&error) => {
                 if by_name {
                     self.learn(|learned| learned.filter = Some(FilterWorth::Unsupported));
                 }
@@ -285,6 +280,15 @@ enum Filtered {
     Useless,
     /// It fails, again and again, when asked to.
     Failed,
+}
+
+/// Whether the app does not filter like this; some word their 400 as a web page.
+fn refuses_filter(error: &ScimError) -> bool {
+    match error.class {
+        ScimErrorClass::Rejected | ScimErrorClass::Unsupported => true,
+        ScimErrorClass::Endpoint => error.status == Some(400),
+        _ => false,
+    }
 }
 
 /// RFC 7644, 3.4.2.2: the value is a JSON string.
