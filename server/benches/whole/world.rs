@@ -411,17 +411,40 @@ async fn one(State(app): Shared, Path(id): Path<usize>) -> Response {
     }
 }
 
-async fn change_one(State(app): Shared, Path(id): Path<usize>) -> Response {
+async fn change_one(State(app): Shared, Path(id): Path<usize>, sent: Json<Value>) -> Response {
     if app.admit(true).is_none() {
         return busy();
     }
     if !app.shape.latency.is_zero() {
         tokio::time::sleep(app.shape.latency).await;
     }
-    let state = app.state.lock().unwrap();
-    match state.bodies.get(id).and_then(Option::as_ref) {
-        Some(body) => Json(account(id, body)).into_response(),
+    let mut state = app.state.lock().unwrap();
+    match state.bodies.get_mut(id).and_then(Option::as_mut) {
+        Some(body) => {
+            carry_out(body, sent.0);
+            Json(account(id, body)).into_response()
+        }
         None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// As much of PATCH as titles and suspensions need; anything else replaces the account.
+fn carry_out(body: &mut Value, mut sent: Value) {
+    let Value::Array(operations) = sent["Operations"].take() else {
+        *body = sent;
+        return;
+    };
+    for mut operation in operations {
+        let value = operation["value"].take();
+        match (operation["path"].as_str(), value) {
+            (Some(path), value) => body[path] = value,
+            (None, Value::Object(values)) => {
+                for (name, value) in values {
+                    body[name] = value;
+                }
+            }
+            (None, other) => panic!("{other} is no set of attributes"),
+        }
     }
 }
 

@@ -2,7 +2,7 @@ use provisioning::catalog::ReadOnly;
 use provisioning::identity::AccountId;
 use provisioning::mapping::{FieldChange, MappingRow};
 use serde_json::{Value, json};
-use server::connectors::scim::{DeleteEffect, UpdateStyle};
+use server::connectors::scim::{DeleteEffect, UpdateStyle, noting};
 use server::connectors::{RequestCounts, ScimErrorClass, Update};
 use wiremock::ResponseTemplate;
 
@@ -206,6 +206,7 @@ async fn a_refused_style_gives_way_to_the_next_and_is_remembered() {
         scim_error(400, Some("invalidPath"), "no"),
         scim_error(400, None, "no"),
         ResponseTemplate::new(500),
+        web_page(400),
         web_page(404),
         web_page(200),
     ];
@@ -377,18 +378,20 @@ async fn an_entry_of_a_list_is_changed_without_losing_the_others() {
             "primaryEmail",
         )],
     };
-    let script = Scripted::in_turn(vec![ok(current.clone())]).await;
+    let emails = json!([{"type": "home", "value": "h@x"}, {"type": "work", "value": "new@x"}]);
+    let mut changed = current.clone();
+    changed["emails"] = emails.clone();
+    let script = Scripted::in_turn(vec![ok(current.clone()), ok(changed.clone())]).await;
     script.app().update(&id(), wish.update()).await.unwrap();
     assert_eq!(
         script.lines().await,
         ["GET /scim/v2/Users/7", "PATCH /scim/v2/Users/7"]
     );
-    let emails = json!([{"type": "home", "value": "h@x"}, {"type": "work", "value": "new@x"}]);
     assert_eq!(
         script.bodies("PATCH").await[0]["Operations"][0]["value"]["emails"],
         emails
     );
-    let script = Scripted::in_turn(vec![ok(current.clone())]).await;
+    let script = Scripted::in_turn(vec![ok(changed)]).await;
     let knowing = Update {
         current: Some(&current),
         ..wish.update()
@@ -458,6 +461,103 @@ async fn an_answer_that_shows_the_account_as_it_was_is_checked_by_a_read() {
     let done = script.app().set_active(&id(), false, only).await.unwrap();
     assert_eq!(done.unwrap().active, Some(false));
     assert_eq!(script.bodies("PATCH").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_value_that_is_answered_yes_and_not_changed_is_tried_in_the_next_style() {
+    // Values without a path are ignored here; paths work.
+    let title = std::sync::Mutex::new("Old".to_owned());
+    let script = Scripted::answering(move |request| {
+        let body = request.body_json::<Value>().unwrap_or_default();
+        let operation = &body["Operations"][0];
+        let mut title = title.lock().unwrap();
+        if operation["path"] == "title" {
+            *title = operation["value"].as_str().unwrap().to_owned();
+        }
+        ok(seven(&title, true))
+    })
+    .await;
+    let app = script.app();
+    let wish = Wish::title(Some("New"));
+    let done = app.update(&id(), wish.update()).await.unwrap().unwrap();
+    assert_eq!(done.resource["title"], "New");
+    assert_eq!(app.learned().update, Some(UpdateStyle::PatchPaths));
+    let (patch, get) = ("PATCH /scim/v2/Users/7", "GET /scim/v2/Users/7");
+    assert_eq!(script.lines().await, [patch, get, patch]);
+    app.update(&id(), wish.update()).await.unwrap();
+    assert_eq!(script.lines().await, [patch, get, patch, patch]);
+}
+
+#[tokio::test]
+async fn a_value_that_no_style_changes_is_no_failure_and_costs_nothing_the_next_time() {
+    let script = Scripted::answering(|_| ok(seven("Old", true))).await;
+    let app = script.app();
+    let wish = Wish::title(Some("New"));
+    let done = app.update(&id(), wish.update()).await.unwrap().unwrap();
+    assert_eq!(done.resource["title"], "Old");
+    let writes = (script.bodies("PATCH").await, script.bodies("PUT").await);
+    assert_eq!((writes.0.len(), writes.1.len()), (2, 1));
+    assert_eq!(app.learned().update, Some(UpdateStyle::PatchValue));
+    let before = script.lines().await.len();
+    let again = script.app_with(|settings| settings.learned = app.learned());
+    again.update(&id(), wish.update()).await.unwrap();
+    assert_eq!(script.lines().await.len(), before + 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_shows_a_value_as_it_was_is_checked_by_one_read() {
+    let script = Scripted::answering(|request| match request.method.as_str() {
+        "PATCH" => ok(seven("Old", true)),
+        _ => ok(seven("New", true)),
+    })
+    .await;
+    let app = script.app();
+    let wish = Wish::title(Some("New"));
+    let done = app.update(&id(), wish.update()).await.unwrap().unwrap();
+    assert_eq!(done.resource["title"], "New");
+    app.update(&id(), wish.update()).await.unwrap();
+    let (patch, get) = ("PATCH /scim/v2/Users/7", "GET /scim/v2/Users/7");
+    assert_eq!(script.lines().await, [patch, get, patch]);
+}
+
+#[tokio::test]
+async fn a_value_that_the_app_rewrites_is_taken_for_changed() {
+    for kept in ["NEW", "N.", ""] {
+        let script = Scripted::in_turn(vec![ok(seven(kept, true))]).await;
+        let wish = Wish::title(Some("New"));
+        script.app().update(&id(), wish.update()).await.unwrap();
+        assert_eq!(script.lines().await, ["PATCH /scim/v2/Users/7"]);
+    }
+}
+
+#[tokio::test]
+async fn what_the_app_took_is_no_failure_because_it_refuses_another_style() {
+    for refusal in [
+        scim_error(400, Some("invalidPath"), "no"),
+        scim_error(400, Some("invalidValue"), "no"),
+        scim_error(403, None, "no"),
+        ResponseTemplate::new(504),
+    ] {
+        let script = Scripted::answering(move |request| {
+            let body = request.body_json::<Value>().unwrap_or_default();
+            match request.method.as_str() {
+                "PUT" => scim_error(405, None, "no PUT"),
+                "PATCH" if body["Operations"][0].get("path").is_some() => refusal.clone(),
+                _ if request.url.path() == "/scim/v2/Users" => ok(list(0, &[])),
+                _ => ok(seven("Old", true)),
+            }
+        })
+        .await;
+        let app = script.app();
+        let wish = Wish::title(Some("New"));
+        let (id, update) = (id(), wish.update());
+        let (done, sent) = noting(Box::pin(app.update(&id, update))).await;
+        assert_eq!(done.unwrap().unwrap().resource["title"], "Old");
+        assert_eq!(sent.unwrap().status, Some(200), "the write that counted");
+        let before = script.lines().await.len();
+        app.update(&id, update).await.unwrap();
+        assert_eq!(script.lines().await.len(), before + 1);
+    }
 }
 
 #[tokio::test]

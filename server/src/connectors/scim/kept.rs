@@ -106,7 +106,7 @@ impl Kept {
     }
 }
 
-fn same(a: &Value, b: &Value) -> bool {
+pub(super) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         // Addresses and codes come back in another case and are the same.
         (Value::String(a), Value::String(b)) => a.to_lowercase() == b.to_lowercase(),

@@ -87,6 +87,8 @@ pub struct Learned {
     pub if_match: Option<IfMatch>,
     /// Attributes that were sent and came back without a value or with another one.
     pub not_kept: BTreeSet<String>,
+    /// Attributes that were changed here once: the style that changes them is found, or none does.
+    pub tried: BTreeSet<String>,
     /// Names that the app refuses as such: attributes, extensions, or parts of them.
     pub refused: BTreeSet<String>,
     /// Names that it took in a body as a whole, so that a later refusal is about a value.

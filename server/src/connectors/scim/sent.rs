@@ -24,6 +24,11 @@ tokio::task_local! {
 }
 
 impl Sent {
+    fn was_taken(&self) -> bool {
+        self.status
+            .is_some_and(|status| (200..300).contains(&status))
+    }
+
     pub fn to_json(&self) -> Value {
         let (method, path) = self.call.split_once(' ').unwrap_or((&self.call, ""));
         let body: Option<Value> =
@@ -32,7 +37,8 @@ impl Sent {
     }
 }
 
-/// Does the work, and tells the write that counted: the last one, or the one that an error is about.
+/// Does the work, and tells the write that counted: the last one that was taken, or the one that an
+/// error is about.
 pub async fn noting<T>(
     work: impl Future<Output = Result<T, ScimError>>,
 ) -> (Result<T, ScimError>, Option<Sent>) {
@@ -41,7 +47,8 @@ pub async fn noting<T>(
             let done = work.await;
             let mut sent = NOTED.with(RefCell::take);
             let about = match &done {
-                Ok(_) => None,
+                // A try in another style may have been refused after it.
+                Ok(_) => sent.iter().rposition(Sent::was_taken),
                 Err(error) => sent.iter().rposition(|one| *one.call == *error.request),
             };
             let counted = match about {

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use http::{Method, StatusCode};
 use provisioning::identity::{Account, AccountId};
 use provisioning::mapping::{
-    FieldChange, MappingRow, adds_entries, patch_operations, patch_value_style, replace_body,
+    FieldChange, MappingRow, ScimPath, adds_entries, patch_operations, patch_value_style,
+    replace_body,
 };
 use serde_json::Value;
 
 use super::error::{ScimError, ScimErrorClass};
 use super::learned::{Learned, UpdateStyle};
 use super::request::Call;
-use super::{ScimApp, account_of, refused};
+use super::{ScimApp, account_of, kept, refused};
 
 /// What to change of an account.
 #[derive(Clone, Copy, Debug)]
@@ -40,12 +41,45 @@ impl Update<'_> {
             .iter()
             .any(|change| change.attribute.contains('['))
     }
+
+    /// Whether an account still shows the old of a value that was to change, where it is not known
+    /// yet what the app makes of that attribute. Another value than both is the app's own way.
+    fn leaves_an_old_value(&self, resource: &Value, learned: &Learned) -> bool {
+        let is_old = |change: &FieldChange| {
+            let held = held(change, resource);
+            held.zip(change.old.as_ref())
+                .is_some_and(|(held, old)| kept::same(held, old))
+                && !shows(change, resource)
+        };
+        let is_known = |attribute: &String| {
+            learned.tried.contains(attribute) || learned.not_kept.contains(attribute)
+        };
+        // What clearing needs says nothing about other changes.
+        !self.clears()
+            && self
+                .changes
+                .iter()
+                .any(|change| !is_known(&change.attribute) && is_old(change))
+    }
+}
+
+/// What an account has where a change is.
+fn held<'a>(change: &FieldChange, resource: &'a Value) -> Option<&'a Value> {
+    ScimPath::parse(&change.attribute).ok()?.read(resource)
+}
+
+fn shows(change: &FieldChange, resource: &Value) -> bool {
+    held(change, resource)
+        .zip(change.new.as_ref())
+        .is_some_and(|(held, new)| kept::same(held, new))
 }
 
 /// Why another way of updating is tried.
 enum Refusal {
     /// The app can't do it in this way, or says yes and does nothing.
     Style(ScimError),
+    /// The app took it, but leaves a value as it was. The account is as just read.
+    NoEffect(Box<Account>),
     Final(ScimError),
 }
 
@@ -189,36 +223,80 @@ impl ScimApp {
     ) -> Result<Option<Account>, ScimError> {
         let first = self.first_style(update);
         let mut refused: Option<ScimError> = None;
+        // The first style in which the app took it, though without effect, and the account since.
+        let mut taken: Option<(UpdateStyle, Account)> = None;
+        let mut cut_short = false;
         for style in std::iter::once(first).chain(first.others().iter().copied()) {
             let outcome = match style {
-                UpdateStyle::PatchValue => match self.value_body(id, update).await? {
-                    Some(body) => self.patch(id, &body, update).await,
+                UpdateStyle::PatchValue => match self.value_body(id, update).await {
+                    Ok(Some(body)) => self.patch(id, &body, update).await,
                     // This style can't clear.
-                    None => continue,
+                    Ok(None) => continue,
+                    Err(error) => Err(Refusal::Final(error)),
                 },
-                UpdateStyle::PatchPaths => {
-                    let body = self.paths_body(id, update).await?;
-                    self.patch(id, &body, update).await
-                }
+                UpdateStyle::PatchPaths => match self.paths_body(id, update).await {
+                    Ok(body) => self.patch(id, &body, update).await,
+                    Err(error) => Err(Refusal::Final(error)),
+                },
                 UpdateStyle::Put => self.put(id, update).await,
             };
             match outcome {
                 Ok(account) => {
                     // What clearing needs says nothing about other changes.
                     if !update.clears() {
-                        self.learn(|learned| learned.update = Some(style));
+                        self.learn_style(style, update, |change| {
+                            let account = account.as_ref();
+                            account.is_some_and(|account| shows(change, &account.resource))
+                        });
                     }
                     return Ok(account);
                 }
-                Err(Refusal::Final(error)) => return Err(more_telling(refused, error)),
+                Err(Refusal::NoEffect(account)) => {
+                    let earlier = taken.map_or(style, |(earlier, _)| earlier);
+                    taken = Some((earlier, *account));
+                }
                 Err(Refusal::Style(error)) => {
                     refused.get_or_insert(error);
                 }
+                Err(Refusal::Final(error)) if taken.is_none() => {
+                    return Err(more_telling(refused, error));
+                }
+                // It was taken before: what is in the way of another style does not undo that.
+                Err(Refusal::Final(error)) if error.class == ScimErrorClass::Rejected => {}
+                Err(Refusal::Final(error)) => {
+                    cut_short = matches!(
+                        error.class,
+                        ScimErrorClass::Authorization
+                            | ScimErrorClass::RateLimited { .. }
+                            | ScimErrorClass::Withheld
+                    );
+                    break;
+                }
             }
+        }
+        if let Some((style, account)) = taken {
+            // The app keeps a value as it likes, which is no failure; the next time it costs nothing.
+            self.learn_style(style, update, |_| !cut_short);
+            return Ok(Some(account));
         }
         Err(refused.unwrap_or_else(|| {
             ScimError::unsupported(&format!("PATCH /Users/{id}"), "no way of changing it works")
         }))
+    }
+
+    /// Remembers the style that worked, and those attributes of which more need not be found out.
+    fn learn_style(
+        &self,
+        style: UpdateStyle,
+        update: &Update<'_>,
+        is_known: impl Fn(&FieldChange) -> bool,
+    ) {
+        let known = update.changes.iter().filter(|change| is_known(change));
+        let known: Vec<String> = known.map(|change| change.attribute.clone()).collect();
+        self.learn(|learned| {
+            learned.update = Some(style);
+            learned.tried.extend(known);
+        });
     }
 
     /// Suspends or brings back, in one write with whatever changed besides.
@@ -365,7 +443,7 @@ impl ScimApp {
     ) -> Result<Option<Account>, Refusal> {
         let account = answered.and_then(|json| Account::from_resource(json).ok());
         let Some(wanted) = update.active else {
-            return Ok(account);
+            return Box::pin(self.effect_on_values(id, account, update)).await;
         };
         if account.as_ref().and_then(|account| account.active) == Some(wanted) {
             return Ok(account);
@@ -383,13 +461,34 @@ impl ScimApp {
         }
     }
 
+    /// The same for values, once for each attribute of an app: where the answer shows an old one, a
+    /// read tells.
+    async fn effect_on_values(
+        &self,
+        id: &AccountId,
+        answered: Option<Account>,
+        update: &Update<'_>,
+    ) -> Result<Option<Account>, Refusal> {
+        let learned = self.learned();
+        let is_old = |account: &Account| update.leaves_an_old_value(&account.resource, &learned);
+        if !answered.as_ref().is_some_and(is_old) {
+            return Ok(answered);
+        }
+        match self.read_after(id, update).await {
+            Ok(Some(read)) if is_old(&read) => Err(Refusal::NoEffect(Box::new(read))),
+            Ok(Some(read)) => Ok(Some(read)),
+            // It was taken, and that is all that can be known.
+            Ok(None) | Err(_) => Ok(answered),
+        }
+    }
+
     /// Whether an error says "not in this way" and not "not this value".
     fn is_about_style(&self, error: &ScimError, update: &Update<'_>) -> bool {
         let bracketed = update.changes_entries();
         let unproven = self.learned().update.is_none();
         match error.class {
             ScimErrorClass::Unsupported => true,
-            ScimErrorClass::Endpoint => error.status == Some(404),
+            ScimErrorClass::Endpoint => matches!(error.status, Some(400 | 404)),
             ScimErrorClass::Rejected => match error.scim_type.as_deref() {
                 Some("invalidSyntax" | "invalidPath" | "noTarget" | "invalidFilter") => true,
                 Some(_) => false,
