@@ -232,6 +232,7 @@ pub fn field(error: &FieldError) -> String {
         C::GroupUnknown => "No group has this name or address. Type other letters.".to_owned(),
         C::GroupAmbiguous => "Several groups match. Choose one of them.".to_owned(),
         C::GroupTwice => "This group is there already.".to_owned(),
+        C::TooMany => "There are as many as fit here already. Remove one first.".to_owned(),
         C::EveryoneUnconfirmed => "Without groups, everybody for whom the app is on gets an account. Tick the box to say that you mean it.".to_owned(),
         C::PruningUnconfirmed => "Older events would be removed for good. Tick the box to say that you mean it.".to_owned(),
         C::RestoringUnconfirmed => "Look at what follows from it, then tick the box to say that you mean it.".to_owned(),
@@ -358,6 +359,16 @@ pub fn trigger(trigger: Trigger) -> &'static str {
         Trigger::AppTurnedOff => "App turned off for the person",
         Trigger::Suspended => "Suspended in Google",
         Trigger::Deleted => "Deleted from Google",
+    }
+}
+
+/// What a certificate does that ends in so many days: "expires in 12 days".
+#[must_use]
+pub fn certificate(days: i64) -> String {
+    match u32::try_from(days) {
+        Err(_) => "has expired".to_owned(),
+        Ok(0) => "expires within a day".to_owned(),
+        Ok(days) => format!("expires in {}", crate::format::counted(days, "day", "days")),
     }
 }
 

@@ -158,6 +158,8 @@ pub enum FieldCode {
     GroupUnknown,
     GroupAmbiguous,
     GroupTwice,
+    /// A list is as long as the console lets it become.
+    TooMany,
     EveryoneUnconfirmed,
     /// Events are removed for good, and nobody said yes to that.
     PruningUnconfirmed,

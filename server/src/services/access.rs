@@ -121,17 +121,20 @@ impl AppServices {
             org_units: chosen_units(&form, &units, &current)?,
             groups_on: Vec::new(),
         };
-        let mut wanted: Vec<String> = form.groups.into_iter().take(MOST_GROUPS).collect();
+        let mut wanted = form.groups;
         wanted.retain(|id| form.remove.as_ref() != Some(id));
         let known: BTreeMap<String, GroupRef> = current
             .groups_on
             .into_iter()
             .map(|group| (key_of(&group), group))
             .collect();
-        for id in wanted {
-            match known.get(&id) {
+        for id in &wanted {
+            match known.get(id) {
                 Some(group) => access.groups_on.push(group.clone()),
-                None => access.groups_on.push(self.group(&id, "groups").await?),
+                None => {
+                    room_for(wanted.len(), "groups")?;
+                    access.groups_on.push(self.group(id, "groups").await?);
+                }
             }
         }
         if let Some(typed) = form.add.filter(|_| form.remove.is_none()) {
@@ -143,6 +146,7 @@ impl AppServices {
             {
                 return Err(ApiError::field("add", FieldCode::GroupTwice));
             }
+            room_for(access.groups_on.len() + 1, "add")?;
             access.groups_on.push(group);
         }
         if !validate_access(&access).is_empty() {
@@ -266,6 +270,14 @@ pub(super) fn key_of(group: &GroupRef) -> String {
         .id
         .as_ref()
         .map_or_else(|| group.email.clone(), ToString::to_string)
+}
+
+/// Only adding has an end: what is stored stays, however many groups a configuration file named.
+pub(super) fn room_for(groups: usize, field: &str) -> Answer<()> {
+    match groups > MOST_GROUPS {
+        true => Err(ApiError::field(field, FieldCode::TooMany)),
+        false => Ok(()),
+    }
 }
 
 /// In how many org units the app is on.

@@ -11,15 +11,13 @@ use app::services::{Actor, Answer};
 use provisioning::Problem;
 use provisioning::config::{GroupRef, Members, Scope, ScopeGroup, validate_scope};
 
-use super::super::access::{key_of, units_on};
+use super::super::access::{key_of, room_for, units_on};
 use super::super::apps::{AppServices, commit};
 use super::super::setup_draft::Setting;
 use super::super::standing::number;
 use super::{Section, opening, require_sign_in};
 use crate::store::groups;
 use crate::store::pages::groups as group_pages;
-
-const MOST_GROUPS: usize = 200;
 
 impl AppServices {
     pub(super) async fn scope_step(&self, slug: &str) -> Answer<ScopeStep> {
@@ -134,9 +132,6 @@ impl AppServices {
     }
 
     async fn chosen_scope(&self, setting: &Setting, form: ScopeForm) -> Answer<Scope> {
-        if form.groups.len() > MOST_GROUPS {
-            return Err(ApiError::new(ErrorCode::BadRequest));
-        }
         let current = setting.scope();
         let configured = setting
             .config
@@ -152,7 +147,11 @@ impl AppServices {
             }
             let group = match known.get(&input.id) {
                 Some(group) => group.clone(),
-                None => self.group(&input.id, &format!("groups[{index}]")).await?,
+                None => {
+                    let field = format!("groups[{index}]");
+                    room_for(form.groups.len(), &field)?;
+                    self.group(&input.id, &field).await?
+                }
             };
             if groups
                 .iter()
@@ -177,13 +176,17 @@ impl AppServices {
             {
                 return Err(ApiError::field("add", FieldCode::GroupTwice));
             }
+            room_for(groups.len() + 1, "add")?;
             groups.push(ScopeGroup {
                 group,
                 members: Members::Direct,
             });
         }
+        // The form asks only where groups are stored; elsewhere the word that was given stays.
+        let said_before = (setting.config.as_ref())
+            .is_some_and(|config| config.scope.groups.is_empty() && config.scope.everyone);
         Ok(Scope {
-            everyone: form.everyone.is_some() && groups.is_empty(),
+            everyone: groups.is_empty() && (form.everyone.is_some() || said_before),
             groups,
             ..current
         })

@@ -184,6 +184,20 @@ async fn who_leaves_by_another_scope_is_told_with_what_becomes_of_the_accounts(p
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn a_scope_of_everybody_that_is_sent_unchanged_is_no_edit(pool: PgPool) {
+    let walk = walk(&pool).await;
+    walk.turned_on().await;
+    walk.work().await;
+    let everyone = async || walk.services.scope("asana").await.unwrap().everyone;
+    assert!(everyone().await);
+    walk.save_scope(ScopeForm::default(), Mode::Edit)
+        .await
+        .unwrap();
+    assert!(everyone().await);
+    assert!(walk.services.overview_of_on().await.edited.is_empty());
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn the_accounts_that_another_mapping_changes_are_those_that_the_next_run_updates(
     pool: PgPool,
 ) {

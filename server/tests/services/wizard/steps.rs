@@ -6,6 +6,8 @@ use app::api::wizard::{
 };
 use app::api::{ErrorCode, FieldCode};
 use app::services::{Apps as _, Wizard as _};
+use provisioning::config::{Access, GroupRef};
+use server::store::access_edits;
 use sqlx::PgPool;
 
 use super::walk::*;
@@ -378,4 +380,59 @@ async fn a_row_says_that_the_app_did_not_keep_its_value(pool: PgPool) {
         hint.contains("does not keep this value")
     };
     assert!(said("title") && !said("userName"));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_edit_of_user_access_drops_no_group_that_is_stored(pool: PgPool) {
+    let walk = walk(&pool).await;
+    walk.sign_in().await;
+    let group = |n: usize| GroupRef {
+        id: None,
+        email: format!("team-{n}@northmoor.example"),
+        name: None,
+    };
+    let from_a_file = Access {
+        org_units: Vec::new(),
+        groups_on: (0..230).map(group).collect(),
+    };
+    let (app, now) = (walk.app().await.id, walk.here.engine.clock.now());
+    let mut db = walk.here.engine.connection().await.unwrap();
+    access_edits::save(&mut db, app, &from_a_file, now, "file")
+        .await
+        .unwrap();
+    drop(db);
+    let (services, actor) = (&walk.services, &walk.here.actor);
+    services.save_access(actor, "asana").await.unwrap();
+    let shown = async || {
+        let groups = services.access("asana").await.unwrap().groups;
+        groups.into_iter().map(|group| group.id).collect::<Vec<_>>()
+    };
+    let ids = shown().await;
+    assert_eq!(ids.len(), 230);
+
+    let form = || AccessForm {
+        units: vec![AccessInput {
+            id: "/".to_owned(),
+            setting: AccessSetting::On,
+        }],
+        groups: ids.clone(),
+        ..AccessForm::default()
+    };
+    services.draft_access(actor, "asana", form()).await.unwrap();
+    assert_eq!(shown().await, ids);
+    let one_more = AccessForm {
+        add: Some("eng@northmoor.example".to_owned()),
+        ..form()
+    };
+    let refused = services.draft_access(actor, "asana", one_more).await;
+    assert_eq!(fields(&refused.unwrap_err()), [("add", FieldCode::TooMany)]);
+    let one_less = AccessForm {
+        remove: Some(ids[7].clone()),
+        ..form()
+    };
+    services
+        .draft_access(actor, "asana", one_less)
+        .await
+        .unwrap();
+    assert_eq!(shown().await.len(), 229);
 }
