@@ -104,7 +104,7 @@ impl Notifications for NotificationsService {
         let sent = store::sent(&mut db, channel.id, DELIVERIES).await?;
         Ok(ChannelPage {
             row: Some(row(&channel)),
-            form: form(&channel),
+            form: form(&channel, may_change),
             has_password: stored.map_err(CredentialError::from)?.is_some(),
             secret: secret.map(|secret| secret.expose_secret().to_owned()),
             plain_allowed,
@@ -505,7 +505,7 @@ fn row(channel: &Channel) -> ChannelRow {
     }
 }
 
-fn form(channel: &Channel) -> ChannelForm {
+fn form(channel: &Channel, may_change: bool) -> ChannelForm {
     match &channel.settings {
         ChannelSettings::Email(settings) => ChannelForm::Email(EmailForm {
             name: channel.name.clone(),
@@ -523,7 +523,11 @@ fn form(channel: &Channel) -> ChannelForm {
         }),
         ChannelSettings::Webhook(settings) => ChannelForm::Webhook(WebhookForm {
             name: channel.name.clone(),
-            url: settings.url.clone(),
+            // Only who may enter another address is told all of this one.
+            url: match may_change {
+                true => settings.url.clone(),
+                false => reached(&channel.settings),
+            },
             digest: channel.digest,
         }),
     }

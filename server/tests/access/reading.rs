@@ -246,3 +246,24 @@ async fn an_auditor_reads_in_a_form_what_it_holds_and_can_t_fill_it_in(pool: PgP
         assert!(body.contains("You may read this."), "{page}");
     }
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_auditor_is_not_told_the_path_of_a_webhook(pool: PgPool) {
+    let house = House::new(pool);
+    let (_, ada) = house.super_administrator("ada@example.com").await;
+    let (_, otto) = house.auditor("otto@example.com").await;
+    let form = "name=Hook&url=https://hooks.example.com/services/hush";
+    let page = ada.post("/api/save_webhook_channel", form).await.location;
+    let id = page.trim_start_matches("/settings/notifications/");
+    let asked = format!("id={id}");
+    let told = ada.post("/api/channel", &asked).await.body;
+    assert!(told.contains("hooks.example.com/services/hush"), "{told}");
+    for answer in [
+        otto.post("/api/channel", &asked).await,
+        otto.get(&page).await,
+    ] {
+        answer.succeeded();
+        assert!(answer.body.contains("hooks.example.com"), "{answer:?}");
+        assert!(!answer.body.contains("hush"), "{answer:?}");
+    }
+}
