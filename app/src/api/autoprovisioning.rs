@@ -32,6 +32,8 @@ pub struct Configured {
     pub queue: u32,
     pub due_in_24_hours: u32,
     pub next_due: Option<Time>,
+    /// Removals that wait for review.
+    pub held: u32,
     pub failures: u32,
     /// While one is under way.
     pub running: Option<Box<Run>>,

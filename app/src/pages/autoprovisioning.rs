@@ -206,10 +206,10 @@ fn configured_page(
                 },
             ))
         }
-        AppStatus::Held { removals } => Some(note(
+        _ if c.held > 0 => Some(note(
             "held",
             "op-held",
-            say::held(*removals, 0).unwrap_or_default(),
+            say::held(c.held, 0).unwrap_or_default(),
             view! { <p>"They are more than you allow at once. Other changes went through."</p><div class="actions">{button_link(format!("/apps/{slug}/review"), "button--s", "Look at the removals")}</div> },
         )),
         _ if c.failures > 0 => Some(note(

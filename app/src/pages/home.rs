@@ -317,11 +317,7 @@ fn todo(attention: &Attention, primary: bool) -> AnyView {
         AttentionKind::CertificateExpires { on, days } => (
             "suspended",
             "key",
-            if *days < 0 {
-                format!("The sign-in certificate of {app} has expired")
-            } else {
-                format!("The sign-in certificate of {app} expires in {days} days")
-            },
+            format!("The sign-in certificate of {app} {}", crate::words::certificate(*days)),
             view! { "On " {time_day(*on)} ". Record the new metadata before people are locked out." }.into_any(),
             at("sign-in"),
             "Update metadata".to_owned(),

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use super::message::Message;
 use crate::store::notifications::{self as store, ChannelId, MessageKind};
 use crate::store::settings::{self, DigestHour};
-use crate::store::{Result, apps, events, lifecycles};
+use crate::store::{Result, apps, events, standings};
 use crate::sync::Engine;
 use crate::sync::pending;
 
@@ -79,7 +79,8 @@ async fn digest(db: &mut PgConnection, now: DateTime<Utc>) -> Result<Message> {
             now + TimeDelta::hours(24),
             pending::protected(&mut *db, &app).await?,
         );
-        let due = lifecycles::due_before(&mut *db, app.id, soon, &spared).await?;
+        let due = standings::due_before(&mut *db, app.id, soon, &spared).await?;
+        let due = due.suspensions + due.deletions;
         let held = pending::count_under_review(&mut *db, &app).await?;
         paragraphs.push(format!(
             "{}, in 24 hours: {} created, {} updated, {} suspended, {} unsuspended, {} deleted, {} failed. Due in the next 24 hours: {due}. Held for review: {held}.",

@@ -3,6 +3,7 @@
 use app::api::terms::{AppStatus, StopReason};
 use sqlx::PgConnection;
 
+use super::standing::number;
 use crate::store::apps::{App, AppState};
 use crate::store::{Result, runs};
 use crate::sync::pending;
@@ -20,10 +21,20 @@ pub async fn app_status(db: &mut PgConnection, app: &App) -> Result<AppStatus> {
             None => match pending::count_under_review(db, app).await? {
                 0 => AppStatus::On,
                 held => AppStatus::Held {
-                    removals: u32::try_from(held).unwrap_or(u32::MAX),
+                    removals: number(held),
                 },
             },
         },
+    })
+}
+
+/// How many removals wait for review in an app that is on. While a run is under way, its status
+/// tells of that instead.
+pub async fn held_removals(db: &mut PgConnection, app: &App, status: &AppStatus) -> Result<u32> {
+    Ok(match status {
+        AppStatus::Held { removals } => *removals,
+        AppStatus::Running { .. } => number(pending::count_under_review(db, app).await?),
+        AppStatus::NotConfigured | AppStatus::Off | AppStatus::On | AppStatus::Stopped { .. } => 0,
     })
 }
 

@@ -338,7 +338,7 @@ fn sign_in(head: AppHead, setting: &Setting, now: chrono::DateTime<chrono::Utc>)
             page.entity_id = Some(entity_id.clone());
             page.sign_in_url = Some(sign_in_url.clone());
             page.certificate_expires = *certificate_expires;
-            page.days_left = certificate_expires.map(|ends| (ends - now).num_days());
+            page.days_left = certificate_expires.map(|ends| standing::days_until(ends, now));
         }
     }
     page

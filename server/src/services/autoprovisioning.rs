@@ -1,6 +1,7 @@
 //! Autoprovisioning of one app: how it is, turning it off and on, and taking it away.
 
 use app::api::autoprovisioning::{AutoprovisioningPage, Configured};
+use app::api::terms::AppStatus;
 use app::api::usage::Usage;
 use app::api::{ApiError, ErrorCode};
 use app::services::{Actor, Answer, Assured, Autoprovisioning, Runs as _};
@@ -9,6 +10,7 @@ use chrono::TimeDelta;
 use provisioning::config::AppConfig;
 use provisioning::event::EventName;
 
+use super::app_status::held_removals;
 use super::apps::{AppServices, commit};
 use super::home::last_run;
 use super::runs::RunsService;
@@ -35,7 +37,10 @@ impl Autoprovisioning for AppServices {
         };
         drop(db);
         let configured = match &setting.config {
-            Some(config) => Some(Box::new(self.configured(&setting, config).await?)),
+            Some(config) => {
+                let configured = self.configured(&setting, config, &head.status).await?;
+                Some(Box::new(configured))
+            }
             None => None,
         };
         Ok(AutoprovisioningPage {
@@ -111,7 +116,12 @@ impl Autoprovisioning for AppServices {
 }
 
 impl AppServices {
-    async fn configured(&self, setting: &Setting, config: &AppConfig) -> Answer<Configured> {
+    async fn configured(
+        &self,
+        setting: &Setting,
+        config: &AppConfig,
+        status: &AppStatus,
+    ) -> Answer<Configured> {
         let (app, entry) = (&setting.app, &setting.entry);
         let now = self.engine.clock.now();
         let mut db = self.engine.connection().await?;
@@ -126,7 +136,8 @@ impl AppServices {
         let queue = lifecycles::due_before(&mut db, app.id, ever, &spared).await?;
         let next_due = standings::due_before(&mut db, app.id, ever, &spared).await?;
         let soon = now + TimeDelta::hours(24);
-        let due_soon = lifecycles::due_before(&mut db, app.id, soon, &spared).await?;
+        let due_soon = standings::due_before(&mut db, app.id, soon, &spared).await?;
+        let held = held_removals(&mut db, app, status).await?;
         let failing = standings::failing(&mut db, app.id).await?;
         let stored =
             credentials::stored_at(&mut db, credentials::Credential::AppToken(app.id.0)).await;
@@ -153,8 +164,9 @@ impl AppServices {
             active: number(in_use),
             suspended: number(suspended),
             queue: number(queue),
-            due_in_24_hours: number(due_soon),
+            due_in_24_hours: number(due_soon.suspensions + due_soon.deletions),
             next_due: next_due.first,
+            held,
             failures: number(failing.people),
             running,
             endpoint: app.endpoint.clone(),

@@ -9,7 +9,7 @@ use provisioning::config::Sso;
 use sqlx::PgConnection;
 use std::collections::HashMap;
 
-use super::app_status::app_status;
+use super::app_status::{app_status, held_removals};
 use super::standing::{self, number};
 use crate::store::apps::{self, App, AppId, AppState};
 use crate::store::notifications::{self, Channel};
@@ -38,6 +38,7 @@ struct Looked {
     due: DueSoon,
     failing: Failing,
     roll: Option<Roll>,
+    held_removals: u32,
     held_creates: u32,
     undecided: u32,
     paused_until: Option<Time>,
@@ -169,6 +170,7 @@ async fn look(
         false => (0, 0),
     };
     Ok(Looked {
+        held_removals: held_removals(&mut *db, &app, &status).await?,
         held_creates,
         undecided,
         paused_until: app.paused_until.filter(|until| on && *until > now),
@@ -213,13 +215,9 @@ fn attention_of(one: &Looked, now: Time) -> Vec<(usize, Attention)> {
             },
         );
     }
-    let removals = match one.status {
-        AppStatus::Held { removals } => removals,
-        _ => 0,
-    };
-    if removals + one.held_creates > 0 {
+    if one.held_removals + one.held_creates > 0 {
         let kind = AttentionKind::Held {
-            removals,
+            removals: one.held_removals,
             creates: one.held_creates,
             of: one.accounts,
         };
@@ -257,7 +255,7 @@ fn attention_of(one: &Looked, now: Time) -> Vec<(usize, Attention)> {
             6,
             AttentionKind::CertificateExpires {
                 on: *on,
-                days: (*on - now).num_days(),
+                days: standing::days_until(*on, now),
             },
         );
     }

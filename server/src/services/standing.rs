@@ -2,7 +2,7 @@
 //! the wire.
 
 use app::api::ApiError;
-use app::api::terms::{AppHead, Counts, OperationKind, Outcome, Paging, PersonRef, Trigger};
+use app::api::terms::{AppHead, Counts, OperationKind, Outcome, Paging, PersonRef, Time, Trigger};
 use app::services::Answer;
 use provisioning::catalog::{self, CatalogAttribute};
 use provisioning::config::{Policy, Sso, Window};
@@ -64,6 +64,11 @@ pub fn number(count: impl TryInto<u32>) -> u32 {
     count.try_into().unwrap_or(u32::MAX)
 }
 
+/// Whole days until then, below zero as soon as it is over.
+pub fn days_until(end: Time, now: Time) -> i64 {
+    (end - now).num_seconds().div_euclid(86_400)
+}
+
 /// The part of a list that is page `page`, counted from 1; nothing typed is the first.
 pub fn part(page: u32, per_page: u32) -> Part {
     Part {
@@ -72,12 +77,26 @@ pub fn part(page: u32, per_page: u32) -> Part {
     }
 }
 
+/// A page behind the end is the last one: lists become shorter while somebody looks.
 pub fn paging(page: u32, per_page: u32, total: i64) -> Paging {
+    let total = number(total);
+    let last = total.div_ceil(per_page.max(1)).max(1);
     Paging {
-        page: page.max(1),
+        page: page.clamp(1, last),
         per_page,
-        total: number(total),
+        total,
     }
+}
+
+/// The last part of a list that ends before the page that was asked for, to be read instead.
+pub fn last_instead(page: u32, per_page: u32, total: i64) -> Option<Part> {
+    let last = paging(page, per_page, total).page;
+    (page > last).then(|| part(last, per_page))
+}
+
+/// Letters that are sought. The database takes no NUL; what stands for one is found nowhere.
+pub fn sought(typed: String) -> String {
+    typed.replace('\0', "\u{fffd}")
 }
 
 pub fn counts(counts: &runs::Counts) -> Counts {
@@ -195,9 +214,30 @@ fn known_attributes() -> impl Iterator<Item = &'static CatalogAttribute> {
 
 #[cfg(test)]
 mod tests {
-    use super::{attribute, in_words};
+    use super::{attribute, days_until, in_words, last_instead, paging, part};
+    use app::words::certificate;
+    use chrono::{DateTime, TimeDelta};
 
     const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager";
+
+    #[test]
+    fn a_page_behind_the_end_is_the_last_one() {
+        let asked = [(0, 0), (9, 0), (2, 50), (2, 51), (u32::MAX, 101)];
+        let pages = asked.map(|(page, total)| paging(page, 50, total).page);
+        assert_eq!(pages, [1, 1, 1, 2, 3]);
+        assert_eq!(last_instead(2, 50, 51), None);
+        assert_eq!(last_instead(2, 50, 50), Some(part(1, 50)));
+    }
+
+    #[test]
+    fn a_certificate_has_expired_as_soon_as_its_time_is_over() {
+        let now = DateTime::UNIX_EPOCH;
+        let said = |hours| certificate(days_until(now + TimeDelta::hours(hours), now));
+        assert_eq!(said(-5), "has expired");
+        assert_eq!(said(5), "expires within a day");
+        assert_eq!(said(30), "expires in 1 day");
+        assert_eq!(said(72), "expires in 3 days");
+    }
 
     #[test]
     fn attributes_are_named_as_in_the_catalogue() {

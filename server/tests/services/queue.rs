@@ -9,9 +9,11 @@ use app::api::queue::{
     Chosen, DecidedSteps, HeldChoice, HeldDecision, HeldKey, Question, Queue, QueueQuery, Review,
     StepChoice, StepDecision, StepKey, StepKind, Waits, WaitsFor,
 };
-use app::api::terms::{Role, Trigger};
+use app::api::terms::{AppStatus, Role, Trigger};
 use app::api::{ApiError, ErrorCode};
-use app::services::{Accounts as _, Actor, Assured, HomePage as _, Removals as _, Wizard};
+use app::services::{
+    Accounts as _, Actor, Assured, Autoprovisioning, HomePage as _, Removals as _, Wizard,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -808,4 +810,25 @@ async fn suspended_accounts_are_told_apart_and_reasons_say_no_time_of_another_zo
     .await;
     // The rules write it in UTC; the page makes an element of it, which the reader's zone is put into.
     assert!(body.contains("Suspended in Google, seen <"));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_is_held_stays_in_sight_while_a_run_is_under_way_and_is_not_told_as_due(pool: PgPool) {
+    let (console, _) = held(pool).await;
+    let engine = console.house.engine.clone();
+    let home = HomeService {
+        engine: engine.clone(),
+    };
+    let apps = AppServices::new(engine.clone(), server::jobs::Queue::new(engine));
+    console.house.queue().await;
+    let told = home.home(&console.ines).await.unwrap();
+    let status = &told.apps[0].status;
+    assert!(matches!(status, AppStatus::Running { .. }), "{status:?}");
+    let held = |one: &Attention| matches!(one.kind, AttentionKind::Held { removals: 4, .. });
+    assert!(told.attention.iter().any(held), "{:?}", told.attention);
+
+    let page = Autoprovisioning::overview(&apps, ASANA).await.unwrap();
+    let page = page.configured.unwrap();
+    assert!(page.running.is_some() && page.queue >= 4);
+    assert_eq!((page.held, page.due_in_24_hours), (4, 0));
 }

@@ -97,7 +97,10 @@ fn page(app: AppOverview) -> AnyView {
                 app.in_scope.map(|n| fact("In scope", format::people(n))),
                 last,
                 app.next_run.map(|time| fact("Next run", moment(time))),
-                Some(fact("Sections", sections(&at("autoprovisioning")))),
+                Some(fact(
+                    "Sections",
+                    sections(&at("autoprovisioning"), app.head.status == AppStatus::Off),
+                )),
             ]
             .into_iter()
             .flatten()
@@ -145,7 +148,7 @@ fn page(app: AppOverview) -> AnyView {
 }
 
 /// The parts of autoprovisioning, each edited on its own.
-fn sections(page: &str) -> AnyView {
+fn sections(page: &str, off: bool) -> AnyView {
     const PARTS: [(&str, &str); 7] = [
         ("auth", "App authorization"),
         ("attributes", "Attribute mapping"),
@@ -156,14 +159,15 @@ fn sections(page: &str) -> AnyView {
         ("delete", "Delete configuration"),
     ];
     // The last two are deeds.
-    let shown = if may_change() {
-        PARTS.len()
-    } else {
-        PARTS.len() - 2
+    let may = may_change();
+    let is_there = |id: &str| match id {
+        "off" => may && !off,
+        "delete" => may,
+        _ => true,
     };
     let links = PARTS
         .iter()
-        .take(shown)
+        .filter(|(id, _)| is_there(id))
         .map(|(id, name)| view! { <li><a href=format!("{page}#{id}")>{*name}</a></li> }.into_any())
         .collect::<Vec<_>>();
     view! { <ul class="inline-list">{links}</ul> }.into_any()

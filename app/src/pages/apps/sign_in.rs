@@ -7,6 +7,7 @@ use crate::{
         may_change, moment, note, param, sheet, time_day, words,
     },
     pages::directory::pasted,
+    words::certificate,
 };
 use leptos::prelude::*;
 
@@ -20,11 +21,7 @@ fn page(app: AppSignIn) -> AnyView {
         note(
             "suspended",
             "key",
-            if days < 0 {
-                "The certificate has expired".to_owned()
-            } else {
-                format!("The certificate expires in {days} days")
-            },
+            format!("The certificate {}", certificate(days)),
             view! { <p>"Record the new metadata before people are locked out."</p> },
         )
     });
