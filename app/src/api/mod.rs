@@ -59,10 +59,10 @@ pub fn with_next(path: &str, next: Option<&str>) -> String {
     }
 }
 
-/// Text as typed into an optional field: nothing typed is nothing.
+/// Text as typed into an optional field: nothing typed is nothing. No database takes a NUL.
 #[cfg(feature = "ssr")]
 pub(crate) fn filled(text: Option<String>) -> Option<String> {
-    text.map(|text| text.trim().to_owned())
+    text.map(|text| text.replace('\0', "").trim().to_owned())
         .filter(|text| !text.is_empty())
 }
 

@@ -44,9 +44,12 @@ impl Accounts for AccountsService {
             AccountState::Suspended => LinkState::SuspendedByUs.as_str(),
             AccountState::Gone => LinkState::Gone.as_str(),
         });
-        let text = query.q.unwrap_or_default();
+        let text = standing::sought(query.q.unwrap_or_default());
         let part = standing::part(query.page, PER_PAGE);
-        let page = accounts::page(&mut db, app.id, &text, state, part).await?;
+        let mut page = accounts::page(&mut db, app.id, &text, state, part).await?;
+        if let Some(last) = standing::last_instead(query.page, PER_PAGE, page.total) {
+            page = accounts::page(&mut db, app.id, &text, state, last).await?;
+        }
         let counts = accounts::counts(&mut db, app.id).await?;
         let spared = pending::protected(&mut db, &app).await?;
         Ok(AccountList {
@@ -71,7 +74,10 @@ impl Accounts for AccountsService {
     async fn differences(&self, actor: &Actor, slug: &str, page: u32) -> Answer<Differences> {
         let mut db = self.engine.connection().await?;
         let app = standing::app(&mut db, slug).await?;
-        let found = drifts::page(&mut db, app.id, standing::part(page, PER_PAGE)).await?;
+        let mut found = drifts::page(&mut db, app.id, standing::part(page, PER_PAGE)).await?;
+        if let Some(last) = standing::last_instead(page, PER_PAGE, found.total) {
+            found = drifts::page(&mut db, app.id, last).await?;
+        }
         let config = inputs::configuration(&mut db, &app).await?;
         Ok(Differences {
             head: standing::head(&mut db, &app).await?,

@@ -72,6 +72,11 @@ pub async fn filter(
     zone: Zone,
     now: DateTime<Utc>,
 ) -> Answer<Option<EventFilter>> {
+    // The database takes no NUL, so nothing holds one.
+    let asked = [&query.q, &query.app, &query.person, &query.actor];
+    if asked.into_iter().flatten().any(|text| text.contains('\0')) {
+        return Ok(None);
+    }
     let mut filter = EventFilter::default();
     let text = |value: &Option<String>| {
         value

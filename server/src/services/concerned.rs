@@ -14,8 +14,9 @@ use provisioning::scope::{Movement, Rule, ScopeDecision, Verdict};
 
 use super::apps::AppServices;
 use super::census::{assumed_manager, named, place, reason};
+use super::removals::{page_of, total};
 use super::setup_draft::Setting;
-use super::standing::{self, number};
+use super::standing;
 use super::wizard::{label_of, source_in_words};
 
 const PER_PAGE: u32 = 50;
@@ -83,9 +84,9 @@ impl AppServices {
             .into_iter()
             .map(|(rule, people)| (rule.key().to_owned(), rule.label().to_owned(), people))
             .collect();
-        page.paging.total = number(page.rows.len());
+        page.paging = standing::paging(query.page, PER_PAGE, total(page.rows.len()));
         page.rows.sort_by_cached_key(|row| by_name(&row.person));
-        page.rows = part(page.rows, query.page);
+        page.rows = page_of(page.rows, query.page, PER_PAGE);
         Ok(page)
     }
 
@@ -140,8 +141,7 @@ impl AppServices {
             }
         })
         .await?;
-        let mut paging = standing::paging(query.page, PER_PAGE, 0);
-        paging.total = number(rows.len());
+        let paging = standing::paging(query.page, PER_PAGE, total(rows.len()));
         rows.sort_by_cached_key(|row| by_name(&row.person));
         Ok(Lacking {
             label: label_of(&setting.entry, &row.attribute),
@@ -153,7 +153,7 @@ impl AppServices {
             drafted: query.drafted,
             in_scope,
             lacking,
-            rows: part(rows, query.page),
+            rows: page_of(rows, query.page, PER_PAGE),
             paging,
         })
     }
@@ -229,11 +229,4 @@ impl Sought {
 
 fn by_name(person: &app::api::terms::PersonRef) -> (String, String) {
     (person.name.to_lowercase(), person.id.clone())
-}
-
-fn part<T>(rows: Vec<T>, page: u32) -> Vec<T> {
-    let part = standing::part(page, PER_PAGE);
-    let skipped = usize::try_from(part.offset).unwrap_or(usize::MAX);
-    let most = usize::try_from(part.limit).unwrap_or(usize::MAX);
-    rows.into_iter().skip(skipped).take(most).collect()
 }

@@ -6,7 +6,6 @@ use app::api::demo::{
     DemoAccount, DemoChange, DemoCredentials, DemoDeed, DemoPage, DemoPerson, DemoQuery,
 };
 use app::api::directory::PersonState;
-use app::api::terms::Paging;
 use app::api::{ApiError, ErrorCode, FieldCode};
 use app::services::{Actor, Answer, Demo};
 use async_trait::async_trait;
@@ -15,12 +14,14 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use super::answers::{database, store};
+use super::removals::{page_of, total};
+use super::standing;
 use crate::clock::Clock;
 use crate::sandbox::{ADMINISTRATOR, Account, Directory, DirectoryError, Person, Rename, Sandbox};
 use crate::store::apps::{self, AppState};
 use crate::store::events::{self, NewEvent};
 
-const PER_PAGE: usize = 25;
+const PER_PAGE: u32 = 25;
 
 #[derive(Clone, Debug)]
 pub struct DemoService {
@@ -111,7 +112,6 @@ impl Demo for DemoService {
 
     async fn directory(&self, query: DemoQuery) -> Answer<DemoPage> {
         let wanted = query.q.unwrap_or_default().trim().to_lowercase();
-        let page = query.page.max(1);
         let (people, total, chosen, org_units) = self.sandbox.directory(|directory| {
             let mut found: Vec<_> = directory
                 .people
@@ -122,10 +122,9 @@ impl Demo for DemoService {
                 })
                 .collect();
             found.sort_by_key(|person| person.full_name().to_lowercase());
-            let total = found.len();
-            let skipped = (page as usize - 1).saturating_mul(PER_PAGE);
-            let on_page = found.into_iter().skip(skipped).take(PER_PAGE);
-            let people: Vec<_> = on_page
+            let total = total(found.len());
+            let people: Vec<_> = page_of(found, query.page, PER_PAGE)
+                .into_iter()
                 .map(|person| self.shown(directory, person))
                 .collect();
             let chosen = query
@@ -146,11 +145,7 @@ impl Demo for DemoService {
         let on = apps.into_iter().filter(|app| app.state == AppState::On);
         Ok(DemoPage {
             people,
-            paging: Paging {
-                page,
-                per_page: u32::try_from(PER_PAGE).unwrap_or(u32::MAX),
-                total: u32::try_from(total).unwrap_or(u32::MAX),
-            },
+            paging: standing::paging(query.page, PER_PAGE, total),
             chosen,
             org_units,
             apps: on.map(|app| (app.slug.to_string(), app.name)).collect(),

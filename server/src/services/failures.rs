@@ -39,7 +39,10 @@ impl Failures for FailuresService {
             kind: query.kind.map(kind_word),
         };
         let part = standing::part(query.page, PER_PAGE);
-        let page = failures::page(&mut db, app.id, &filter, part).await?;
+        let mut page = failures::page(&mut db, app.id, &filter, part).await?;
+        if let Some(last) = standing::last_instead(query.page, PER_PAGE, page.total) {
+            page = failures::page(&mut db, app.id, &filter, last).await?;
+        }
         let counts = failures::counts(&mut db, app.id).await?;
         Ok(FailureList {
             head: standing::head(&mut db, &app).await?,

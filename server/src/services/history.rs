@@ -30,7 +30,8 @@ impl ConfigurationHistory for AppServices {
         let app = standing::app(&mut db, slug).await?;
         let entry = entry(&app)?;
         let newest = app.config_version;
-        let skipped = i32::try_from(page.max(1) - 1)
+        let paging = paging(page, PER_PAGE, i64::from(newest));
+        let skipped = i32::try_from(paging.page - 1)
             .ok()
             .and_then(|pages| pages.checked_mul(i32::try_from(PER_PAGE).unwrap_or(i32::MAX)))
             .unwrap_or(newest);
@@ -44,7 +45,7 @@ impl ConfigurationHistory for AppServices {
         Ok(History {
             head: standing::head(&mut db, &app).await?,
             versions,
-            paging: paging(page, PER_PAGE, i64::from(newest)),
+            paging,
             may_change: may_change(actor),
         })
     }

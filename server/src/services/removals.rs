@@ -202,7 +202,8 @@ pub(super) fn total(count: usize) -> i64 {
 }
 
 pub(super) fn page_of<T>(rows: Vec<T>, page: u32, per_page: u32) -> Vec<T> {
-    let part = standing::part(page, per_page);
+    let paging = standing::paging(page, per_page, total(rows.len()));
+    let part = standing::part(paging.page, per_page);
     let size = |count: i64| usize::try_from(count).unwrap_or(usize::MAX);
     (rows.into_iter())
         .skip(size(part.offset))

@@ -31,15 +31,25 @@ pub async fn skipped_list(
     let label =
         |key: &str| Rule::parse(key).map_or_else(|| key.to_owned(), |rule| rule.label().to_owned());
     let rules = run_pages::skipped_by_rule(&mut *db, run.id).await?;
-    let found = run_pages::skipped_people(
-        &mut *db,
-        run.id,
-        query.rule.as_deref(),
-        query.why.as_deref(),
-        letters.as_deref(),
-        standing::part(query.page, PER_PAGE),
-    )
-    .await?;
+    let rule = query.rule.map(standing::sought);
+    let why = query.why.map(standing::sought);
+    let mut page = query.page;
+    let found = loop {
+        let found = run_pages::skipped_people(
+            &mut *db,
+            run.id,
+            rule.as_deref(),
+            why.as_deref(),
+            letters.as_deref(),
+            standing::part(page, PER_PAGE),
+        )
+        .await?;
+        // Only a page that is there says how long the list is.
+        if page <= 1 || !found.is_empty() {
+            break found;
+        }
+        page = 1;
+    };
     let total = found.first().map_or(0, |first| first.total);
     Ok(SkippedList {
         head: standing::head(db, app).await?,
@@ -60,6 +70,6 @@ pub async fn skipped_list(
                 why: standing::in_words(&one.detail),
             })
             .collect(),
-        paging: standing::paging(query.page, PER_PAGE, total),
+        paging: standing::paging(page, PER_PAGE, total),
     })
 }

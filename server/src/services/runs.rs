@@ -53,11 +53,13 @@ impl Runs for RunsService {
         let app = standing::app(&mut db, slug).await?;
         let total = run_pages::count(&mut db, app.id).await?;
         let first = run_pages::first_number(&mut db, app.id).await?;
-        let runs = runs::page(&mut db, app.id, standing::part(page, PER_PAGE)).await?;
+        let paging = standing::paging(page, PER_PAGE, total);
+        let part = standing::part(paging.page, PER_PAGE);
+        let runs = runs::page(&mut db, app.id, part).await?;
         Ok(RunList {
             head: standing::head(&mut db, &app).await?,
             rows: runs.iter().map(|run| row(run, first)).collect(),
-            paging: standing::paging(page, PER_PAGE, total),
+            paging,
         })
     }
 
@@ -97,7 +99,8 @@ impl Runs for RunsService {
         let (_, run) = find(&mut db, slug, number).await?;
         let (kind, state) = (query.kind.map(kind_word), query.state.map(state_word));
         let total = run_pages::count_operations(&mut db, run.id, kind, state).await?;
-        let part = standing::part(query.page, OPERATIONS_PER_PAGE);
+        let paging = standing::paging(query.page, OPERATIONS_PER_PAGE, total);
+        let part = standing::part(paging.page, OPERATIONS_PER_PAGE);
         let rows = operations::page(&mut db, run.id, kind, state, part).await?;
         let people: Vec<String> = rows.iter().map(|row| row.person_id.to_string()).collect();
         let failures = failures::of_people(&mut db, run.app, &people).await?;
@@ -112,7 +115,7 @@ impl Runs for RunsService {
                     operation(row, next_try)
                 })
                 .collect(),
-            paging: standing::paging(query.page, OPERATIONS_PER_PAGE, total),
+            paging,
         })
     }
 

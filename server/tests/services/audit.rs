@@ -120,6 +120,25 @@ async fn filters_narrow_the_log_and_nonsense_finds_nothing(pool: PgPool) {
     );
     let event = Some("update-auto-provisioned-user".to_owned());
     assert_eq!(count(AuditQuery { event, ..all() }).await, 30);
+    // The database takes no NUL.
+    let nul = || Some("\0".to_owned());
+    for query in [
+        AuditQuery { q: nul(), ..all() },
+        AuditQuery {
+            app: nul(),
+            ..all()
+        },
+        AuditQuery {
+            person: nul(),
+            ..all()
+        },
+        AuditQuery {
+            actor: nul(),
+            ..all()
+        },
+    ] {
+        assert_eq!(count(query).await, 0);
+    }
     assert_eq!(
         count(AuditQuery {
             event: Some("no-such-thing".to_owned()),

@@ -271,6 +271,17 @@ async fn people_are_found_by_letters_and_wildcards_are_only_letters(pool: PgPool
             .all(|row| row.person.name.contains(wildcard) || row.person.email.contains(wildcard));
         assert!(honest, "{wildcard:?} found {} people", found.paging.total);
     }
+    // The database takes no NUL.
+    for nobody in ["\0", "a\0"] {
+        let found = directory.people(ask(nobody)).await.unwrap();
+        assert_eq!(found.paging.total, 0, "{nobody:?}");
+        let groups = GroupsQuery {
+            q: Some(nobody.to_owned()),
+            ..GroupsQuery::default()
+        };
+        assert!(directory.groups(groups).await.unwrap().rows.is_empty());
+        assert!(directory.find_people(nobody).await.unwrap().is_empty());
+    }
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -290,8 +301,11 @@ async fn pages_of_people_show_everybody_once(pool: PgPool) {
             })
             .await
             .unwrap();
-        if people.rows.is_empty() {
+        // Behind the end there is the last page again.
+        if people.paging.page < page {
+            assert_eq!(people.paging.page, page - 1);
             assert_eq!(seen.len(), people.paging.total as usize);
+            assert_eq!(seen.last(), people.rows.last().map(|row| &row.person.id));
             break;
         }
         seen.extend(people.rows.into_iter().map(|row| row.person.id));

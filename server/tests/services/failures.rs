@@ -155,6 +155,20 @@ async fn failures_are_listed_with_cause_and_remedy_and_ignored_ones_apart(pool: 
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn a_page_behind_the_end_of_the_failures_shows_the_last_one(pool: PgPool) {
+    let console = console(pool).await;
+    console.fail(0, "scim-rejected", "No.", true, 1).await;
+    let behind = FailuresQuery {
+        page: 2,
+        ..FailuresQuery::default()
+    };
+    let list = console.service.list(&console.here.actor, "asana", behind);
+    let list = list.await.unwrap();
+    let told = (list.rows.len(), list.paging.page, list.paging.total);
+    assert_eq!(told, (1, 1, 1));
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn ignoring_ends_when_another_request_or_another_answer_fails(pool: PgPool) {
     let console = console(pool).await;
     for person in 0..3 {

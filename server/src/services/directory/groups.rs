@@ -33,7 +33,10 @@ const MOST_FETCHED: usize = 50;
 pub async fn list(engine: &Engine, query: GroupsQuery) -> Answer<Groups> {
     let mut db = engine.connection().await?;
     let text = query.q.unwrap_or_default();
-    let page = groups::page(&mut db, &text, standing::part(query.page, PER_PAGE)).await?;
+    let mut page = groups::page(&mut db, &text, standing::part(query.page, PER_PAGE)).await?;
+    if let Some(last) = standing::last_instead(query.page, PER_PAGE, page.total) {
+        page = groups::page(&mut db, &text, last).await?;
+    }
     let reached = reach(&mut db, &page.rows).await?;
     let used = used_groups(&mut db).await?;
     let read = imports::latest_complete(&mut db).await?;
@@ -66,7 +69,10 @@ pub async fn show(engine: &Engine, id: &str, page: u32) -> Answer<GroupPage> {
     let line = groups::get(&mut db, id)
         .await?
         .ok_or_else(ApiError::not_found)?;
-    let members = groups::members(&mut db, id, standing::part(page, PER_PAGE)).await?;
+    let mut members = groups::members(&mut db, id, standing::part(page, PER_PAGE)).await?;
+    if let Some(last) = standing::last_instead(page, PER_PAGE, members.total) {
+        members = groups::members(&mut db, id, last).await?;
+    }
     let parents = groups::parents(&mut db, id).await?;
     let reached = reach(&mut db, std::slice::from_ref(&line)).await?;
     let used = used_groups(&mut db).await?;

@@ -76,11 +76,14 @@ fn named(person: Named) -> PersonRef {
 pub async fn list(engine: &Engine, query: PeopleQuery) -> Answer<People> {
     let mut db = engine.connection().await?;
     let filter = PeopleFilter {
-        text: query.q.unwrap_or_default(),
+        text: standing::sought(query.q.unwrap_or_default()),
         standing: query.state.map(|state| standing_of(state).as_str()),
-        org_unit: query.org_unit.filter(|path| !path.trim().is_empty()),
+        org_unit: (query.org_unit.filter(|path| !path.trim().is_empty())).map(standing::sought),
     };
-    let page = people::page(&mut db, &filter, standing::part(query.page, PER_PAGE)).await?;
+    let mut page = people::page(&mut db, &filter, standing::part(query.page, PER_PAGE)).await?;
+    if let Some(last) = standing::last_instead(query.page, PER_PAGE, page.total) {
+        page = people::page(&mut db, &filter, last).await?;
+    }
     let read = imports::latest_complete(&mut db).await?;
     Ok(People {
         rows: page
