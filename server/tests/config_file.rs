@@ -563,3 +563,28 @@ async fn check_asks_directory_and_app_before_anything_is_changed(pool: PgPool) {
         "{lines:?}"
     );
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_file_that_names_a_group_by_its_alias_changes_nothing_after_an_import(pool: PgPool) {
+    let desk = desk(pool);
+    desk.apply(WHOLE).await;
+    for statement in [
+        "UPDATE directory_connection SET customer_id = 'C1', primary_domain = 'northmoor.example'",
+        "INSERT INTO groups (id, email, name, aliases) VALUES
+             ('g1', 'engineering@northmoor.example', 'Engineering', '{eng@northmoor.example}')",
+    ] {
+        sqlx::query(statement)
+            .execute(&desk.engine.pool)
+            .await
+            .unwrap();
+    }
+    inputs::resolve_names(&desk.engine).await.unwrap();
+    let (changed, told) = desk.apply(WHOLE).await;
+    assert!(!changed, "{told}");
+    assert_eq!(desk.app().await.config_version, 1);
+    let mut db = desk.engine.connection().await.unwrap();
+    let app = desk.app().await;
+    let config = inputs::configuration(&mut db, &app).await.unwrap().unwrap();
+    let group = &config.scope.groups[0].group;
+    assert_eq!(group.id.as_ref().map(|id| id.as_str()), Some("g1"));
+}

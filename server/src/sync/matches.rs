@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta};
-use provisioning::event::EventName;
 use provisioning::identity::{Account, AccountId, PersonId, Standing};
 use provisioning::matching::{LinkOwner, Match, decide_match};
 use provisioning::plan::{OperationKind, PlannedOperation};
@@ -19,7 +18,6 @@ use super::send::pause_of_the_app;
 use crate::connectors::scim::Trust;
 use crate::connectors::{ScimApp, ScimError};
 use crate::store::apps::App;
-use crate::store::events::{self, NewEvent};
 use crate::store::failures::{self, NewFailure};
 use crate::store::runs::{Run, RunKind};
 use crate::store::{StoreError, links, people};
@@ -196,17 +194,8 @@ impl<'a> Finder<'a> {
                 cause: None,
                 run: self.run.id.0,
             };
-            let person = &candidate.person;
-            let id = person.id.to_string();
-            let event = NewEvent::new(now, EventName::of(OperationKind::Create), "Rollcall")
-                .app(self.app.slug.as_str())
-                .person(&id, &person.primary_email)
-                .run(self.run.id.0)
-                .failed(error.code(), &detail);
-            let mut transaction = self.engine.pool.begin().await.map_err(StoreError::from)?;
-            failures::record(&mut transaction, self.app.id, &person.id, &failure, now).await?;
-            events::record(&mut transaction, &event).await?;
-            transaction.commit().await.map_err(StoreError::from)?;
+            let mut db = self.engine.connection().await?;
+            failures::record(&mut db, self.app.id, &candidate.person.id, &failure, now).await?;
         }
         Ok(detail)
     }

@@ -198,6 +198,8 @@ async fn a_deleted_person_and_a_purged_one_are_told_apart_and_both_lose_their_ac
     let mut db = house.engine.connection().await.unwrap();
     let stored = people::get(&mut db, &person).await.unwrap().unwrap();
     assert!(stored.purged);
+    let by_address = people::find_purged(&mut db, &email.to_uppercase()).await;
+    assert_eq!(by_address.unwrap(), [person], "the shell still names them");
 }
 
 #[sqlx::test(migrations = "./migrations")]

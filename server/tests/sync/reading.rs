@@ -6,6 +6,7 @@ use server::sandbox::{Call, Failure, Fault};
 use server::store::imports;
 use server::store::runs::{self, RunState};
 use server::store::statistics;
+use server::sync::cycle;
 use server::sync::run::{self, Carried, carry_out};
 use sqlx::{PgConnection, PgPool};
 
@@ -131,4 +132,18 @@ async fn a_run_each_minute_reads_the_directory_itself(pool: PgPool) {
     house.pass(chrono::TimeDelta::minutes(1));
     house.run_scheduled().await;
     assert!(house.sandbox.count(Call::UsersList) > 0);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn without_a_directory_a_cycle_ends_as_a_matter_of_configuration(pool: PgPool) {
+    let house = House::build_with(pool, |sandbox| sandbox.people = 20, |_| {}).await;
+    sqlx::query("DELETE FROM directory_connection")
+        .execute(&house.engine.pool)
+        .await
+        .unwrap();
+    let app = house.app().await;
+    let cycle = cycle::run(&house.engine, &app, false, "test")
+        .await
+        .unwrap();
+    assert_eq!(cycle.exit_code(), 2, "{cycle:?}");
 }

@@ -408,6 +408,16 @@ async fn what_any_process_did_is_measured(pool: PgPool) {
             "{name}"
         );
     }
+    let stopped = AppState::Stopped {
+        code: "reauthorize".to_owned(),
+        message: "The token was revoked".to_owned(),
+    };
+    for (state, overdue) in [(stopped, "5400"), (AppState::Off, "0")] {
+        apps::set_state(&mut db, app, &state, now).await.unwrap();
+        let name = r#"rollcall_oldest_overdue_removal_seconds{app="asana"}"#;
+        let told = figure(&console, name).await;
+        assert_eq!(told.as_deref(), Some(overdue), "{state:?}");
+    }
     sqlx::query("UPDATE runs SET state = 'completed', scim_writes = 9")
         .execute(&pool)
         .await
