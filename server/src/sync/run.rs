@@ -319,12 +319,9 @@ async fn recent_import(
         Wanted::NewerThan(ImportId(run.after_import))
     } else {
         let mut db = engine.connection().await?;
-        let config = inputs::configuration(&mut db, app).await?;
-        let minutes = config.map_or(AppConfig::DEFAULT_INTERVAL_MINUTES, |config| {
-            config.interval_minutes
-        });
         // What the app's own last run read is never recent, however often it runs.
-        let shared = SHARED_IMPORT.min(TimeDelta::minutes(i64::from(minutes)) / 2);
+        let interval = interval(&mut db, app).await?.unwrap_or(SHARED_IMPORT * 2);
+        let shared = SHARED_IMPORT.min(interval / 2);
         Wanted::Between {
             from: run.started_at.unwrap_or(run.queued_at) - shared,
             to: engine.clock.now(),
@@ -457,20 +454,31 @@ async fn next_after(
     started: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let Some(stored) = apps::config(connection, app.id).await? else {
+    let Some(interval) = interval(connection, app).await? else {
         return Ok(None);
     };
     // While the run was under way the app may have been given a pause.
     let paused_until = apps::get(connection, app.id)
         .await?
         .and_then(|app| app.paused_until);
-    let minutes = serde_json::from_value::<AppConfig>(stored.config)
-        .map_or(AppConfig::DEFAULT_INTERVAL_MINUTES, |config| {
-            config.interval_minutes
-        });
     Ok(Some(
-        (started + TimeDelta::minutes(i64::from(minutes)))
+        (started + interval)
             .max(now)
             .max(paused_until.unwrap_or(now)),
     ))
+}
+
+/// From one scheduled run to the next; `None` before the app is configured.
+async fn interval(
+    connection: &mut PgConnection,
+    app: &App,
+) -> Result<Option<TimeDelta>, StoreError> {
+    let stored = apps::config(connection, app.id).await?;
+    Ok(stored.map(|stored| {
+        let minutes = serde_json::from_value::<AppConfig>(stored.config)
+            .map_or(AppConfig::DEFAULT_INTERVAL_MINUTES, |config| {
+                config.interval_minutes
+            });
+        TimeDelta::minutes(i64::from(minutes))
+    }))
 }

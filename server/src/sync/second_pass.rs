@@ -326,7 +326,7 @@ async fn hold_overdue(
     let mut overdue: BTreeMap<PersonId, Vec<(Trigger, Step)>> = BTreeMap::new();
     for pending in pending::steps(transaction, app, now).await? {
         let step = &pending.step;
-        if step.due_at < before && !step.allowed && !step.frozen && !pending.is_held() {
+        if step.is_overdue_since(before) {
             let steps = overdue.entry(pending.person_id).or_default();
             steps.push((step.trigger, step.step));
         }

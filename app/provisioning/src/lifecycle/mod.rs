@@ -187,6 +187,13 @@ impl DueStep {
             && self.due_at <= now
     }
 
+    /// Whether it fell due before the app was on again and nobody has said yes or no since.
+    pub fn is_overdue_since(&self, resumed_at: DateTime<Utc>) -> bool {
+        self.is_live()
+            && !(self.held || self.allowed || self.under_review || self.frozen)
+            && self.due_at < resumed_at
+    }
+
     /// Whether it will happen at all.
     pub fn is_live(&self) -> bool {
         !self.waived
